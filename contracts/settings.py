@@ -1,0 +1,106 @@
+"""The shape of settings: one frozen, typed object per part, read once at start.
+
+Sources, strongest first: arguments, environment (`MILLRACE_<PART>_<NAME>`), the table `[<part>]` of
+`$MILLRACE_HOME/millrace.toml`, defaults. A bad value stops the part with the name of the key in the message.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+def home() -> Path:
+    """Folder of everything a stack keeps on disk: `$MILLRACE_HOME`, else `.millrace` beside the code."""
+    default = Path(__file__).resolve().parent.parent / ".millrace"
+    return Path(os.environ.get("MILLRACE_HOME") or default).expanduser().absolute()
+
+
+class _PartTable(TomlConfigSettingsSource):
+    """The table of one part in the settings file."""
+
+    def __init__(self, settings_cls: type[BaseSettings], part: str) -> None:
+        self._part = part
+        super().__init__(settings_cls, home() / "millrace.toml")
+
+    def _read_file(self, file_path: Path) -> dict[str, Any]:
+        table = super()._read_file(file_path).get(self._part, {})
+        if not isinstance(table, dict):
+            raise ValueError(f"{file_path}: [{self._part}] must be a table")  # noqa: TRY004 - pydantic reports ValueError
+        return table
+
+
+class PartSettings(BaseSettings):
+    """Base of every part's settings. Subclasses set `part` and declare documented fields."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    part: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "part" in cls.__dict__:
+            cls.model_config["env_prefix"] = f"MILLRACE_{cls.part.upper()}_"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _PartTable(settings_cls, cls.part)
+
+
+class KafkaSettings(PartSettings):
+    """Where the broker is. Shared by gateway, processing and stack."""
+
+    part: ClassVar[str] = "kafka"
+
+    bootstrap: str = "127.0.0.1:7073"
+    """Comma-separated `host:port` list."""
+
+
+class PostgresSettings(PartSettings):
+    """Where the serving store is. Shared by processing and serving."""
+
+    part: ClassVar[str] = "postgres"
+
+    url: SecretStr = SecretStr("postgresql://millrace@127.0.0.1:7075/millrace")
+    """libpq URL; carries the password where there is one, so it is never printed."""
+    db_schema: str = Field(default="public", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
+    """Postgres schema holding the tables of `contracts.tables`; set per connection as `search_path`."""
+
+
+class LogSettings(PartSettings):
+    """Where the Delta event log is. Written by processing, read by serving and the batch side."""
+
+    part: ClassVar[str] = "log"
+
+    path: Path = Field(default_factory=lambda: home() / "delta")
+    """Folder of the Delta tables."""
+
+
+class ShopSettings(PartSettings):
+    """Facts about the shop that every stage must agree on."""
+
+    part: ClassVar[str] = "shop"
+
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+    """ISO 4217 code of the one currency this stack counts in; money in another one is rejected, not added."""
+    time_zone: str = "UTC"
+    """IANA zone used when a query names none."""
+    future_tolerance_seconds: int = Field(default=300, ge=0)
+    """An event further than this ahead of the clock is rejected: it would push the watermark past real traffic."""
+    allowed_lateness_seconds: int = Field(default=300, ge=0)
+    """How far the watermark trails the newest event; older events are labelled late and applied all the same."""
+    session_gap_seconds: int = Field(default=1800, ge=1)
+    """Inactivity that ends a session."""
