@@ -55,13 +55,16 @@ TABLE: Final[dict[Reason, Explanation]] = {
     Reason.MISSING_FIELD: Explanation("A required field is absent or null.", "Send the field."),
     Reason.WRONG_TYPE: Explanation("A value has another JSON type than its field.", "Send the field's type."),
     Reason.UNKNOWN_FIELD: Explanation(
-        "A field that the schema does not have; it would be lost.", "Use `properties`, or a newer schema version."
+        "A field that the schema does not have; it would be lost.",
+        "Use `properties`, or a newer schema version.",
     ),
     Reason.INVALID_ID: Explanation("An id is not 1-128 printable characters.", "Send such an id."),
     Reason.INVALID_TEXT: Explanation(
         "A text is longer than its limit, has a NUL or is not valid Unicode.", "Shorten or clean the text."
     ),
-    Reason.INVALID_ENUM: Explanation("A value is not one of the field's symbols.", "Send one of the symbols."),
+    Reason.INVALID_ENUM: Explanation(
+        "A value is not one of the field's symbols.", "Send one of the symbols."
+    ),
     Reason.INVALID_TIMESTAMP: Explanation(
         "The timestamp is neither ISO 8601 nor epoch milliseconds, or outside the years 1970-9999.",
         "Send either form.",
@@ -70,13 +73,16 @@ TABLE: Final[dict[Reason, Explanation]] = {
         "The timestamp is further ahead of the gateway's clock than the tolerance.", "Set the client's clock."
     ),
     Reason.TIMESTAMP_TOO_OLD: Explanation(
-        "The timestamp is older than the gateway takes from live traffic.", "Send history with the import flag."
+        "The timestamp is older than the gateway takes from live traffic.",
+        "Send history with the import flag.",
     ),
     Reason.INVALID_AMOUNT: Explanation(
         "The amount is negative, not finite, or has more than 14 digits before or 4 after the point.",
         "Send a decimal in that range, best as a string.",
     ),
-    Reason.INVALID_QUANTITY: Explanation("The quantity is not a whole number from 1 to 1,000,000.", "Send one."),
+    Reason.INVALID_QUANTITY: Explanation(
+        "The quantity is not a whole number from 1 to 1,000,000.", "Send one."
+    ),
     Reason.CURRENCY_NOT_ACCEPTED: Explanation(
         "The currency is not the one this stack counts in.", "Convert before sending, or run a stack for it."
     ),

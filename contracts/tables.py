@@ -22,7 +22,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata: Final = MetaData()
 
@@ -31,6 +31,8 @@ NOTIFY_CHANNEL: Final = "millrace_epoch"
 
 _time = DateTime(timezone=True)
 _money = Numeric(38, 4)
+_sortable = Text(collation="C")
+"""JSON text that begins with a zero-padded time: its byte order is the order of events, so min and max merge it."""
 
 
 def _count(name: str) -> Column[Any]:
@@ -39,39 +41,53 @@ def _count(name: str) -> Column[Any]:
 
 def _measures() -> list[Column[Any]]:
     """What the minute tables measure; the same columns at every grain, so that parts sum up to the whole."""
-    counts = ("events", "views", "clicks", "searches", "adds", "removes", "checkouts", "purchases", "units", "refunds")
+    counts = (
+        "events",
+        "views",
+        "clicks",
+        "searches",
+        "adds",
+        "removes",
+        "checkouts",
+        "purchases",
+        "units",
+        "refunds",
+    )
     return [
         *(_count(name) for name in counts),
         Column("revenue", _money, nullable=False, server_default=text("0"), comment="sum of purchases"),
-        Column("refunded", _money, nullable=False, server_default=text("0"), comment="sum of refunds, positive"),
+        Column(
+            "refunded", _money, nullable=False, server_default=text("0"), comment="sum of refunds, positive"
+        ),
         Column("users", LargeBinary, nullable=False, comment="theta sketch of every user seen"),
         Column("buyers", LargeBinary, nullable=False, comment="theta sketch of users with a purchase"),
-        Column("late", BigInteger, nullable=False, comment="events applied after the watermark had passed them"),
+        Column(
+            "late", BigInteger, nullable=False, comment="events applied after the watermark had passed them"
+        ),
         Column("revision", Integer, nullable=False, comment="how many epochs brought late events"),
         Column("last_epoch", BigInteger, nullable=False),
     ]
 
 
-generations: Final = Table(
-    "generations",
-    metadata,
-    Column("generation", Integer, primary_key=True, comment="one Spark checkpoint's life"),
-    Column("first_epoch", BigInteger, nullable=False, comment="epoch number of its batch 0"),
-    Column("created_at", _time, nullable=False, server_default=text("now()")),
-    comment="Checkpoints that have written here. The epoch number grows over all of them.",
-)
-
 epochs: Final = Table(
     "epochs",
     metadata,
     Column("epoch", BigInteger, primary_key=True, autoincrement=False),
-    Column("generation", Integer, nullable=False),
     Column("started_at", _time, nullable=False),
     Column("committed_at", _time, nullable=False, server_default=text("clock_timestamp()")),
-    Column("offsets", JSONB, nullable=False, comment='{"topic": {"partition": [from, until]}}, until exclusive'),
+    Column(
+        "offsets", JSONB, nullable=False, comment='{"topic": {"partition": [from, until]}}, until exclusive'
+    ),
     Column("newest_log_time", _time, nullable=False, comment="newest broker time in the epoch"),
-    Column("event_time_by_partition", JSONB, nullable=False, comment='newest {"topic-partition": [event ms, log ms]}'),
-    Column("watermark", _time, comment="event time before which everything is final; null until there is one"),
+    Column(
+        "event_time_by_partition",
+        JSONB,
+        nullable=False,
+        comment='newest {"topic-partition": [event ms, log ms]}',
+    ),
+    Column(
+        "watermark", _time, comment="event time before which everything is final; null until there is one"
+    ),
     _count("records"),
     _count("applied"),
     _count("duplicates"),
@@ -105,9 +121,20 @@ totals: Final = Table(
     Column("epoch", BigInteger, nullable=False),
     *(
         _count(name)
-        for name in ("records", "applied", "duplicates", "conflicts", "quarantined", "rejected", "late", "imported")
+        for name in (
+            "records",
+            "applied",
+            "duplicates",
+            "conflicts",
+            "quarantined",
+            "rejected",
+            "late",
+            "imported",
+        )
     ),
-    Column("log_rows", BigInteger, nullable=False, server_default=text("0"), comment="through epoch log_epoch"),
+    Column(
+        "log_rows", BigInteger, nullable=False, server_default=text("0"), comment="through epoch log_epoch"
+    ),
     Column("log_epoch", BigInteger, nullable=False, server_default=text("0")),
     comment="The ledger summed over all epochs, one row, so that the books are read in O(1).",
 )
@@ -207,13 +234,32 @@ sessions: Final = Table(
     Column("user_id", Text, nullable=False, comment="of the first event"),
     *(
         _count(name)
-        for name in ("events", "views", "clicks", "searches", "adds", "removes", "checkouts", "purchases", "units")
+        for name in (
+            "events",
+            "views",
+            "clicks",
+            "searches",
+            "adds",
+            "removes",
+            "checkouts",
+            "purchases",
+            "units",
+        )
     ),
     Column("revenue", _money, nullable=False),
     Column("entry_page", Text),
     Column("exit_page", Text),
-    Column("path", JSONB, nullable=False, comment="first 50 steps in order: [[ms, event id, action, product, page]]"),
-    Column("order_keys", JSONB, nullable=False, comment="[first event, first page, last page] as sortable keys"),
+    Column(
+        "path",
+        ARRAY(_sortable),
+        nullable=False,
+        comment="first 50 steps in order, each the JSON text of [epoch ms as 15 digits, event id, action, product id, page]",
+    ),
+    Column(
+        "first_event", _sortable, nullable=False, server_default="", comment="[ms, event id, action, user id]"
+    ),
+    Column("entry_event", _sortable, comment="the first step that has a page; entry_page is its page"),
+    Column("exit_event", _sortable, comment="the last step that has a page; exit_page is its page"),
     Column("late", BigInteger, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("last_epoch", BigInteger, nullable=False),
@@ -222,4 +268,3 @@ sessions: Final = Table(
     comment="Islands of one session id's events that are less than the session gap apart.",
     postgresql_with={"fillfactor": 80},
 )
-

@@ -121,7 +121,9 @@ def read_registry(folder: Path) -> Registry:
             raise RegistryMismatchError(f"{name} is in the lock but its .avsc file is gone")
         schema = RegisteredSchema(line["id"], line["subject"], line["version"], text)
         if _lock_line(schema) != line:
-            raise RegistryMismatchError(f"{name} was edited after it was registered; add a new version instead")
+            raise RegistryMismatchError(
+                f"{name} was edited after it was registered; add a new version instead"
+            )
         schemas.append(schema)
     if files:
         unlocked = ", ".join(f"{subject} v{version}" for subject, version in files)
