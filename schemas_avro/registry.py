@@ -1,6 +1,6 @@
 """The registry: schema ids, subjects, versions and fingerprints, read from this folder and checked.
 
-`python -m schemas_avro.registry` adds new `.avsc` files to the lock; it never changes or removes a line.
+`python -m schemas_avro lock` adds new `.avsc` files to the lock; it never changes or removes a line.
 """
 
 import hashlib
@@ -88,8 +88,8 @@ class Registry:
         return tuple(sorted({schema.subject for schema in self.schemas}))
 
 
-def _schema_files(folder: Path) -> dict[tuple[str, int], str]:
-    """Compact text of every `<subject>/v<version>.avsc`."""
+def schema_files(folder: Path) -> dict[tuple[str, int], str]:
+    """Compact JSON text of every `<subject>/v<version>.avsc`, whether in the lock or not."""
     files = {}
     for path in sorted(folder.glob("*/v*.avsc")):
         match = re.fullmatch(r"v([1-9]\d*)", path.stem)
@@ -110,24 +110,30 @@ def _lock_line(schema: RegisteredSchema) -> dict[str, object]:
     }
 
 
+def _lock_lines(folder: Path) -> list[dict[str, Any]]:
+    path = folder / LOCK_NAME
+    if not path.exists():
+        raise RegistryMismatchError(f"{path} is missing: without it the ids on the wire have no meaning")
+    lines: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))
+    return lines
+
+
 def read_registry(folder: Path) -> Registry:
     """Read and check a registry folder. Raises RegistryMismatchError where files and lock disagree."""
-    files = _schema_files(folder)
+    files = schema_files(folder)
     schemas = []
-    for line in json.loads((folder / LOCK_NAME).read_text("utf-8")):
+    for line in _lock_lines(folder):
         name = f"{line['subject']} v{line['version']} (id {line['id']})"
         text = files.pop((line["subject"], line["version"]), None)
         if text is None:
             raise RegistryMismatchError(f"{name} is in the lock but its .avsc file is gone")
         schema = RegisteredSchema(line["id"], line["subject"], line["version"], text)
         if _lock_line(schema) != line:
-            raise RegistryMismatchError(
-                f"{name} was edited after it was registered; add a new version instead"
-            )
+            raise RegistryMismatchError(f"{name} was edited after it was registered; add a new version instead")
         schemas.append(schema)
     if files:
         unlocked = ", ".join(f"{subject} v{version}" for subject, version in files)
-        raise RegistryMismatchError(f"not in the lock: {unlocked}; run python -m schemas_avro.registry")
+        raise RegistryMismatchError(f"not in the lock: {unlocked}; run python -m schemas_avro lock")
     registry = Registry(schemas)
     if len(registry._by_id) != len(schemas) or len(registry._by_crc64) != len(schemas):
         raise RegistryMismatchError("two schemas share an id or a fingerprint")
@@ -146,15 +152,10 @@ def append_to_lock(folder: Path) -> list[RegisteredSchema]:
     lines = json.loads(path.read_text("utf-8")) if path.exists() else []
     known = {(line["subject"], line["version"]) for line in lines}
     next_id = max((line["id"] for line in lines), default=0) + 1
-    new = [key for key in sorted(_schema_files(folder), key=lambda key: (key[1], key[0])) if key not in known]
-    texts = _schema_files(folder)
+    texts = schema_files(folder)
+    new = [key for key in sorted(texts, key=lambda key: (key[1], key[0])) if key not in known]
     added = [RegisteredSchema(next_id + n, *key, texts[key]) for n, key in enumerate(new)]
     lines += [_lock_line(schema) for schema in added]
     path.write_text("[\n" + ",\n".join(f"  {json.dumps(line)}" for line in lines) + "\n]\n", "utf-8")
     read_registry(folder)
     return added
-
-
-if __name__ == "__main__":
-    for entry in append_to_lock(FOLDER):
-        print(f"registered {entry.subject} v{entry.version} as id {entry.id}")  # noqa: T201
