@@ -1,0 +1,96 @@
+"""The real parts that integration tests share: one broker and one database per run, started when first asked for.
+
+Tests give their topics, schemas and folders random names, so that sharing is safe.
+"""
+
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from stack import jars, kafka, postgres, process
+from stack.java import find_java, for_spark
+from stack.layout import Layout
+from stack.part import Part
+from stack.settings import PORT_OFFSETS, StackSettings
+
+
+def free_base_port() -> int:
+    """First of as many free consecutive ports as a stack needs, outside the ephemeral range where possible."""
+    for base in range(20000 + os.getpid() % 5000, 32000, 10):
+        with suppress(OSError):
+            for offset in PORT_OFFSETS.values():
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", base + offset))
+            return base
+    raise RuntimeError("no six free ports in a row")
+
+
+@contextmanager
+def running(part: Part, layout: Layout, timeout_seconds: float = 60.0) -> Iterator[Part]:
+    """Run one part without a supervisor, from ready to stopped."""
+    launch = part.prepare(lambda _: None)
+    layout.logs.mkdir(parents=True, exist_ok=True)
+    log = layout.log(part.name)
+    child = process.start(launch, log, os.environ)
+    identity = process.ProcessId.of(child.pid)
+    assert identity is not None
+    try:
+        deadline = time.monotonic() + timeout_seconds
+        while (reason := part.probe()) is not None:
+            assert child.poll() is None, f"{part.name} ended: {log.read_text()[-4000:]}"
+            assert time.monotonic() < deadline, f"{part.name}: {reason}\n{log.read_text()[-4000:]}"
+            time.sleep(0.05)
+        part.complete()
+        yield part
+    finally:
+        process.stop(identity, part.stop_signal, 20.0)
+        child.wait(5)
+
+
+@pytest.fixture(scope="session")
+def stack_layout() -> Iterator[Layout]:
+    """A home for the shared parts. Not `tmp_path`, which other accounts cannot reach: root's Postgres runs as one."""
+    home = Path(tempfile.mkdtemp(prefix="millrace-test-"))
+    home.chmod(0o755)
+    yield Layout(home)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stack_settings() -> StackSettings:
+    """Settings of the shared parts: free ports, small memory."""
+    return StackSettings(base_port=free_base_port(), kafka_heap_mb=384, postgres_shared_buffers_mb=64)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(stack_settings: StackSettings, stack_layout: Layout) -> Iterator[str]:
+    """`host:port` of a real broker without topics; make yours with `stack.kafka.create_topics(..., prefix=...)`."""
+    with running(kafka.part(stack_settings, stack_layout, dict(os.environ), ()), stack_layout) as part:
+        yield f"127.0.0.1:{part.port}"
+
+
+@pytest.fixture(scope="session")
+def postgres_url(stack_settings: StackSettings, stack_layout: Layout) -> Iterator[str]:
+    """libpq URL of an empty database on a real server; use a schema of your own in it."""
+    with running(postgres.part(stack_settings, stack_layout), stack_layout):
+        yield postgres.url(stack_settings, stack_layout)
+
+
+@pytest.fixture(scope="session")
+def java_home(stack_settings: StackSettings, stack_layout: Layout) -> Path:
+    """What JAVA_HOME must be for Spark to start."""
+    return for_spark(find_java(os.environ, stack_settings.java_home), stack_layout.java)
+
+
+@pytest.fixture(scope="session")
+def spark_jars(stack_settings: StackSettings) -> Path:
+    """Folder of the jars to put on Spark's class path."""
+    java = find_java(os.environ, stack_settings.java_home)
+    return jars.ensure("spark", stack_settings.cache, java, lambda _: None, stack_settings.ivy_settings)
