@@ -1,23 +1,29 @@
 """The verbs and their options. What they do is elsewhere; here it is put together once per call."""
 
+import asyncio
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from math import inf
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 from pydantic import SecretStr, ValidationError
 
+from contracts.settings import PartSettings
 from loadtest import replay as recording
 from loadtest.faults import FaultRates, Sending, inject
 from loadtest.gateway_client import RefusedError
+from loadtest.load import LoadError, LoadPlan, problems, run_load
 from loadtest.run import Destination, send
 from loadtest.sender import Tally
-from loadtest.settings import SimulatorSettings
+from loadtest.settings import GraphqlSettings, SimulatorSettings
 from loadtest.shop import MixNotReachableError, Shop
-from loadtest.summary import print_tally
+from loadtest.summary import print_figures, print_tally, to_json
+from loadtest.workload import WorkloadError, read_workload
+
+Settings = TypeVar("Settings", bound=PartSettings)
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -39,9 +45,9 @@ def _usage(message: object) -> NoReturn:
     raise typer.Exit(2)
 
 
-def _settings() -> SimulatorSettings:
+def _settings(part: type[Settings]) -> Settings:
     try:
-        return SimulatorSettings()
+        return part()
     except ValidationError as error:
         _usage(error)
 
@@ -92,7 +98,7 @@ def simulate(
     json: Json = False,
 ) -> None:
     """A shop: visitors browse, search, view, click, fill carts, check out and buy. Faults are shares of events."""
-    settings = _settings()
+    settings = _settings(SimulatorSettings)
     if speed != 1 and seconds is None:
         _usage("--speed other than 1 needs --seconds")
     if seed is None:
@@ -128,7 +134,7 @@ def replay(
     json: Json = False,
 ) -> None:
     """Send a recording with its own timestamps, and print our own count of the file to compare answers with."""
-    settings = _settings()
+    settings = _settings(SimulatorSettings)
     try:
         totals = recording.count(recording.read_rows(file))
         stream = recording.to_sendings(recording.to_events(recording.read_rows(file)))
@@ -137,6 +143,47 @@ def replay(
         _usage(error)
     print_tally(tally, json=json, totals=totals)
     raise typer.Exit(0 if tally.clean else 1)
+
+
+@app.command()
+def load(
+    *,
+    rate: Annotated[float, typer.Option(min=1, help="Events per second.")] = 2000,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of the run.")] = 60,
+    workload: Annotated[str, typer.Option(help="Name of a workload, or a .toml file.")] = "mixed",
+    gateway: Gateway = None,
+    write_key: WriteKey = None,
+    graphql: Annotated[str | None, typer.Option(help="GraphQL endpoint. [env: MILLRACE_GRAPHQL_URL]")] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the summary here, '-' prints it.")] = None,
+) -> None:
+    """Locust at a constant rate, a freshness probe beside it, and whether the books close. Fails if anything did."""
+    destination = _destination(_settings(SimulatorSettings), gateway, write_key, None, history=False)
+    try:
+        plan = LoadPlan(
+            rate=rate,
+            seconds=seconds,
+            workload_name=workload,
+            workload=read_workload(workload),
+            gateway_url=destination.gateway_url,
+            graphql_url=graphql or _settings(GraphqlSettings).url,
+            write_key=destination.write_key,
+        )
+    except WorkloadError as error:
+        _usage(error)
+    try:
+        figures = asyncio.run(run_load(plan))
+    except* LoadError as errors:
+        typer.echo(f"Error: {errors.exceptions[0]}", err=True)
+        raise typer.Exit(1) from None
+    print_figures(figures, json=json == Path("-"))
+    if json and json != Path("-"):
+        json.write_text(to_json(figures), "utf-8")
+    for sentence in problems(figures):
+        typer.echo(f"PROBLEM: {sentence}", err=True)
+    if not figures["rate_reached"]:
+        achieved = figures["achieved_per_second"]
+        typer.echo(f"The asked rate was not reached: {achieved:,} of {rate:,} events/s.", err=True)
+    raise typer.Exit(0 if figures["ok"] else 1)
 
 
 def _sent(stream: Iterable[Sending], destination: Destination, speed: float, patience: float | None) -> Tally:

@@ -37,7 +37,7 @@ def print_tally(tally: Tally, *, json: bool, seed: int | None = None, totals: To
 
 
 def print_figures(figures: Mapping[str, Any], *, json: bool) -> None:
-    """Print figures to standard output; nested ones as `outer.inner` rows in the table."""
+    """Print figures to standard output; nested ones as `outer.inner` rows in the table, lists a row each."""
     if json:
         typer.echo(to_json(figures))
         return
@@ -57,6 +57,8 @@ def _rows(prefix: str, figures: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, value in figures.items():
         if isinstance(value, Mapping):
             rows += _rows(f"{prefix}{name}.", value)
+        elif isinstance(value, list):
+            rows += [(f"{prefix}{name}", " ".join(f"{k}={v}" for k, v in item.items())) for item in value]
         else:
             number = isinstance(value, int | float) and not isinstance(value, bool) and name != "seed"
             rows.append((f"{prefix}{name}", f"{value:,}" if number else str(value)))

@@ -1,0 +1,49 @@
+"""The few questions the load side asks GraphQL."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+
+class GraphqlError(Exception):
+    """GraphQL did not answer, or answered with errors; the message says which."""
+
+
+class GraphqlClient:
+    """Asks over one client's kept-alive connections, which its maker closes."""
+
+    def __init__(self, http: httpx.AsyncClient, url: str) -> None:
+        self._http, self._url = http, url
+
+    async def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The `data` of an answer. Raises GraphqlError."""
+        try:
+            response = await self._http.post(self._url, json={"query": query, "variables": variables or {}})
+            body = response.json()
+        except (httpx.TransportError, ValueError) as error:
+            raise GraphqlError(f"{self._url}: {error!r}") from error
+        if body.get("errors") or not isinstance(body.get("data"), dict):
+            raise GraphqlError(f"{self._url} answered {response.status_code}: {str(body)[:300]}")
+        data: dict[str, Any] = body["data"]
+        return data
+
+    async def epoch(self) -> int | None:
+        """Number of the newest epoch, None before the first."""
+        as_of = (await self.ask("{ asOf { epoch } }"))["asOf"]
+        return None if as_of is None else int(as_of["epoch"])
+
+    async def books(self) -> dict[str, Any] | None:
+        """`close` and `residue`, None before the first epoch."""
+        books: dict[str, Any] | None = (await self.ask("{ books { close residue } }"))["books"]
+        return books
+
+    async def visible_sessions(self, session_ids: list[str]) -> set[str]:
+        """Which of these sessions an answer shows."""
+        declared = ", ".join(f"$s{n}: String!" for n in range(len(session_ids)))
+        fields = " ".join(
+            f"s{n}: sessions(sessionId: $s{n}, first: 1) {{ edges {{ cursor }} }}" for n in range(len(session_ids))
+        )
+        variables = {f"s{n}": session_id for n, session_id in enumerate(session_ids)}
+        data = await self.ask(f"query({declared}) {{ {fields} }}", variables)
+        return {session_id for n, session_id in enumerate(session_ids) if data[f"s{n}"]["edges"]}
