@@ -5,6 +5,7 @@ Sources, strongest first: arguments, environment (`MILLRACE_<PART>_<NAME>`), the
 """
 
 import os
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,7 +31,7 @@ class _PartTable(TomlConfigSettingsSource):
         self._part = part
         super().__init__(settings_cls, home() / "millrace.toml")
 
-    def _read_file(self, file_path: Path) -> dict[str, Any]:
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
         table = super()._read_file(file_path).get(self._part, {})
         if not isinstance(table, dict):
             raise ValueError(f"{file_path}: [{self._part}] must be a table")  # noqa: TRY004 - pydantic reports ValueError

@@ -56,14 +56,10 @@ def _measures() -> list[Column[Any]]:
     return [
         *(_count(name) for name in counts),
         Column("revenue", _money, nullable=False, server_default=text("0"), comment="sum of purchases"),
-        Column(
-            "refunded", _money, nullable=False, server_default=text("0"), comment="sum of refunds, positive"
-        ),
+        Column("refunded", _money, nullable=False, server_default=text("0"), comment="sum of refunds, positive"),
         Column("users", LargeBinary, nullable=False, comment="theta sketch of every user seen"),
         Column("buyers", LargeBinary, nullable=False, comment="theta sketch of users with a purchase"),
-        Column(
-            "late", BigInteger, nullable=False, comment="events applied after the watermark had passed them"
-        ),
+        Column("late", BigInteger, nullable=False, comment="events applied after the watermark had passed them"),
         Column("revision", Integer, nullable=False, comment="how many epochs brought late events"),
         Column("last_epoch", BigInteger, nullable=False),
     ]
@@ -75,9 +71,7 @@ epochs: Final = Table(
     Column("epoch", BigInteger, primary_key=True, autoincrement=False),
     Column("started_at", _time, nullable=False),
     Column("committed_at", _time, nullable=False, server_default=text("clock_timestamp()")),
-    Column(
-        "offsets", JSONB, nullable=False, comment='{"topic": {"partition": [from, until]}}, until exclusive'
-    ),
+    Column("offsets", JSONB, nullable=False, comment='{"topic": {"partition": [from, until]}}, until exclusive'),
     Column("newest_log_time", _time, nullable=False, comment="newest broker time in the epoch"),
     Column(
         "event_time_by_partition",
@@ -85,9 +79,7 @@ epochs: Final = Table(
         nullable=False,
         comment='newest {"topic-partition": [event ms, log ms]}',
     ),
-    Column(
-        "watermark", _time, comment="event time before which everything is final; null until there is one"
-    ),
+    Column("watermark", _time, comment="event time before which everything is final; null until there is one"),
     _count("records"),
     _count("applied"),
     _count("duplicates"),
@@ -97,7 +89,6 @@ epochs: Final = Table(
     _count("late"),
     _count("imported"),
     Column("log_version", BigInteger, comment="Delta version that holds the epoch's events, once known"),
-    Column("log_rows", BigInteger, comment="events appended there"),
     comment="The ledger, a row per epoch. records = applied + duplicates + quarantined + rejected; "
     "conflicts are among the duplicates, late and imported among the applied.",
 )
@@ -132,9 +123,7 @@ totals: Final = Table(
             "imported",
         )
     ),
-    Column(
-        "log_rows", BigInteger, nullable=False, server_default=text("0"), comment="through epoch log_epoch"
-    ),
+    Column("log_rows", BigInteger, nullable=False, server_default=text("0"), comment="through epoch log_epoch"),
     Column("log_epoch", BigInteger, nullable=False, server_default=text("0")),
     comment="The ledger summed over all epochs, one row, so that the books are read in O(1).",
 )
@@ -253,11 +242,9 @@ sessions: Final = Table(
         "path",
         ARRAY(_sortable),
         nullable=False,
-        comment="first 50 steps in order, each the JSON text of [epoch ms as 15 digits, event id, action, product id, page]",
+        comment="first 50 steps in order, each JSON text: [epoch ms as 15 digits, event id, action, product id, page]",
     ),
-    Column(
-        "first_event", _sortable, nullable=False, server_default="", comment="[ms, event id, action, user id]"
-    ),
+    Column("first_event", _sortable, nullable=False, server_default="", comment="[ms, event id, action, user id]"),
     Column("entry_event", _sortable, comment="the first step that has a page; entry_page is its page"),
     Column("exit_event", _sortable, comment="the last step that has a page; exit_page is its page"),
     Column("late", BigInteger, nullable=False),

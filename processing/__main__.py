@@ -1,0 +1,74 @@
+"""`python -m processing`: build the real objects, run the stream until SIGTERM.
+
+Exit codes: 0 stopped on request; 1 a fault that needs a person (the message says what to do).
+"""
+
+import signal
+import sys
+from types import FrameType
+
+import structlog
+
+from contracts.logging import configure_logging
+from processing.deltas import DuckDeltas
+from processing.epoch import EpochRunner
+from processing.errors import FatalError
+from processing.event_log import EventLog
+from processing.health import serve_health
+from processing.metrics import EpochMetrics
+from processing.projections import build_projections
+from processing.results import ResultsPublisher
+from processing.settings import Settings
+from processing.spark import build_spark
+from processing.store import Store
+from processing.stream import Stream
+from schemas_avro import load_registry
+
+log = structlog.get_logger()
+
+
+def main() -> int:
+    """Run the part."""
+    configure_logging("processing")
+    settings = Settings()
+    options = settings.processing
+    metrics = EpochMetrics()
+    stream: Stream | None = None
+    serve_health(options.host, options.port, metrics.registry, lambda: stream.not_ready if stream else "starting Spark")
+    spark = build_spark(options, options.checkpoint.parent / "scratch")
+    store = Store(settings.postgres)
+    results = ResultsPublisher(settings.kafka.bootstrap) if options.publish_results else None
+    runner = EpochRunner(
+        store=store,
+        event_log=EventLog(settings.log.path, options.log_interval_seconds),
+        engine=DuckDeltas(),
+        projections=build_projections(settings.shop),
+        registry=load_registry(),
+        shop=settings.shop,
+        settings=options,
+        metrics=metrics,
+        results=results,
+    )
+    stream = Stream(spark, runner, options, settings.kafka.bootstrap, metrics)
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stream.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        stream.run()
+    except FatalError as error:
+        log.error("stopped", reason=str(error))  # noqa: TRY400 - the reason is the message, not a trace
+        return 1
+    finally:
+        if results is not None:
+            results.close()
+        store.close()
+        spark.stop()
+    log.info("stopped", reason="asked to")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

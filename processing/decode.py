@@ -1,0 +1,156 @@
+"""Kafka records to event rows, inside Spark: the writer schema of each record's id, the latest schema as reader.
+
+A row that does not decode to a valid event carries a quarantine reason instead; nothing is dropped and nothing throws.
+The gateway has checked all of this before. It is checked again because Kafka has other doors.
+"""
+
+from typing import Final
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
+from pyspark.sql.avro.functions import from_avro
+
+from contracts.rejections import Reason
+from contracts.settings import ShopSettings
+from contracts.topics import CLICKSTREAM, HEADER_IMPORT, HEADER_RECEIVED_AT, HEADER_SOURCE, REJECTED, TRANSACTIONS
+from schemas_avro import Registry
+
+RAW_KEPT_BYTES: Final = 64 * 1024
+MAX_QUANTITY: Final = 1_000_000
+LAST_MILLISECOND: Final = 253_402_300_799_999
+"""9999-12-31T23:59:59.999Z, the last instant that Postgres, Python and Avro agree on how to print."""
+
+CLICK_FIELDS: Final = ("action", "page_url", "referrer", "user_agent", "search_query", "properties")
+SALE_FIELDS: Final = ("amount", "quantity", "payment_method", "order_id", "currency", "kind")
+SHARED_FIELDS: Final = ("user_id", "session_id", "product_id", "category", "timestamp")
+EVENT_FIELDS: Final = ("event_id", *SHARED_FIELDS, *CLICK_FIELDS, *SALE_FIELDS)
+REJECTED_FIELDS: Final = (
+    "rejection_id",
+    "received_at",
+    "source",
+    "reason",
+    "pointer",
+    "detail",
+    "content_type",
+    "event_id",
+    "raw",
+    "truncated",
+)
+
+
+def _frame(schema_id: int) -> Column:
+    """The five bytes before a datum in Confluent framing."""
+    return F.lit(bytes([0]) + schema_id.to_bytes(4, "big"))
+
+
+def _decoded(registry: Registry, subject: str) -> Column:
+    """The record's value read with its writer's schema, or null where no schema of the subject fits."""
+    reader = registry.latest(subject).text
+    options = {"mode": "PERMISSIVE", "avroSchema": reader}
+    prefix, datum = F.substring("value", 1, 5), F.expr("substring(value, 6)")
+    chosen = F.when(F.lit(False), from_avro(datum, reader, options))
+    for writer in registry.versions(subject):
+        fits = (F.col("topic") == subject) & (prefix == _frame(writer.id))
+        chosen = chosen.when(fits, from_avro(datum, writer.text, options))
+    return chosen
+
+
+def _known_schema(registry: Registry) -> Column:
+    prefix = F.substring("value", 1, 5)
+    known = F.lit(False)
+    for subject in (CLICKSTREAM.name, TRANSACTIONS.name, REJECTED.name):
+        ids = [_frame(schema.id) for schema in registry.versions(subject)]
+        known = known | ((F.col("topic") == subject) & prefix.isin(*ids))
+    return known
+
+
+def _header(name: str) -> Column:
+    found = F.filter("headers", lambda header: header["key"] == name)
+    return F.get(found, F.lit(0))["value"].cast("string")
+
+
+def _valid_id(name: str) -> Column:
+    """1-128 characters, none of them a control character. Null is invalid."""
+    column = F.col(name)
+    return column.isNotNull() & F.length(column).between(1, 128) & ~column.rlike(r"\p{Cntrl}")
+
+
+def _has_nul(names: tuple[str, ...]) -> Column:
+    texts = [F.coalesce(F.col(name).cast("string"), F.lit("")) for name in names]
+    properties = F.coalesce(F.to_json("properties"), F.lit(""))
+    return F.instr(F.concat(*texts), "\0").__gt__(0) | F.instr(properties, "\\u0000").__gt__(0)
+
+
+def _verdict(shop: ShopSettings) -> Column:
+    """The quarantine reason of a decoded event, or null for a valid one."""
+    sale = F.col("topic") == TRANSACTIONS.name
+    at = F.unix_millis("timestamp")
+    # Twice the gateway's tolerance: what the gateway accepted must not be refused for a clock that differs a little.
+    newest = F.unix_millis("log_time") + F.lit(2000 * shop.future_tolerance_seconds)
+    ids_valid = _valid_id("event_id") & _valid_id("user_id") & _valid_id("session_id")
+    texts = (
+        "product_id",
+        "category",
+        "page_url",
+        "referrer",
+        "user_agent",
+        "search_query",
+        "payment_method",
+        "order_id",
+    )
+    return (
+        F.when(~F.col("schema_known"), Reason.UNKNOWN_SCHEMA)
+        .when(F.col("event_id").isNull(), Reason.MALFORMED_AVRO)
+        .when(~ids_valid, Reason.INVALID_ID)
+        .when(_has_nul(texts), Reason.INVALID_TEXT)
+        .when(F.col("timestamp").isNull() | ~at.between(0, LAST_MILLISECOND), Reason.INVALID_TIMESTAMP)
+        .when(at > newest, Reason.TIMESTAMP_IN_FUTURE)
+        .when(sale & (F.col("product_id").isNull() | F.col("category").isNull()), Reason.MISSING_FIELD)
+        .when(sale & (F.col("amount").isNull() | (F.col("amount") < 0)), Reason.INVALID_AMOUNT)
+        .when(sale & ~F.col("quantity").between(1, MAX_QUANTITY), Reason.INVALID_QUANTITY)
+        .when(sale & (F.col("currency") != shop.currency), Reason.CURRENCY_NOT_ACCEPTED)
+    )
+
+
+def decode(records: DataFrame, registry: Registry, shop: ShopSettings) -> DataFrame:
+    """Kafka source rows (with headers) to one wide row per record.
+
+    Columns: topic, partition, offset, log_time, received_at (ms), source, imported, the fields of `EVENT_FIELDS`,
+    `quarantine` (reason or null), `raw` (only of quarantined records, capped), `id_hash` (16 bytes), `payload_hash`
+    (64 bit), `rejected` (struct, only of the rejected topic).
+    """
+    parsed = records.select(
+        "topic",
+        "partition",
+        "offset",
+        "value",
+        F.col("timestamp").alias("log_time"),
+        _header(HEADER_RECEIVED_AT).cast("long").alias("received_at"),
+        F.coalesce(_header(HEADER_SOURCE), F.lit("")).alias("source"),
+        F.coalesce(_header(HEADER_IMPORT) == "1", F.lit(False)).alias("imported"),
+        _known_schema(registry).alias("schema_known"),
+        _decoded(registry, CLICKSTREAM.name).alias("c"),
+        _decoded(registry, TRANSACTIONS.name).alias("t"),
+        _decoded(registry, REJECTED.name).alias("r"),
+    )
+    fields = parsed.select(
+        *("topic", "partition", "offset", "value", "log_time", "received_at", "source", "imported", "schema_known"),
+        F.coalesce("c.event_id", "t.transaction_id", "r.rejection_id").alias("event_id"),
+        *(F.coalesce(f"c.{name}", f"t.{name}").alias(name) for name in SHARED_FIELDS),
+        *(F.col(f"c.{name}").alias(name) for name in CLICK_FIELDS),
+        *(F.col(f"t.{name}").alias(name) for name in SALE_FIELDS),
+        F.struct(*(F.col(f"r.{name}").alias(name) for name in REJECTED_FIELDS)).alias("rejected"),
+    )
+    is_rejected = F.col("topic") == REJECTED.name
+    rejected_verdict = F.when(~F.col("schema_known"), Reason.UNKNOWN_SCHEMA).when(
+        F.col("event_id").isNull(), Reason.MALFORMED_AVRO
+    )
+    judged = fields.withColumn("quarantine", F.when(is_rejected, rejected_verdict).otherwise(_verdict(shop)))
+    payload = [F.to_json("properties") if name == "properties" else F.col(name) for name in EVENT_FIELDS]
+    return judged.select(
+        *("topic", "partition", "offset", "log_time", "received_at", "source", "imported", *EVENT_FIELDS, "quarantine"),
+        F.when(F.col("quarantine").isNotNull(), F.substring("value", 1, RAW_KEPT_BYTES)).alias("raw"),
+        F.unhex(F.md5(F.concat_ws(":", "topic", "event_id").cast("binary"))).alias("id_hash"),
+        F.xxhash64(*payload).alias("payload_hash"),
+        F.when(is_rejected & F.col("quarantine").isNull(), F.col("rejected")).alias("rejected"),
+    )

@@ -1,0 +1,13 @@
+"""Every projection, one file each. Adding one is writing its file and its line here."""
+
+from contracts.settings import ShopSettings
+from processing.projection import Projection
+from processing.projections.category_minutes import category_minutes
+from processing.projections.product_minutes import product_minutes
+from processing.projections.sessions import sessions
+from processing.projections.site_minutes import site_minutes
+
+
+def build_projections(shop: ShopSettings) -> tuple[Projection, ...]:
+    """The projections in the order in which an epoch folds them."""
+    return (product_minutes(), category_minutes(), site_minutes(), sessions(shop))

@@ -1,0 +1,54 @@
+"""Everything about processing that can be set."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from contracts.settings import KafkaSettings, LogSettings, PartSettings, PostgresSettings, ShopSettings, home
+
+
+class ProcessingSettings(PartSettings):
+    """Settings of the streaming part (`MILLRACE_PROCESSING_*`, table `[processing]`)."""
+
+    part: ClassVar[str] = "processing"
+
+    host: str = "127.0.0.1"
+    """Address of the health and metrics server."""
+    port: int = Field(default=7072, ge=1, le=65535)
+    """Port of the health and metrics server."""
+    jars: Path = Field(default_factory=lambda: home() / "jars" / "spark")
+    """Folder of the Kafka, Avro and Delta jars that Spark needs beside its own."""
+    checkpoint: Path = Field(default_factory=lambda: home() / "checkpoint")
+    """Spark's scratch checkpoint. Disposable: the ledger decides where a start resumes."""
+    master: str = "local[2]"
+    """Spark master URL."""
+    driver_memory: str = Field(default="2g", pattern=r"^\d+[mg]$")
+    """Heap of the Spark driver (in local mode, of all of Spark)."""
+    shuffle_partitions: int = Field(default=2, ge=1)
+    """Tasks per shuffle: one per core; every further one adds to each epoch's fixed cost."""
+    epoch_interval_ms: int = Field(default=500, ge=0)
+    """Shortest time between two epochs' starts. Under load epochs follow one another without a pause."""
+    max_events_per_epoch: int = Field(default=100_000, ge=1)
+    """Bound on an epoch's size, and so on memory, while a backlog is drained."""
+    dedupe_horizon_seconds: int = Field(default=3600, ge=60)
+    """How long an event id is remembered. A copy that comes later than this is counted again."""
+    partition_idle_seconds: int = Field(default=60, ge=1)
+    """A partition silent for this long (broker time) no longer holds the watermark back."""
+    log_interval_seconds: float = Field(default=5.0, ge=0)
+    """Longest time that committed epochs wait before they are appended to the Delta log together."""
+    publish_results: bool = True
+    """Whether changed rows are published to the analytics-results topic."""
+    restart_backoff_seconds: float = Field(default=1.0, gt=0)
+    """First pause before the query is started again after a fault; doubles up to 30 s."""
+
+
+class Settings:
+    """All the settings this part reads, loaded once at start."""
+
+    def __init__(self) -> None:
+        self.processing = ProcessingSettings()
+        self.kafka = KafkaSettings()
+        self.postgres = PostgresSettings()
+        self.log = LogSettings()
+        self.shop = ShopSettings()

@@ -1,0 +1,125 @@
+"""The serving store seen from the writing side: one connection, one writer, Arrow in by COPY.
+
+Only one processor may write: the connection holds an advisory lock, and a second one is refused before it writes.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+from adbc_driver_manager import OperationalError, ProgrammingError
+from adbc_driver_postgresql import dbapi
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from contracts.settings import PostgresSettings
+from contracts.tables import metadata
+from processing.errors import AnotherProcessorError
+
+
+def _column_type(arrow: pa.DataType) -> str:
+    """The Postgres type that COPY expects for an Arrow column."""
+    if pa.types.is_decimal(arrow):
+        return "numeric"
+    if pa.types.is_timestamp(arrow):
+        return "timestamptz"
+    if pa.types.is_list(arrow):
+        return f"{_column_type(arrow.value_type)}[]"
+    names = {
+        pa.int16(): "smallint",
+        pa.int32(): "integer",
+        pa.int64(): "bigint",
+        pa.bool_(): "boolean",
+        pa.string(): "text",
+        pa.binary(): "bytea",
+    }
+    return names[arrow]
+
+
+class Transaction:
+    """Statements of one open transaction. Everything it loads is gone when the transaction ends."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
+        """Run a statement whose rows, if any, nobody wants."""
+        self._cursor.execute(sql, parameters=tuple(parameters) or None)
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
+        """Run a statement and fetch its rows."""
+        self._cursor.execute(sql, parameters=tuple(parameters) or None)
+        return self._cursor.fetch_arrow_table()
+
+    def load(self, name: str, table: pa.Table) -> None:
+        """COPY an Arrow table into the temporary table `name`, whose columns are the Arrow table's."""
+        columns = ", ".join(f'"{field.name}" {_column_type(field.type)}' for field in table.schema)
+        self.execute(f'CREATE TEMP TABLE IF NOT EXISTS "{name}" ({columns}) ON COMMIT DELETE ROWS')
+        if table.num_rows:
+            self._cursor.adbc_ingest(name, table, mode="append", temporary=True)
+
+
+class Store:
+    """The writing connection. It is opened on first use and again after a fault; each opening takes the lock."""
+
+    def __init__(self, settings: PostgresSettings) -> None:
+        self._url = settings.url.get_secret_value()
+        self._schema = settings.db_schema
+        self._connection: Any = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A transaction that commits at the end of the block, or leaves no trace when the block raises."""
+        connection = self._connection or self._open()
+        try:
+            with connection.cursor() as cursor:
+                yield Transaction(cursor)
+            connection.commit()
+        except BaseException:
+            # Also after an error of ours: a fresh connection is the one state we know to be clean.
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection, and with it release the lock."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except (OperationalError, ProgrammingError):
+                return  # the server has closed it before us
+
+    def create_tables(self) -> None:
+        """Create the schema and every table of `contracts.tables` that is not there yet."""
+        with self.transaction() as transaction:
+            transaction.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
+            dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+            for table in metadata.sorted_tables:
+                transaction.execute(str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)))
+                for index in sorted(table.indexes, key=lambda index: str(index.name)):
+                    transaction.execute(str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)))
+            transaction.execute("INSERT INTO totals (epoch) VALUES (0) ON CONFLICT DO NOTHING")
+
+    def _open(self) -> Any:
+        options = quote(f"-c search_path={self._schema} -c jit=off -c application_name=millrace-processing")
+        separator = "&" if "?" in self._url else "?"
+        connection = dbapi.connect(f"{self._url}{separator}options={options}&connect_timeout=10")
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", parameters=(self._lock_name,))
+                (granted,) = cursor.fetchone()
+            connection.commit()
+        except BaseException:
+            connection.close()
+            raise
+        if not granted:
+            connection.close()
+            raise AnotherProcessorError(self._schema)
+        self._connection = connection
+        return connection
+
+    @property
+    def _lock_name(self) -> str:
+        return f"millrace-processing:{self._schema}"
