@@ -23,7 +23,7 @@ class GraphqlClient:
             body = response.json()
         except (httpx.TransportError, ValueError) as error:
             raise GraphqlError(f"{self._url}: {error!r}") from error
-        if body.get("errors") or not isinstance(body.get("data"), dict):
+        if not isinstance(body, dict) or body.get("errors") or not isinstance(body.get("data"), dict):
             raise GraphqlError(f"{self._url} answered {response.status_code}: {str(body)[:300]}")
         data: dict[str, Any] = body["data"]
         return data
