@@ -68,6 +68,8 @@ class KafkaSettings(PartSettings):
 
     bootstrap: str = "127.0.0.1:7073"
     """Comma-separated `host:port` list."""
+    topic_prefix: str = Field(default="", pattern=r"^[a-zA-Z0-9._-]{0,64}$")
+    """Goes before every topic's name, so that several stacks can share one broker."""
 
 
 class PostgresSettings(PartSettings):

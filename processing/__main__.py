@@ -37,7 +37,7 @@ def main() -> int:
     serve_health(options.host, options.port, metrics.registry, lambda: stream.not_ready if stream else "starting Spark")
     spark = build_spark(options, options.checkpoint.parent / "scratch")
     store = Store(settings.postgres)
-    results = ResultsPublisher(settings.kafka.bootstrap) if options.publish_results else None
+    results = ResultsPublisher(settings.kafka) if options.publish_results else None
     runner = EpochRunner(
         store=store,
         event_log=EventLog(settings.log.path, options.log_interval_seconds),
@@ -49,7 +49,7 @@ def main() -> int:
         metrics=metrics,
         results=results,
     )
-    stream = Stream(spark, runner, options, settings.kafka.bootstrap, metrics)
+    stream = Stream(spark, runner, options, settings.kafka, metrics)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         stream.stop()

@@ -10,6 +10,7 @@ import pyarrow as pa
 import structlog
 from confluent_kafka import KafkaError, Message, Producer
 
+from contracts.settings import KafkaSettings
 from contracts.topics import RESULTS
 
 log = structlog.get_logger()
@@ -20,12 +21,12 @@ _FLUSH_SECONDS: Final = 10.0
 class ResultsPublisher:
     """Publishes changed rows. A row that cannot be delivered is logged and counted: the tables are the truth."""
 
-    def __init__(self, bootstrap: str, topic_prefix: str = "") -> None:
-        self._topic = topic_prefix + RESULTS.name
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._topic = kafka.topic_prefix + RESULTS.name
         self.failed = 0
         self._producer = Producer(
             {
-                "bootstrap.servers": bootstrap,
+                "bootstrap.servers": kafka.bootstrap,
                 "linger.ms": 20,
                 "compression.type": "lz4",
                 "queue.buffering.max.messages": 200_000,

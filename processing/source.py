@@ -7,7 +7,9 @@ from typing import Final, TypeAlias
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
+from contracts.settings import KafkaSettings
 from contracts.topics import CLICKSTREAM, REJECTED, TRANSACTIONS
 from processing.errors import LogGapError, RetryableError
 from processing.ledger import Offsets
@@ -19,64 +21,71 @@ Ranges: TypeAlias = dict[str, dict[int, tuple[int, int]]]
 RangeReader: TypeAlias = Callable[[SparkSession, Ranges], DataFrame]
 
 
-def starting_offsets(bootstrap: str, next_offsets: Offsets) -> str:
+def starting_offsets(kafka: KafkaSettings, next_offsets: Offsets) -> str:
     """Spark's `startingOffsets`: the ledger's end where it knows the partition, the earliest record elsewhere.
 
     Raises RetryableError while the broker or a topic is away.
     """
     try:
-        topics = AdminClient({"bootstrap.servers": bootstrap}).list_topics(timeout=10).topics
+        topics = AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(timeout=10).topics
     except KafkaException as error:
-        raise RetryableError(f"the broker at {bootstrap} does not answer: {error}") from error
-    missing = [name for name in READ_TOPICS if name not in topics or topics[name].error is not None]
+        raise RetryableError(f"the broker at {kafka.bootstrap} does not answer: {error}") from error
+    names = {name: kafka.topic_prefix + name for name in READ_TOPICS}
+    missing = [full for full in names.values() if full not in topics or topics[full].error is not None]
     if missing:
-        raise RetryableError(f"the broker at {bootstrap} has no topic {', '.join(missing)} yet")
+        raise RetryableError(f"the broker at {kafka.bootstrap} has no topic {', '.join(missing)} yet")
     offsets: dict[str, dict[str, int]] = {}
-    for name in READ_TOPICS:
+    for name, full in names.items():
         known = next_offsets.get(name, {})
-        gone = set(known) - set(topics[name].partitions)
+        gone = set(known) - set(topics[full].partitions)
         if gone:
             raise LogGapError(
-                f"the ledger has read partitions {sorted(gone)} of {name}, which this broker does not have:"
+                f"the ledger has read partitions {sorted(gone)} of {full}, which this broker does not have:"
                 " the topic was deleted, or this is another cluster"
             )
-        offsets[name] = {str(number): known.get(number, _EARLIEST) for number in topics[name].partitions}
+        offsets[full] = {str(number): known.get(number, _EARLIEST) for number in topics[full].partitions}
     return json.dumps(offsets)
 
 
-def read_stream(spark: SparkSession, bootstrap: str, starting: str, max_events: int) -> DataFrame:
+def read_stream(spark: SparkSession, kafka: KafkaSettings, starting: str, max_events: int) -> DataFrame:
     """The stream of all topics, headers included."""
-    return (
+    names = ",".join(kafka.topic_prefix + name for name in READ_TOPICS)
+    stream = (
         spark.readStream.format("kafka")
-        .option("kafka.bootstrap.servers", bootstrap)
-        .option("subscribe", ",".join(READ_TOPICS))
+        .option("kafka.bootstrap.servers", kafka.bootstrap)
+        .option("subscribe", names)
         .option("startingOffsets", starting)
         .option("maxOffsetsPerTrigger", str(max_events))
         .option("includeHeaders", "true")
         .option("failOnDataLoss", "true")
         .load()
     )
+    return _without_prefix(stream, kafka.topic_prefix)
 
 
-def range_reader(bootstrap: str) -> RangeReader:
+def range_reader(kafka: KafkaSettings) -> RangeReader:
     """Reads exactly the given offset ranges, as a batch."""
 
     def read(spark: SparkSession, ranges: Ranges) -> DataFrame:
         def edge(side: int) -> str:
-            return json.dumps(
-                {topic: {str(p): span[side] for p, span in spans.items()} for topic, spans in ranges.items()}
-            )
+            spans = {kafka.topic_prefix + topic: partitions for topic, partitions in ranges.items()}
+            return json.dumps({topic: {str(p): span[side] for p, span in of.items()} for topic, of in spans.items()})
 
-        assigned = json.dumps({topic: sorted(spans) for topic, spans in ranges.items()})
-        return (
+        batch = (
             spark.read.format("kafka")
-            .option("kafka.bootstrap.servers", bootstrap)
-            .option("assign", assigned)
+            .option("kafka.bootstrap.servers", kafka.bootstrap)
+            .option("assign", json.dumps({kafka.topic_prefix + topic: sorted(of) for topic, of in ranges.items()}))
             .option("startingOffsets", edge(0))
             .option("endingOffsets", edge(1))
             .option("includeHeaders", "true")
             .option("failOnDataLoss", "true")
             .load()
         )
+        return _without_prefix(batch, kafka.topic_prefix)
 
     return read
+
+
+def _without_prefix(records: DataFrame, prefix: str) -> DataFrame:
+    """Everything past this point knows topics by the names of `contracts.topics`."""
+    return records.withColumn("topic", F.expr(f"substring(topic, {len(prefix) + 1})"))

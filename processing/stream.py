@@ -34,13 +34,13 @@ class Stream:
         spark: SparkSession,
         runner: EpochRunner,
         settings: ProcessingSettings,
-        bootstrap: str,
+        kafka: KafkaSettings,
         metrics: EpochMetrics,
     ) -> None:
         self._spark = spark
         self._runner = runner
         self._settings = settings
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._metrics = metrics
         self._stopping = threading.Event()
         self._epoch_running = threading.Lock()
@@ -74,10 +74,10 @@ class Stream:
     def _run_query(self) -> None:
         self._cause = None
         position = self._runner.resume()
-        starting = starting_offsets(self._bootstrap, position.next_offsets)
-        self._runner.repair_log(self._spark, range_reader(self._bootstrap))
+        starting = starting_offsets(self._kafka, position.next_offsets)
+        self._runner.repair_log(self._spark, range_reader(self._kafka))
         checkpoint = self._fresh_checkpoint()
-        source = read_stream(self._spark, self._bootstrap, starting, self._settings.max_events_per_epoch)
+        source = read_stream(self._spark, self._kafka, starting, self._settings.max_events_per_epoch)
         query = (
             source.writeStream.queryName("millrace")
             .foreachBatch(self._epoch)
