@@ -25,19 +25,25 @@ from loadtest.workload import WorkloadError, read_workload
 
 Settings = TypeVar("Settings", bound=PartSettings)
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+_HELP = """Simulated and recorded traffic, load with freshness, and a client log to judge the answers by.
 
-Gateway = Annotated[str | None, typer.Option("--gateway", help="Base URL. [env: MILLRACE_SIMULATOR_GATEWAY_URL]")]
-WriteKey = Annotated[
-    str | None, typer.Option("--write-key", help="Better in the environment. [env: MILLRACE_SIMULATOR_WRITE_KEY]")
-]
+Exit codes: 0 all well; 1 something was lost, wrong or refused; 2 the call itself is wrong."""
+
+app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Gateway = Annotated[str | None, typer.Option("--gateway", help="Base URL. Default: $MILLRACE_SIMULATOR_GATEWAY_URL.")]
+WriteKey = Annotated[str | None, typer.Option("--write-key", help="Default, and safer: $MILLRACE_SIMULATOR_WRITE_KEY.")]
 LogFile = Annotated[Path | None, typer.Option("--log", help="Append the client log (JSON lines) here.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")]
 Import = Annotated[bool, typer.Option("--import", help="Send as history: old timestamps are no error.")]
 Patience = Annotated[
     float | None, typer.Option("--patience", min=0, help="Seconds to retry an event. Default: for ever.")
 ]
-Share = Annotated[float, typer.Option(min=0, max=1)]
+Duplicates = Annotated[float, typer.Option(min=0, max=1, help="Share of events sent a second time.")]
+Conflicts = Annotated[float, typer.Option(min=0, max=1, help="Share sent again, same id but another payload.")]
+Late = Annotated[float, typer.Option(min=0, max=1, help="Share whose timestamp lies 6-60 minutes back.")]
+OutOfOrder = Annotated[float, typer.Option(min=0, max=1, help="Share sent up to 2 minutes after their time.")]
+Invalid = Annotated[float, typer.Option(min=0, max=1, help="Share of additional events that must be rejected.")]
 
 
 def _usage(message: object) -> NoReturn:
@@ -85,11 +91,11 @@ def simulate(
         bool | None, typer.Option("--rhythm/--flat", help="Follow the hours of the day. Default: only when endless.")
     ] = None,
     mix: Annotated[str, typer.Option(help="Clickstream/transactions, like 80/20.")] = "natural",
-    duplicates: Share = 0.0,
-    conflicts: Share = 0.0,
-    late: Share = 0.0,
-    out_of_order: Share = 0.0,
-    invalid: Share = 0.0,
+    duplicates: Duplicates = 0.0,
+    conflicts: Conflicts = 0.0,
+    late: Late = 0.0,
+    out_of_order: OutOfOrder = 0.0,
+    invalid: Invalid = 0.0,
     log: LogFile = None,
     history: Import = False,
     patience: Patience = None,
@@ -97,7 +103,7 @@ def simulate(
     write_key: WriteKey = None,
     json: Json = False,
 ) -> None:
-    """A shop: visitors browse, search, view, click, fill carts, check out and buy. Faults are shares of events."""
+    """A shop: visitors browse, search, view, click, fill carts, check out and buy."""
     settings = _settings(SimulatorSettings)
     if speed != 1 and seconds is None:
         _usage("--speed other than 1 needs --seconds")
@@ -153,7 +159,7 @@ def load(
     workload: Annotated[str, typer.Option(help="Name of a workload, or a .toml file.")] = "mixed",
     gateway: Gateway = None,
     write_key: WriteKey = None,
-    graphql: Annotated[str | None, typer.Option(help="GraphQL endpoint. [env: MILLRACE_GRAPHQL_URL]")] = None,
+    graphql: Annotated[str | None, typer.Option(help="GraphQL endpoint. Default: $MILLRACE_GRAPHQL_URL.")] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write the summary here, '-' prints it.")] = None,
 ) -> None:
     """Locust at a constant rate, a freshness probe beside it, and whether the books close. Fails if anything did."""

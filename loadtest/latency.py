@@ -15,13 +15,19 @@ def percentile(ordered: "array[float] | list[float]", share: float) -> float:
 
 @dataclass
 class Latencies:
-    """Seconds, eight bytes each."""
+    """Seconds, eight bytes each; of a run without end the newest `limit`."""
 
     values: "array[float]" = field(default_factory=lambda: array("d"))
+    limit: int = 2_000_000
+    _oldest: int = 0
 
     def add(self, seconds: float) -> None:
         """Count one."""
-        self.values.append(seconds)
+        if len(self.values) < self.limit:
+            self.values.append(seconds)
+        else:
+            self.values[self._oldest] = seconds
+            self._oldest = (self._oldest + 1) % self.limit
 
     def summary_ms(self) -> dict[str, float] | None:
         """p50, p95, p99, max and mean in milliseconds, None without any value."""

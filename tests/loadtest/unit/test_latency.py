@@ -28,3 +28,10 @@ def test_a_summary_is_in_milliseconds_and_empty_without_values() -> None:
     for value in (0.001, 0.003):
         latencies.add(value)
     assert latencies.summary_ms() == {"p50": 1.0, "p95": 3.0, "p99": 3.0, "max": 3.0, "mean": 2.0}
+
+
+def test_a_run_without_end_keeps_the_newest() -> None:
+    latencies = Latencies(limit=3)
+    for value in range(5):
+        latencies.add(float(value))
+    assert sorted(latencies.values) == [2.0, 3.0, 4.0]
