@@ -89,11 +89,15 @@ class EpochRunner:
             self.position = ledger.read_position(transaction)
         return self.position
 
-    def run(self, records: DataFrame) -> None:
-        """Fold one micro-batch of Kafka records. Returns after commit; raises with nothing committed."""
+    def decoded(self, records: DataFrame) -> DataFrame:
+        """Kafka records decoded. Part of the streaming plan, so that it is built once and not in every epoch."""
+        return decode(records, self._registry, self._shop)
+
+    def run(self, decoded_records: DataFrame) -> None:
+        """Fold one micro-batch of decoded records. Returns after commit; raises with nothing committed."""
         phases, started_at = Phases(), datetime.now(UTC)
         with phases.time("decode"):
-            decoded = decode(records, self._registry, self._shop).toArrow()
+            decoded = decoded_records.toArrow()
         if decoded.num_rows == 0:
             return
         epoch = self.position.epoch + 1
@@ -133,7 +137,7 @@ class EpochRunner:
         with self._store.transaction() as transaction:
             missing = ledger.offset_ranges(transaction, held)
         for epoch, ranges in missing:
-            batch = sort_records(decode(read_range(spark, ranges), self._registry, self._shop).toArrow())
+            batch = sort_records(self.decoded(read_range(spark, ranges)).toArrow())
             with self._store.transaction() as transaction:
                 told = deduplicate(transaction, batch.events, epoch, replay=True)
                 mark = ledger.watermark_before(transaction, epoch)

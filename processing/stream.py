@@ -10,6 +10,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
+from contracts.settings import KafkaSettings
 from processing.epoch import EpochRunner
 from processing.errors import FatalError, ProcessingError
 from processing.metrics import EpochMetrics
@@ -79,7 +80,8 @@ class Stream:
         checkpoint = self._fresh_checkpoint()
         source = read_stream(self._spark, self._kafka, starting, self._settings.max_events_per_epoch)
         query = (
-            source.writeStream.queryName("millrace")
+            self._runner.decoded(source)
+            .writeStream.queryName("millrace")
             .foreachBatch(self._epoch)
             .option("checkpointLocation", str(checkpoint))
             .trigger(processingTime=f"{self._settings.epoch_interval_ms} milliseconds")
@@ -118,12 +120,12 @@ class Stream:
         if progress is not None and progress.sources:
             self._metrics.behind.set(float(progress.sources[0].metrics.get("maxOffsetsBehindLatest", 0)))
 
-    def _epoch(self, records: DataFrame, _batch_id: int) -> None:
+    def _epoch(self, decoded: DataFrame, _batch_id: int) -> None:
         with self._epoch_running:
             if self._stopping.is_set():
                 raise StoppingError
             try:
-                self._runner.run(records)
+                self._runner.run(decoded)
             except Exception as error:
                 self._cause = error  # Spark passes on only a text of it
                 raise
