@@ -1,0 +1,112 @@
+"""What can go wrong while answering, sorted by what the client must do.
+
+    ServingError
+    ├── InvalidArgument      change the request            INVALID_ARGUMENT
+    │   ├── BadCursor        start paging afresh           BAD_CURSOR
+    │   └── TooLarge         ask for less                  TOO_LARGE
+    └── TryLater             send the same request again
+        ├── Unavailable      the database is away or busy  UNAVAILABLE
+        ├── NotReady         no epoch was ever committed   NOT_READY
+        └── TookTooLong      ask for less, or try later    TIMEOUT
+
+Everything else is our bug: the client gets `INTERNAL` and a correlation id, the log gets the cause.
+"""
+
+import asyncio
+from typing import Any, ClassVar
+
+from asyncpg import exceptions as postgres
+from sqlalchemy import exc as sqlalchemy
+
+
+class ServingError(Exception):
+    """An error whose message is written for the client."""
+
+    code: ClassVar[str] = "INTERNAL"
+
+    def extensions(self) -> dict[str, Any]:
+        """The `extensions` of the GraphQL error."""
+        return {"code": self.code}
+
+
+class InvalidArgument(ServingError):  # noqa: N818 - it reads as what it is
+    """An argument that can not be answered, and why."""
+
+    code = "INVALID_ARGUMENT"
+
+    def __init__(self, argument: str, message: str) -> None:
+        super().__init__(f"{argument}: {message}")
+        self.argument = argument
+
+    def extensions(self) -> dict[str, Any]:
+        return {"code": self.code, "argument": self.argument}
+
+
+class BadCursor(InvalidArgument):
+    """A cursor or id that this API did not give out."""
+
+    code = "BAD_CURSOR"
+
+
+class TooLarge(InvalidArgument):
+    """The answer would be over a limit; the message names both numbers."""
+
+    code = "TOO_LARGE"
+
+
+class TryLater(ServingError):  # noqa: N818 - it reads as what it is
+    """The request is fine; the store is not, for now."""
+
+    retry_after_seconds: ClassVar[int] = 2
+
+    def extensions(self) -> dict[str, Any]:
+        return {"code": self.code, "retryAfterSeconds": self.retry_after_seconds}
+
+
+class Unavailable(TryLater):
+    """The database is down, restarting, or has no connection to spare."""
+
+    code = "UNAVAILABLE"
+
+
+class NotReady(TryLater):
+    """The tables do not exist yet: processing has not committed its first epoch."""
+
+    code = "NOT_READY"
+
+
+class TookTooLong(TryLater):
+    """Postgres cancelled the statement at its time limit."""
+
+    code = "TIMEOUT"
+
+
+_UNAVAILABLE = (
+    sqlalchemy.TimeoutError,
+    sqlalchemy.InterfaceError,
+    postgres.PostgresConnectionError,
+    postgres.CannotConnectNowError,
+    postgres.AdminShutdownError,
+    postgres.CrashShutdownError,
+    postgres.TooManyConnectionsError,
+    postgres.InterfaceError,
+    OSError,
+    TimeoutError,
+    asyncio.TimeoutError,
+)
+
+
+def from_database(error: BaseException) -> ServingError | None:
+    """The client's view of a database error, or None when it is our bug (bad SQL, a type that does not fit)."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    if any(isinstance(link, postgres.QueryCanceledError) for link in chain):
+        return TookTooLong("The database took too long; ask for a shorter range or fewer rows.")
+    if any(isinstance(link, postgres.UndefinedTableError | postgres.InvalidSchemaNameError) for link in chain):
+        return NotReady("There is no data yet: processing has not created its tables.")
+    if any(isinstance(link, _UNAVAILABLE) for link in chain):
+        return Unavailable("The database is not reachable just now.")
+    return None

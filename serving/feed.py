@@ -1,0 +1,97 @@
+"""News of epochs: one listening connection for the process, any number of readers.
+
+A reader always gets the newest epoch and never a queue: one that is slow misses the epochs in between, which costs it
+nothing, since every answer is the whole state. A notice can be lost with its connection, so each time the feed
+connects, and every few seconds, it also reads the newest epoch.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import structlog
+
+from contracts.tables import NOTIFY_CHANNEL
+
+_log = structlog.get_logger(__name__)
+_NEWEST = "SELECT max(epoch) FROM epochs"
+_MAX_WAIT_SECONDS = 10.0
+
+
+class EpochFeed:
+    """The newest committed epoch, as it changes.
+
+    `run` keeps it current until cancelled; `epochs` may be called any number of times, also before it runs.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[Any]], check_seconds: float) -> None:
+        self._connect = connect
+        self._check_seconds = check_seconds
+        self._changed = asyncio.Event()
+        self.newest: int | None = None
+        """Newest epoch heard of; None before the first."""
+        self.connected = False
+        """Whether the listening connection is up."""
+        self.readers = 0
+        """How many are reading."""
+
+    async def epochs(self) -> AsyncIterator[int]:
+        """The newest epoch now, then each newest one after it. Ends only when the reader stops."""
+        self.readers += 1
+        try:
+            seen: int | None = None
+            while True:
+                changed = self._changed
+                if self.newest is not None and self.newest != seen:
+                    seen = self.newest
+                    yield seen
+                else:
+                    await changed.wait()
+        finally:
+            self.readers -= 1
+
+    async def run(self) -> None:
+        """Listen, reconnecting with a growing pause, until cancelled."""
+        wait = 0.1
+        while True:
+            try:
+                await self._listen()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                if self.connected:
+                    wait = 0.1
+                self.connected = False
+                _log.warning("epoch_feed_disconnected", error=type(error).__name__, retry_seconds=wait)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _MAX_WAIT_SECONDS)
+
+    async def _listen(self) -> None:
+        connection = await self._connect()
+        try:
+            await connection.add_listener(NOTIFY_CHANNEL, self._on_notice)
+            self.connected = True
+            _log.info("epoch_feed_connected")
+            while True:
+                await self._read_newest(connection)
+                await asyncio.sleep(self._check_seconds)
+        finally:
+            connection.terminate()
+
+    async def _read_newest(self, connection: Any) -> None:
+        # Before processing's first start there are no tables: then there is no epoch either.
+        with contextlib.suppress(asyncpg.UndefinedTableError):
+            newest = await connection.fetchval(_NEWEST)
+            if newest is not None:
+                self._publish(newest)
+
+    def _on_notice(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
+        if payload.isascii() and payload.isdigit():
+            self._publish(int(payload))
+
+    def _publish(self, epoch: int) -> None:
+        if epoch == self.newest:
+            return
+        self.newest = epoch
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()

@@ -1,0 +1,66 @@
+// How fresh the page is, in one word and one colour, and what to do when it is not.
+
+import { $, h, setText, show } from "./dom.js";
+import * as format from "./format.js";
+
+const AMBER_SECONDS = 15;
+const RED_SECONDS = 60;
+
+const state = { connection: "connecting", asOf: null, heardAt: 0, error: null };
+
+/** The newest commit, and with it the age of the newest event at this moment. */
+export function heard(asOf) {
+  if (state.asOf && asOf.epoch < state.asOf.epoch) return;
+  Object.assign(state, { asOf, heardAt: performance.now() });
+  tick();
+}
+
+/** How the page is connected: "live", "polling" or "down". */
+export function connection(kind, error = null) {
+  Object.assign(state, { connection: kind, error });
+  tick();
+}
+
+/** Redraw; called each second, since age grows by itself. */
+export function tick() {
+  const age = state.asOf ? state.asOf.lagSeconds + (performance.now() - state.heardAt) / 1000 : null;
+  const [level, label, advice] = verdict(age);
+  $("fresh").dataset.level = level;
+  setText($("fresh-label"), label);
+  setText($("fresh-age"), age === null ? "" : format.span(age));
+  const banner = $("banner");
+  banner.hidden = !advice;
+  banner.dataset.level = level;
+  // The age would make a screen reader speak every second; the advice changes only with the state.
+  setText(banner, advice ?? "");
+  if (state.asOf) facts(age);
+}
+
+function verdict(age) {
+  if (state.connection === "down") return ["red", "Disconnected", disconnected()];
+  if (age === null) return ["unknown", state.connection === "connecting" ? "Connecting" : "No data yet", null];
+  if (age > RED_SECONDS)
+    return ["red", "Stale", `No event was committed for over a minute: the numbers are as of ${format.timeSeconds(state.asOf.committedAt)}. `
+      + "If the shop should be busy, see whether all parts are ready with “millrace status” and look at “millrace logs processing”."];
+  if (age > AMBER_SECONDS) return ["amber", "Quiet", null];
+  return ["green", state.connection === "polling" ? "Polling" : "Live", null];
+}
+
+function disconnected() {
+  const kept = state.asOf ? ` The numbers shown are as of ${format.timeSeconds(state.asOf.committedAt)}.` : "";
+  if (state.error?.code === "NOT_READY") return "Processing has not created its tables yet. This page goes on by itself as soon as it has.";
+  if (state.error?.code === "UNAVAILABLE") return `The database is not reachable; this page goes on by itself once it is.${kept}`;
+  return `The server does not answer; trying again. See “millrace status”.${kept}`;
+}
+
+function facts(age) {
+  const { asOf } = state;
+  const rows = [
+    ["Epoch", format.number(asOf.epoch)],
+    ["Committed", format.dateTime(asOf.committedAt)],
+    ["Newest event", `${format.span(age)} ago`],
+    ["Took to commit", format.span(asOf.freshnessSeconds)],
+    ["Final before", asOf.watermark ? format.dateTime(asOf.watermark) : format.DASH],
+  ];
+  show($("fresh-facts"), rows.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
+}

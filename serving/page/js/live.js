@@ -1,0 +1,101 @@
+// A small graphql-transport-ws client: one subscription, reconnecting with back-off, polling while it cannot connect.
+// Protocol: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
+
+import { query } from "./api.js";
+
+const MAX_WAIT_MS = 15_000;
+const POLL_MS = 3_000;
+const SILENCE_MS = 25_000;
+
+/**
+ * Follow one root: `onData(value)` for each new value, `onState("live" | "polling" | "down")` when that changes.
+ * Runs as long as the page does.
+ */
+export class LiveRoot {
+  #attempts = 0;
+  #poll = 0;
+  #watch = 0;
+  #socket = null;
+  #state = "";
+
+  constructor({ root, subscription, fallback, onData, onState }) {
+    Object.assign(this, { root, subscription, fallback, onData, onState });
+  }
+
+  start() {
+    this.#connect();
+    // A laptop that wakes up, or a network that comes back, should not wait out its back-off.
+    for (const [target, event] of [[window, "online"], [document, "visibilitychange"]]) {
+      target.addEventListener(event, () => {
+        if (document.visibilityState === "visible" && this.#socket === null) this.#connect();
+      });
+    }
+  }
+
+  #connect() {
+    if (this.#socket) return;
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    const socket = (this.#socket = new WebSocket(`${scheme}://${location.host}/graphql`, "graphql-transport-ws"));
+    socket.addEventListener("open", () => {
+      socket.send(JSON.stringify({ type: "connection_init" }));
+      this.#heard(socket);
+    });
+    socket.addEventListener("message", (event) => this.#receive(socket, JSON.parse(event.data)));
+    socket.addEventListener("close", () => this.#lost(socket));
+  }
+
+  #receive(socket, message) {
+    this.#heard(socket);
+    if (message.type === "connection_ack") {
+      this.#attempts = 0;
+      clearInterval(this.#poll);
+      this.#poll = 0;
+      socket.send(JSON.stringify({ id: "1", type: "subscribe", payload: { query: this.subscription } }));
+      this.#become("live");
+    } else if (message.type === "next") {
+      const value = message.payload.data?.[this.root];
+      if (value) this.onData(value);
+    } else if (message.type === "ping") {
+      socket.send(JSON.stringify({ type: "pong" }));
+    } else if (message.type === "error" || message.type === "complete") {
+      socket.close(1000);
+    }
+  }
+
+  // A socket can die without a word; the stream may also just be quiet, so ask before giving up.
+  #heard(socket) {
+    clearTimeout(this.#watch);
+    this.#watch = setTimeout(() => {
+      if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ type: "ping" }));
+      this.#watch = setTimeout(() => socket.close(), SILENCE_MS / 2);
+    }, SILENCE_MS);
+  }
+
+  #lost(socket) {
+    if (this.#socket !== socket) return;
+    this.#socket = null;
+    clearTimeout(this.#watch);
+    if (!this.#poll) {
+      this.#poll = setInterval(() => this.#pollOnce(), POLL_MS);
+      this.#pollOnce();
+    }
+    const wait = Math.min(MAX_WAIT_MS, 500 * 2 ** this.#attempts++) * (0.5 + Math.random() / 2);
+    setTimeout(() => this.#connect(), wait);
+  }
+
+  async #pollOnce() {
+    try {
+      const { data } = await query(this.fallback);
+      if (this.#state !== "live" || !this.#socket) this.#become("polling");
+      if (data[this.root]) this.onData(data[this.root]);
+    } catch (error) {
+      this.#become("down", error);
+    }
+  }
+
+  #become(state, error = null) {
+    if (state === this.#state && state !== "down") return;
+    this.#state = state;
+    this.onState(state, error);
+  }
+}

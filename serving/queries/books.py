@@ -1,0 +1,68 @@
+"""The books: the ledger's totals against what the other tables hold."""
+
+from sqlalchemy import BigInteger, func, select
+
+from contracts.tables import books, epochs, site_minutes, totals
+from serving.queries import Statement
+
+
+def balances() -> Statement:
+    """One row: the totals, and each sum that a check compares them with. No row before the first epoch.
+
+    The log is compared without summing the whole ledger: `totals` has the sum at `epoch`, and only the epochs
+    after `log_epoch` (those whose append is still under way) are taken off it.
+    """
+    offsets = select(
+        func.coalesce(func.sum(books.c.next_offset - books.c.first_offset), 0).cast(BigInteger).label("span"),
+        func.coalesce(func.sum(books.c.gaps), 0).cast(BigInteger).label("gaps"),
+    ).subquery("offsets")
+    folded = select(
+        func.coalesce(func.sum(site_minutes.c.events), 0).cast(BigInteger).label("events")
+    ).scalar_subquery()
+    unlogged = (
+        select(func.coalesce(func.sum(epochs.c.applied), 0).cast(BigInteger))
+        .where(epochs.c.epoch > totals.c.log_epoch)
+        .scalar_subquery()
+        .correlate(totals)
+    )
+    return select(
+        totals.c.epoch,
+        totals.c.records,
+        totals.c.applied,
+        totals.c.duplicates,
+        totals.c.conflicts,
+        totals.c.quarantined,
+        totals.c.rejected,
+        totals.c.late,
+        totals.c.imported,
+        totals.c.log_rows,
+        totals.c.log_epoch,
+        offsets.c.span.label("offset_span"),
+        offsets.c.gaps,
+        folded.label("folded"),
+        unlogged.label("unlogged"),
+    ).join_from(totals, offsets, offsets.c.gaps.is_not(None))
+
+
+def newest_epochs(first: int) -> Statement:
+    """The newest lines of the ledger."""
+    return (
+        select(
+            epochs.c.epoch,
+            epochs.c.started_at,
+            epochs.c.committed_at,
+            epochs.c.newest_log_time,
+            epochs.c.watermark,
+            epochs.c.records,
+            epochs.c.applied,
+            epochs.c.duplicates,
+            epochs.c.conflicts,
+            epochs.c.quarantined,
+            epochs.c.rejected,
+            epochs.c.late,
+            epochs.c.imported,
+            epochs.c.log_version,
+        )
+        .order_by(epochs.c.epoch.desc())
+        .limit(first)
+    )

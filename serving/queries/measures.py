@@ -1,0 +1,73 @@
+"""Rolling up the minute tables: the sums, and the sketches where they are wanted."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    FromClause,
+    Integer,
+    Interval,
+    LargeBinary,
+    func,
+    literal,
+    type_coerce,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from serving.windows import ORIGIN
+
+COUNTS: Final = (
+    "events",
+    "views",
+    "clicks",
+    "searches",
+    "adds",
+    "removes",
+    "checkouts",
+    "purchases",
+    "units",
+    "refunds",
+    "late",
+    "revision",
+)
+MONEY: Final = ("revenue", "refunded")
+SKETCHES: Final = ("users", "buyers")
+
+
+def moment(value: datetime) -> ColumnElement[datetime]:
+    """A bound `timestamptz`."""
+    return literal(value, DateTime(timezone=True))
+
+
+def duration(value: timedelta) -> ColumnElement[timedelta]:
+    """A bound `interval`."""
+    return literal(value, Interval())
+
+
+def bucket(minute: ColumnElement[datetime], stride: timedelta) -> ColumnElement[datetime]:
+    """Start of the stride-long bucket of a minute, aligned to 1970-01-01T00:00Z."""
+    return func.date_bin(duration(stride), minute, moment(ORIGIN), type_=DateTime(timezone=True))
+
+
+def total(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Sum of a count as `bigint` (Postgres sums those to `numeric`), or of money as it is."""
+    summed = func.coalesce(func.sum(column), 0)
+    return summed.cast(BigInteger) if isinstance(column.type, BigInteger | Integer) else summed
+
+
+def sums(source: FromClause, names: Collection[str] = (*COUNTS, *MONEY)) -> list[ColumnElement[Any]]:
+    """The named measures summed, each under its own name."""
+    return [total(source.c[name]).label(name) for name in names]
+
+
+def sketches(source: FromClause, wanted: Collection[str]) -> list[ColumnElement[Any]]:
+    """The wanted sketches of a group as arrays, to be united by the reader; nothing is fetched unasked."""
+    return [
+        type_coerce(func.array_agg(source.c[name]), ARRAY(LargeBinary)).label(name)
+        for name in SKETCHES
+        if name in wanted
+    ]

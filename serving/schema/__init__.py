@@ -1,0 +1,80 @@
+"""The GraphQL schema: roots from one module per domain, put together here."""
+
+from typing import Any
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from serving.schema.books import Books, books
+from serving.schema.common import AsOf
+from serving.schema.context import Info
+from serving.schema.products import ProductWindow, RankedProduct, product_metrics, top_products
+from serving.schema.realtime import Realtime, realtime
+from serving.schema.rejections import Rejections, rejections
+from serving.schema.revenue import RevenueWindow, SalesBucket, revenue, sales
+from serving.schema.scalars import SCALARS
+from serving.schema.sessions import Session, SessionConnection, session, sessions
+from serving.schema.subscriptions import Subscription
+
+
+async def _as_of(info: Info) -> AsOf | None:
+    row = await info.context.snapshot.as_of()
+    return AsOf.of(row) if row else None
+
+
+@strawberry.type(description="All roots of one operation read one snapshot: the commit that `asOf` names.")
+class Query:
+    as_of: AsOf | None = strawberry.field(
+        resolver=_as_of, description="The commit this answer belongs to; null before the first."
+    )
+    product_metrics: list[ProductWindow] = strawberry.field(
+        resolver=product_metrics,
+        description="Products in windows of any length, tumbling or sliding, by window, product and category. Windows "
+        "align to 1970-01-01T00:00Z; those that start in the range are answered, each one whole.",
+    )
+    revenue: list[RevenueWindow] = strawberry.field(
+        resolver=revenue, description="Revenue by category in tumbling windows that start in the range."
+    )
+    top_products: list[RankedProduct] = strawberry.field(
+        resolver=top_products,
+        description="The best products over the minutes that begin in the range; those with none of the measure are "
+        "left out, ties go by product id.",
+    )
+    sessions: SessionConnection = strawberry.field(
+        resolver=sessions,
+        description="Sessions, newest start first (Relay): `first`/`after` towards older ones, `last`/`before` towards "
+        "newer ones.",
+    )
+    session: Session | None = strawberry.field(
+        resolver=session, description="A session by its `id`; null where there is none."
+    )
+    realtime: Realtime | None = strawberry.field(
+        resolver=realtime, description="The shop just now; null before the first commit."
+    )
+    sales: list[SalesBucket] = strawberry.field(
+        resolver=sales, description="Sales of every hour or day that starts in the range, empty ones as zero."
+    )
+    books: Books | None = strawberry.field(
+        resolver=books, description="Whether every record is accounted for; null before the first commit."
+    )
+    rejections: Rejections = strawberry.field(
+        resolver=rejections,
+        description="What was refused in the range, by the gateway's time of receipt (the broker's in quarantine).",
+    )
+
+
+class Schema(strawberry.Schema):
+    """The schema; errors are logged where they are described (`serving.limits`), once and without the client's data."""
+
+    def process_errors(self, errors: Any, execution_context: Any = None) -> None:
+        """Nothing: `TypedErrors` logs what is ours."""
+
+
+def build_schema(extensions: list[Any] | None = None) -> Schema:
+    """The schema, with the extensions of a running server or, for printing, without."""
+    return Schema(
+        query=Query,
+        subscription=Subscription,
+        extensions=extensions or [],
+        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
+    )

@@ -1,0 +1,144 @@
+"""The books: every record has one fate, and every table agrees about it."""
+
+from datetime import datetime
+
+import strawberry
+
+from serving.queries import ResultRow
+from serving.queries.books import balances, newest_epochs
+from serving.schema.common import page_size
+from serving.schema.context import Info
+from serving.schema.scalars import Long
+
+
+@strawberry.type(description="Two sums that must be equal.")
+class Check:
+    name: str
+    meaning: str
+    left: Long
+    right: Long
+    residue: Long = strawberry.field(description="`left` less `right`; 0 where the books close.")
+
+
+@strawberry.type(description="A line of the ledger: one epoch, one transaction.")
+class Epoch:
+    epoch: Long
+    started_at: datetime
+    committed_at: datetime
+    duration_seconds: float = strawberry.field(description="From its start to its commit.")
+    freshness_seconds: float = strawberry.field(description="From the broker's time of its newest event to its commit.")
+    watermark: datetime | None
+    records: Long = strawberry.field(description="Records read from the log.")
+    applied: Long = strawberry.field(description="Events that every table counts.")
+    duplicates: Long = strawberry.field(description="Records whose event had been applied before.")
+    conflicts: Long = strawberry.field(description="Duplicates with another payload than the first.")
+    quarantined: Long = strawberry.field(description="Records that do not decode to an event.")
+    rejected: Long = strawberry.field(description="Records of events that the gateway refused.")
+    late: Long = strawberry.field(description="Applied events that the watermark had passed.")
+    imported: Long = strawberry.field(description="Applied events loaded with the import flag.")
+    log_version: Long | None = strawberry.field(
+        description="Version of the Delta log that holds its events; null while that is not known yet."
+    )
+
+
+@strawberry.type(description="The ledger summed over all epochs.")
+class Totals:
+    records: Long
+    applied: Long
+    duplicates: Long
+    conflicts: Long
+    quarantined: Long
+    rejected: Long
+    late: Long
+    imported: Long
+    log_rows: Long = strawberry.field(description="Events in Delta, up to and with epoch `logEpoch`.")
+    log_epoch: Long = strawberry.field(description="Newest epoch known to be in Delta.")
+    epoch: Long = strawberry.field(description="Newest epoch of these sums.")
+
+
+async def _epochs(info: Info, first: int = 20) -> list[Epoch]:
+    rows = await info.context.snapshot.rows(newest_epochs(page_size("first", first, info)))
+    return [_epoch(row) for row in rows]
+
+
+@strawberry.type(
+    description="Proof that no record is lost or counted twice: received = applied + duplicates + quarantined + "
+    "rejected, and each table's own sum agrees. Late is a label, not a loss."
+)
+class Books:
+    close: bool = strawberry.field(description="Whether every check has residue 0.")
+    residue: Long = strawberry.field(description="Sum of the checks' residues without their sign.")
+    checks: list[Check]
+    totals: Totals
+    epochs: list[Epoch] = strawberry.field(
+        resolver=_epochs, description="The newest lines of the ledger, newest first."
+    )
+
+
+async def books(info: Info) -> Books | None:
+    """Null before the first epoch."""
+    rows = await info.context.snapshot.rows(balances())
+    if not rows:
+        return None
+    checks = _checks(rows[0])
+    residue = sum(abs(check.left - check.right) for check in checks)
+    totals = {name: rows[0]._mapping[name] for name in Totals.__annotations__}
+    return Books(close=residue == 0, residue=Long(residue), checks=checks, totals=Totals(**totals))
+
+
+def _checks(row: ResultRow) -> list[Check]:
+    fates = row.applied + row.duplicates + row.quarantined + row.rejected
+    return [
+        _check(
+            "fates",
+            "Records read = applied + duplicates + quarantined + rejected: each has exactly one fate.",
+            row.records,
+            fates,
+        ),
+        _check(
+            "offsets",
+            "Offsets the epochs moved over, all partitions = records read: none skipped, none read twice.",
+            row.offset_span,
+            row.records,
+        ),
+        _check("gaps", "Offsets missing between one epoch and the next = 0.", row.gaps, 0),
+        _check(
+            "minutes",
+            "Events in the minutes the shop's numbers are made of = events applied.",
+            row.folded,
+            row.applied,
+        ),
+        _check(
+            "log",
+            "Events in the Delta log = events applied, up to the newest epoch known to be in it.",
+            row.log_rows,
+            row.applied - row.unlogged,
+        ),
+    ]
+
+
+def _check(name: str, meaning: str, left: int, right: int) -> Check:
+    return Check(name=name, meaning=meaning, left=Long(left), right=Long(right), residue=Long(left - right))
+
+
+def _epoch(row: ResultRow) -> Epoch:
+    counts = (
+        "records",
+        "applied",
+        "duplicates",
+        "conflicts",
+        "quarantined",
+        "rejected",
+        "late",
+        "imported",
+        "log_version",
+    )
+    return Epoch(
+        epoch=row.epoch,
+        started_at=row.started_at,
+        committed_at=row.committed_at,
+        duration_seconds=(row.committed_at - row.started_at).total_seconds(),
+        freshness_seconds=max(0.0, (row.committed_at - row.newest_log_time).total_seconds()),
+        watermark=row.watermark,
+        **{name: row._mapping[name] for name in counts},
+    )

@@ -1,0 +1,104 @@
+"""Types that several roots share: ranges, windows, and what an answer is as of."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+
+import strawberry
+
+from serving.database import EpochRow
+from serving.errors import InvalidArgument, TooLarge
+from serving.queries import ResultRow
+from serving.schema.context import Info
+from serving.schema.scalars import Long
+from serving.sketches import count_users
+from serving.windows import Span
+
+FINAL = "Whether the watermark has passed the end: nothing on time can change it any more."
+REVISION = "How many epochs brought late events into it. It only grows; a number read earlier is older than this one."
+CURRENCY = "ISO 4217 code of the shop's one currency."
+
+
+@strawberry.type(description="The commit that every number of this answer belongs to.")
+class AsOf:
+    epoch: Long = strawberry.field(description="Number of the newest committed epoch; it never goes back.")
+    committed_at: datetime = strawberry.field(description="When it was committed, by the database's clock.")
+    watermark: datetime | None = strawberry.field(
+        description="Event time before which everything is final; null until there is one."
+    )
+    lag_seconds: float = strawberry.field(
+        description="Age of the newest committed event: now less the broker's time of that event. It grows while the "
+        "stream is quiet as well as while processing is behind; `freshnessSeconds` tells the two apart."
+    )
+    freshness_seconds: float = strawberry.field(
+        description="How long the newest event of the last epoch took from the broker to this commit: `committedAt` "
+        "less the broker's time. It stays as it was while the stream is quiet."
+    )
+
+    @classmethod
+    def of(cls, row: EpochRow) -> "AsOf":
+        """The API's view of the newest line of the ledger. Clocks may disagree by a little; no age is negative."""
+        return cls(
+            epoch=Long(row.epoch),
+            committed_at=row.committed_at,
+            watermark=row.watermark,
+            lag_seconds=max(0.0, (row.read_at - row.newest_log_time).total_seconds()),
+            freshness_seconds=max(0.0, (row.committed_at - row.newest_log_time).total_seconds()),
+        )
+
+
+@strawberry.input(description="A half-open range of time, [from, to).")
+class TimeRange:
+    from_: datetime = strawberry.field(name="from", description="First instant in it.")
+    to: datetime = strawberry.field(description="First instant after it.")
+
+    def span(self) -> Span:
+        """The range, checked not to be empty."""
+        return Span.checked(self.from_, self.to)
+
+
+Range = Annotated[
+    TimeRange, strawberry.argument(description="Windows, minutes and sessions that start in it are in the answer.")
+]
+
+
+@strawberry.interface(description="Numbers of a half-open window of event time, [windowStart, windowEnd).")
+class Window:
+    window_start: datetime
+    window_end: datetime
+    is_final: bool = strawberry.field(description=FINAL)
+    revision: Long = strawberry.field(description=REVISION)
+    late_events: Long = strawberry.field(
+        description="Events in it that arrived after the watermark had passed them. They are counted all the same."
+    )
+
+
+def is_final(end: datetime, as_of: EpochRow | None) -> bool:
+    """Whether a window that ends then is final."""
+    return as_of is not None and as_of.watermark is not None and end <= as_of.watermark
+
+
+def average(total: Decimal, count: int) -> Decimal | None:
+    """Mean to four places; None of nothing."""
+    return (total / count).quantize(Decimal("0.0001")) if count else None
+
+
+def page_size(argument: str, value: int, info: Info) -> int:
+    """A `first` or `last`, checked against the limit."""
+    limit = info.context.services.settings.max_page_size
+    if value < 0:
+        raise InvalidArgument(argument, "must not be negative")
+    if value > limit:
+        raise TooLarge(argument, f"{value} is over the limit of {limit}")
+    return value
+
+
+async def users_in(rows: Sequence[ResultRow], sketch: str) -> list[int]:
+    """Unique users of each row, united off the event loop."""
+    return await asyncio.to_thread(_counts, rows, lambda row: row._mapping[sketch] or ())
+
+
+def _counts(rows: Sequence[ResultRow], sketches: Callable[[ResultRow], Sequence[bytes]]) -> list[int]:
+    return [count_users(sketch for sketch in sketches(row) if sketch is not None) for row in rows]

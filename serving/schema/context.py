@@ -1,0 +1,66 @@
+"""What resolvers are given: the parts of the process, and the operation's own snapshot."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import strawberry
+from strawberry.fastapi import BaseContext
+from strawberry.types.nodes import FragmentSpread, InlineFragment, SelectedField, Selection
+
+from contracts.settings import ShopSettings
+from serving.database import Database, Snapshot
+from serving.feed import EpochFeed
+from serving.live import OncePerEpoch
+from serving.settings import ServingSettings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that lives as long as the process."""
+
+    database: Database
+    feed: EpochFeed
+    settings: ServingSettings
+    shop: ShopSettings
+    live: OncePerEpoch = field(default_factory=OncePerEpoch)
+    """Answers to subscriptions, by root and arguments."""
+
+    @property
+    def session_gap(self) -> timedelta:
+        """Inactivity that ends a session."""
+        return timedelta(seconds=self.shop.session_gap_seconds)
+
+
+class RequestContext(BaseContext):
+    """What the web layer hands over: the services, not yet an operation."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self.services = services
+
+
+@dataclass(frozen=True)
+class OperationContext:
+    """One operation: a WebSocket carries many at once, and each reads a snapshot of its own."""
+
+    services: Services
+    snapshot: Snapshot
+
+
+Info = strawberry.Info[OperationContext, None]
+
+
+def selected(info: Info, names: Iterable[str]) -> set[str]:
+    """Which of the fields, named as in the API, the operation asks this root's objects for."""
+    asked = {name for root in info.selected_fields for name in _names(root.selections)}
+    return asked.intersection(names)
+
+
+def _names(selections: Iterable[Selection | Any]) -> Iterable[str]:
+    for selection in selections:
+        if isinstance(selection, SelectedField):
+            yield selection.name
+        elif isinstance(selection, FragmentSpread | InlineFragment):
+            yield from _names(selection.selections)

@@ -1,0 +1,177 @@
+"""Roots about products: their windows, and the best of a range."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any
+
+import strawberry
+
+from serving.database import EpochRow
+from serving.errors import InvalidArgument, TooLarge
+from serving.queries import ResultRow
+from serving.queries.top_products import top_products as top_products_sql
+from serving.queries.windows import product_windows
+from serving.schema.common import CURRENCY, Range, Window, is_final, page_size, users_in
+from serving.schema.context import Info, selected
+from serving.schema.scalars import Long
+from serving.windows import Windows
+
+_SKETCH_OF = {"uniqueUsers": "users", "uniqueBuyers": "buyers"}
+
+Length = Annotated[timedelta, strawberry.argument(description="Length of a window: any multiple of a minute.")]
+Slide = Annotated[
+    timedelta | None,
+    strawberry.argument(
+        description="A window starts every so often: a multiple of a minute that divides the window. Without it "
+        "windows tumble: each starts where the last one ends."
+    ),
+]
+
+
+@strawberry.interface(description="What is counted of a product.")
+class ProductMeasures:
+    views: Long = strawberry.field(description="Page views and product views.")
+    clicks: Long
+    searches: Long
+    adds: Long = strawberry.field(description="Additions to a cart.")
+    removes: Long = strawberry.field(description="Removals from a cart.")
+    checkouts: Long = strawberry.field(description="Checkouts begun.")
+    purchases: Long = strawberry.field(description="Order lines bought.")
+    units: Long = strawberry.field(description="Pieces bought.")
+    revenue: Decimal = strawberry.field(description="Money of the purchases; refunds are not taken off.")
+    refunds: Long = strawberry.field(description="Order lines refunded.")
+    refunded: Decimal = strawberry.field(description="Money of the refunds, positive.")
+    currency: str = strawberry.field(description=CURRENCY)
+
+
+@strawberry.type(description="A product in a window. Windows in which nothing happened are left out.")
+class ProductWindow(Window, ProductMeasures):
+    product_id: strawberry.ID
+    category: str = strawberry.field(description="Empty where the events named none.")
+    unique_users: Long | None = strawberry.field(
+        description="Distinct users: exact up to 4,096, above that with a standard error of 1.6 %."
+    )
+    unique_buyers: Long | None = strawberry.field(description="Distinct users who bought; as exact.")
+
+
+@strawberry.type(description="A product's sums over a range, and its place.")
+class RankedProduct(ProductMeasures):
+    rank: int = strawberry.field(description="1 is the best.")
+    product_id: strawberry.ID
+    categories: list[str] = strawberry.field(description="Categories its events named.")
+
+
+@strawberry.enum(description="What products are ranked by.")
+class ProductMeasure(Enum):
+    VIEWS = "views"
+    CLICKS = "clicks"
+    ADDS = "adds"
+    PURCHASES = "purchases"
+    UNITS = "units"
+    REVENUE = "revenue"
+
+
+async def product_metrics(
+    info: Info,
+    *,
+    range: Range,
+    window: Length = timedelta(minutes=1),
+    slide: Slide = None,
+    products: list[strawberry.ID] | None = None,
+    categories: list[str] | None = None,
+    limit: Annotated[
+        int | None,
+        strawberry.argument(description="Most rows wanted. Without it, an answer over the maximum is an error."),
+    ] = None,
+) -> list[ProductWindow]:
+    """Rolls minute rows up to windows."""
+    settings, snapshot = info.context.services.settings, info.context.snapshot
+    windows = Windows.checked(window, slide)
+    starts = windows.starts_in(range.span(), settings.max_points)
+    if limit is not None and not 0 <= limit <= settings.max_rows:
+        raise InvalidArgument("limit", f"must be from 0 to {settings.max_rows}")
+    if starts is None:
+        return []
+    wanted = {_SKETCH_OF[name] for name in selected(info, _SKETCH_OF)}
+    rows = await snapshot.rows(
+        product_windows(
+            starts,
+            windows,
+            products,
+            categories,
+            wanted_sketches=wanted,
+            limit=settings.max_rows + 1 if limit is None else limit,
+        )
+    )
+    if len(rows) > settings.max_rows:
+        raise TooLarge(
+            "range",
+            f"the answer has more than {settings.max_rows} rows; name products, shorten the range or set `limit`",
+        )
+    counts = {name: await users_in(rows, name) for name in wanted}
+    as_of = await snapshot.as_of()
+    currency = info.context.services.shop.currency
+    return [
+        _product_window(row, window, as_of, currency, {name: counts[name][index] for name in wanted})
+        for index, row in enumerate(rows)
+    ]
+
+
+def _product_window(
+    row: ResultRow, length: timedelta, as_of: EpochRow | None, currency: str, users: dict[str, int]
+) -> ProductWindow:
+    end: datetime = row.window_start + length
+    return ProductWindow(
+        window_start=row.window_start,
+        window_end=end,
+        is_final=is_final(end, as_of),
+        revision=row.revision,
+        late_events=row.late,
+        product_id=strawberry.ID(row.product_id),
+        category=row.category,
+        unique_users=Long(users["users"]) if "users" in users else None,
+        unique_buyers=Long(users["buyers"]) if "buyers" in users else None,
+        **_measures(row),
+        currency=currency,
+    )
+
+
+async def top_products(
+    info: Info,
+    range: Range,
+    by: ProductMeasure,
+    first: int = 10,
+) -> list[RankedProduct]:
+    """Sums per product, the largest first."""
+    rows = await info.context.snapshot.rows(top_products_sql(range.span(), by.value, page_size("first", first, info)))
+    currency = info.context.services.shop.currency
+    return [
+        RankedProduct(
+            rank=rank,
+            product_id=strawberry.ID(row.product_id),
+            categories=sorted(row.categories),
+            **_measures(row),
+            currency=currency,
+        )
+        for rank, row in enumerate(rows, start=1)
+    ]
+
+
+_MEASURES = (
+    "views",
+    "clicks",
+    "searches",
+    "adds",
+    "removes",
+    "checkouts",
+    "purchases",
+    "units",
+    "revenue",
+    "refunds",
+    "refunded",
+)
+
+
+def _measures(row: ResultRow) -> dict[str, Any]:
+    return {name: row._mapping[name] for name in _MEASURES}

@@ -1,0 +1,123 @@
+"""The shop just now, relative to the last commit rather than to the reader's clock."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import strawberry
+
+from serving.database import Snapshot
+from serving.queries import ResultRow
+from serving.queries.realtime import realtime as realtime_sql
+from serving.schema.common import CURRENCY, AsOf
+from serving.schema.context import Info, Services, selected
+from serving.schema.revenue import checked_zone
+from serving.schema.scalars import Long
+from serving.sketches import count_users
+from serving.windows import MINUTE, floor
+
+RECENT_MINUTES = 5
+SERIES_MINUTES = 60
+
+_RECENT = "over the minute of the last commit and the four before it"
+_HOUR = "over the minute of the last commit and the 59 before it"
+
+
+@strawberry.type(description="One minute of the shop.")
+class MinutePoint:
+    minute: datetime = strawberry.field(description="Its start.")
+    views: Long
+    purchases: Long
+    revenue: Decimal
+
+
+@strawberry.type(
+    description="The shop just now. Now is `asOf.committedAt`, so that the same epoch always gives the same numbers; "
+    "the minute of the commit has only just begun and is included."
+)
+class Realtime:
+    as_of: AsOf
+    active_users: Long | None = strawberry.field(description=f"Distinct users seen {_RECENT}.")
+    events_per_second: float = strawberry.field(
+        description=f"Events {_RECENT}, by the seconds from the start of the oldest of them to the commit."
+    )
+    views_per_minute: float = strawberry.field(description="Views over the same time, by its minutes.")
+    revenue_today: Decimal = strawberry.field(
+        description="Money of the purchases since midnight in the time zone; refunds are not taken off."
+    )
+    purchases_today: Long = strawberry.field(description="Order lines bought since midnight in the time zone.")
+    currency: str = strawberry.field(description=CURRENCY)
+    conversion_rate: float | None = strawberry.field(
+        description=f"Share of the distinct users seen who also bought, {_HOUR}: 0 to 1; null where no user was seen."
+    )
+    cart_abandonment_rate: float | None = strawberry.field(
+        description=f"Share of the lines put into carts that were not bought, {_HOUR}: 1 - purchases / adds, 0 to 1; "
+        "null where nothing was put into a cart."
+    )
+    series: list[MinutePoint] = strawberry.field(
+        description="The same 60 minutes, oldest first, minutes without events as zero."
+    )
+
+
+_USERS = frozenset({"activeUsers", "conversionRate"})
+_BUYERS = frozenset({"conversionRate"})
+
+
+async def realtime(
+    info: Info,
+    time_zone: Annotated[
+        str | None, strawberry.argument(description="IANA name of the zone whose midnight begins today.")
+    ] = None,
+) -> Realtime | None:
+    """Null before the first epoch."""
+    wanted = {"users"} if selected(info, _USERS) else set()
+    wanted |= {"buyers"} if selected(info, _BUYERS) else set()
+    return await read_realtime(info.context.services, info.context.snapshot, time_zone, wanted)
+
+
+async def read_realtime(
+    services: Services, snapshot: Snapshot, time_zone: str | None, sketches: set[str]
+) -> Realtime | None:
+    """The numbers in the snapshot; those that need a sketch which is not asked for are None."""
+    zone = ZoneInfo(checked_zone(time_zone or services.shop.time_zone))
+    as_of = await snapshot.as_of()
+    if as_of is None:
+        return None
+    now = as_of.committed_at
+    newest = floor(now, MINUTE)
+    today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = await snapshot.rows(realtime_sql(newest, SERIES_MINUTES, today, sketches))
+    recent = rows[-RECENT_MINUTES:]
+    seconds = (now - recent[0].minute).total_seconds()
+    active, users, buyers = await asyncio.to_thread(_users, rows, recent, sketches)
+    adds, purchases = sum(row.adds for row in rows), sum(row.purchases for row in rows)
+    return Realtime(
+        as_of=AsOf.of(as_of),
+        active_users=Long(active) if active is not None else None,
+        events_per_second=sum(row.events for row in recent) / seconds,
+        views_per_minute=sum(row.views for row in recent) / seconds * 60,
+        revenue_today=rows[0].revenue_today,
+        purchases_today=rows[0].purchases_today,
+        currency=services.shop.currency,
+        conversion_rate=min(1.0, buyers / users) if users and buyers is not None else None,
+        cart_abandonment_rate=max(0.0, 1 - purchases / adds) if adds else None,
+        series=[
+            MinutePoint(minute=row.minute, views=row.views, purchases=row.purchases, revenue=row.revenue)
+            for row in rows
+        ],
+    )
+
+
+def _users(
+    rows: Sequence[ResultRow], recent: Sequence[ResultRow], sketches: set[str]
+) -> tuple[int | None, int | None, int | None]:
+    """Active users of the last minutes, users of the hour, buyers of the hour."""
+    if "users" not in sketches:
+        return None, None, None
+    active = count_users(row.users for row in recent)
+    if "buyers" not in sketches:
+        return active, None, None
+    return active, count_users(row.users for row in rows), count_users(row.buyers for row in rows)

@@ -1,0 +1,119 @@
+"""What was refused, why, and what it looked like."""
+
+import base64
+from datetime import datetime
+from enum import Enum
+
+import strawberry
+
+from contracts.rejections import TABLE
+from serving.queries import ResultRow
+from serving.queries.rejections import rejection_counts, rejection_samples
+from serving.schema.common import Range, page_size
+from serving.schema.context import Info
+from serving.schema.scalars import Long
+from serving.windows import Span
+
+_EXPLANATIONS = {reason.value: explanation for reason, explanation in TABLE.items()}
+
+
+@strawberry.type(description="How many events were refused for one reason.")
+class RejectionCount:
+    reason: str = strawberry.field(description="Stable code.")
+    count: Long
+    source: str | None = strawberry.field(
+        description="Name of the write key's source; null in the quarantine, which the gateway never saw."
+    )
+
+    meaning: str | None = strawberry.field(description="What the reason means.")
+    remedy: str | None = strawberry.field(description="What the sender can do.")
+
+
+@strawberry.enum(description="How `raw` is written.")
+class RawEncoding(Enum):
+    TEXT = "text"
+    BASE64 = "base64"
+
+
+@strawberry.type(description="An event that the gateway refused, kept as it came.")
+class RejectedEvent:
+    id: strawberry.ID
+    received_at: datetime
+    source: str = strawberry.field(description="Name of the write key's source.")
+    reason: str = strawberry.field(description="Stable code.")
+    pointer: str = strawberry.field(description="JSON Pointer (RFC 6901) to the fault; empty for the whole event.")
+    detail: str = strawberry.field(description="What exactly was wrong.")
+    content_type: str
+    event_id: str | None
+    raw: str = strawberry.field(description="What was sent.")
+    raw_encoding: RawEncoding = strawberry.field(description="TEXT where the bytes are UTF-8, else BASE64.")
+    truncated: bool = strawberry.field(description="Whether `raw` is only the beginning.")
+
+
+async def _samples(root: strawberry.Parent["Rejections"], info: Info, first: int = 10) -> list[RejectedEvent]:
+    rows = await info.context.snapshot.rows(rejection_samples(root.span, page_size("first", first, info)))
+    return [_sample(row) for row in rows]
+
+
+@strawberry.type(description="What was refused in a range of time.")
+class Rejections:
+    rejected: Long = strawberry.field(description="Events the gateway refused.")
+    quarantined: Long = strawberry.field(description="Records in the log that do not decode to an event.")
+    by_reason: list[RejectionCount] = strawberry.field(
+        description="The refused events by reason and source, most first."
+    )
+    quarantine_by_reason: list[RejectionCount]
+    samples: list[RejectedEvent] = strawberry.field(resolver=_samples, description="The newest refused events.")
+    span: strawberry.Private[Span]
+
+
+async def rejections(info: Info, range: Range) -> Rejections:
+    """Counts by the gateway's time of receipt, or the broker's time for the quarantine."""
+    span = range.span()
+    rows = await info.context.snapshot.rows(rejection_counts(span))
+    counts = [_count(row) for row in rows]
+    by_reason = [count for count in counts if count.source is not None]
+    quarantine = [count for count in counts if count.source is None]
+    return Rejections(
+        rejected=Long(sum(count.count for count in by_reason)),
+        quarantined=Long(sum(count.count for count in quarantine)),
+        by_reason=by_reason,
+        quarantine_by_reason=quarantine,
+        span=span,
+    )
+
+
+def _count(row: ResultRow) -> RejectionCount:
+    explanation = _EXPLANATIONS.get(row.reason)
+    return RejectionCount(
+        reason=row.reason,
+        source=row.source,
+        count=row._mapping["count"],
+        meaning=explanation.meaning if explanation else None,
+        remedy=explanation.remedy if explanation else None,
+    )
+
+
+def readable(raw: bytes) -> tuple[str, RawEncoding]:
+    """The bytes as text where they are UTF-8, else in base64."""
+    try:
+        return raw.decode(), RawEncoding.TEXT
+    except UnicodeDecodeError:
+        return base64.b64encode(raw).decode("ascii"), RawEncoding.BASE64
+
+
+def _sample(row: ResultRow) -> RejectedEvent:
+    raw, encoding = readable(row.raw)
+    return RejectedEvent(
+        id=strawberry.ID(row.rejection_id),
+        received_at=row.received_at,
+        source=row.source,
+        reason=row.reason,
+        pointer=row.pointer,
+        detail=row.detail,
+        content_type=row.content_type,
+        event_id=row.event_id,
+        raw=raw,
+        raw_encoding=encoding,
+        truncated=row.truncated,
+    )

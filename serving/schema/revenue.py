@@ -1,0 +1,151 @@
+"""Roots about money: revenue by category in windows, sales by hour or day."""
+
+from datetime import timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+import strawberry
+
+from serving.errors import InvalidArgument, TooLarge
+from serving.queries.sales import sales as sales_sql
+from serving.queries.windows import revenue_windows
+from serving.schema.common import CURRENCY, Range, Window, average, is_final, users_in
+from serving.schema.context import Info, selected
+from serving.schema.products import Length
+from serving.schema.scalars import Long
+from serving.windows import MINUTE, Windows
+
+
+@strawberry.type(description="A category's revenue in a window. Windows without purchase or refund are left out.")
+class RevenueWindow(Window):
+    category: str = strawberry.field(description="Empty where the transactions named none.")
+    count: Long = strawberry.field(description="Purchases: order lines bought.")
+    units: Long = strawberry.field(description="Pieces bought.")
+    total: Decimal = strawberry.field(description="Money of the purchases; refunds are not taken off.")
+    average: Decimal | None = strawberry.field(
+        description="`total` by `count`, to four places; null where there is no purchase."
+    )
+    refunds: Long = strawberry.field(description="Order lines refunded.")
+    refunded: Decimal = strawberry.field(description="Money of the refunds, positive.")
+    currency: str = strawberry.field(description=CURRENCY)
+
+
+@strawberry.type(
+    description="Sales of an hour or a day in a time zone; the days of clock changes have 23 and 25 hours."
+)
+class SalesBucket(Window):
+    revenue: Decimal = strawberry.field(description="Money of the purchases; refunds are not taken off.")
+    purchases: Long = strawberry.field(description="Order lines bought.")
+    units: Long = strawberry.field(description="Pieces bought.")
+    unique_customers: Long | None = strawberry.field(
+        description="Distinct users who bought: exact up to 4,096, above that with a standard error of 1.6 %."
+    )
+    average_purchase: Decimal | None = strawberry.field(
+        description="`revenue` by `purchases`, to four places; null where there is no purchase."
+    )
+    refunds: Long = strawberry.field(description="Order lines refunded.")
+    refunded: Decimal = strawberry.field(description="Money of the refunds, positive.")
+    currency: str = strawberry.field(description=CURRENCY)
+
+
+@strawberry.enum(description="Length of a sales bucket.")
+class Grain(Enum):
+    HOUR = "hour"
+    DAY = "day"
+
+
+async def revenue(
+    info: Info,
+    range: Range,
+    window: Length = timedelta(minutes=5),
+    categories: list[str] | None = None,
+) -> list[RevenueWindow]:
+    """Rolls category minutes up to windows."""
+    settings, snapshot = info.context.services.settings, info.context.snapshot
+    windows = Windows.checked(window, None)
+    starts = windows.starts_in(range.span(), settings.max_points)
+    if starts is None:
+        return []
+    rows = await snapshot.rows(revenue_windows(starts, windows, categories, settings.max_rows + 1))
+    if len(rows) > settings.max_rows:
+        raise TooLarge("range", f"the answer has more than {settings.max_rows} rows; name categories or shorten it")
+    as_of = await snapshot.as_of()
+    return [
+        RevenueWindow(
+            window_start=row.window_start,
+            window_end=row.window_start + window,
+            is_final=is_final(row.window_start + window, as_of),
+            revision=row.revision,
+            late_events=row.late,
+            category=row.category,
+            count=row.purchases,
+            units=row.units,
+            total=row.revenue,
+            average=average(row.revenue, row.purchases),
+            refunds=row.refunds,
+            refunded=row.refunded,
+            currency=info.context.services.shop.currency,
+        )
+        for row in rows
+    ]
+
+
+async def sales(
+    info: Info,
+    range: Range,
+    grain: Grain,
+    time_zone: Annotated[
+        str | None,
+        strawberry.argument(description="IANA name such as `Europe/Berlin`; without it, the shop's own zone."),
+    ] = None,
+) -> list[SalesBucket]:
+    """Rolls site minutes up to the hours or days of a zone."""
+    settings, snapshot, shop = info.context.services.settings, info.context.snapshot, info.context.services.shop
+    span, zone = range.span(), checked_zone(time_zone or shop.time_zone)
+    unit: Literal["hour", "day"] = "hour" if grain is Grain.HOUR else "day"
+    points = span.length // timedelta(**{f"{unit}s": 1})
+    if points > settings.max_points:
+        raise TooLarge("range", f"it has about {points} {unit}s, the limit is {settings.max_points}")
+    customers = bool(selected(info, ["uniqueCustomers"]))
+    if customers and span.length > settings.max_sketch_minutes * MINUTE:
+        raise TooLarge("range", f"`uniqueCustomers` is counted over at most {settings.max_sketch_minutes} minutes")
+    rows = await snapshot.rows(sales_sql(span, unit, zone, {"buyers"} if customers else set(), settings.max_points + 2))
+    buyers = await users_in(rows, "buyers") if customers else []
+    as_of = await snapshot.as_of()
+    return [
+        SalesBucket(
+            window_start=row.start,
+            window_end=row.end,
+            is_final=is_final(row.end, as_of),
+            revision=row.revision,
+            late_events=row.late,
+            revenue=row.revenue,
+            purchases=row.purchases,
+            units=row.units,
+            unique_customers=Long(buyers[index]) if customers else None,
+            average_purchase=average(row.revenue, row.purchases),
+            refunds=row.refunds,
+            refunded=row.refunded,
+            currency=shop.currency,
+        )
+        for index, row in enumerate(rows)
+    ]
+
+
+def checked_zone(name: str) -> str:
+    """The zone's name, once it is known to exist.
+
+    Raises:
+        InvalidArgument: not a name of the IANA time zone database.
+    """
+    if name not in _zones():
+        raise InvalidArgument("timeZone", f"{name[:80]!r} is not an IANA time zone such as 'Europe/Berlin'")
+    return name
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())

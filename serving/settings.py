@@ -1,0 +1,51 @@
+"""Settings of the serving part: `MILLRACE_SERVING_<NAME>`, or the table `[serving]` of the settings file."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from contracts.settings import PartSettings
+
+
+class ServingSettings(PartSettings):
+    """Where serving listens and how much one client may ask for."""
+
+    part: ClassVar[str] = "serving"
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=7071, ge=0, le=65535)
+    """Port of GraphQL and the page."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins, besides its own, whose pages may open a WebSocket (`https://shop.example`)."""
+
+    pool_size: int = Field(default=4, ge=1, le=64)
+    """Connections to Postgres for requests; one more listens for epochs. Two a core are enough."""
+    pool_timeout_seconds: float = Field(default=2.0, gt=0)
+    """How long a request waits for a free connection before it is told to come back."""
+    connect_timeout_seconds: float = Field(default=3.0, gt=0)
+    """How long opening a connection may take."""
+    statement_timeout_seconds: float = Field(default=10.0, gt=0)
+    """Longest time one SQL statement may run; Postgres cancels it then."""
+    feed_check_seconds: float = Field(default=5.0, gt=0)
+    """How often the listening connection is proved alive; also finds an epoch whose notice was lost."""
+
+    max_points: int = Field(default=3000, ge=1)
+    """Most windows on the time axis of one answer."""
+    max_rows: int = Field(default=10_000, ge=1)
+    """Most rows in one answer."""
+    max_sketch_minutes: int = Field(default=45_000, ge=1)
+    """Longest range, in minutes, over which unique customers are counted: one sketch a minute is read."""
+    max_page_size: int = Field(default=200, ge=1)
+    """Largest `first` or `last` of a list."""
+
+    max_depth: int = Field(default=12, ge=1)
+    """Deepest nesting of one operation."""
+    max_aliases: int = Field(default=30, ge=0)
+    """Most aliases in one operation, fragments expanded."""
+    max_tokens: int = Field(default=2000, ge=1)
+    """Most tokens in one document; checked before it is parsed whole."""
+    max_body_bytes: int = Field(default=256 * 1024, ge=1024)
+    """Largest request body and WebSocket message."""
+    max_subscriptions: int = Field(default=20, ge=1)
+    """Most subscriptions of one WebSocket."""
