@@ -1,9 +1,10 @@
 """Why an event can be refused: the one table of reasons.
 
 Every verdict of the gateway and every quarantine in processing uses a code of this table; the codes are stable and
-part of the API. `docs/rejections.md` is generated from it.
+part of the API. `docs/rejections.md` is generated from it: `python -m contracts.rejections > docs/rejections.md`.
 """
 
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -49,7 +50,7 @@ TABLE: Final[dict[Reason, Explanation]] = {
         "The schema id or fingerprint is not registered, or is not an event's.", "Register the schema first."
     ),
     Reason.UNKNOWN_TYPE: Explanation(
-        "Neither `type` nor an id field says whether this is clickstream or a transaction.",
+        "Neither `type` nor one id field says whether this is clickstream or a transaction.",
         "Send `type`, `event_id` or `transaction_id`.",
     ),
     Reason.MISSING_FIELD: Explanation("A required field is absent or null.", "Send the field."),
@@ -62,9 +63,7 @@ TABLE: Final[dict[Reason, Explanation]] = {
     Reason.INVALID_TEXT: Explanation(
         "A text is longer than its limit, has a NUL or is not valid Unicode.", "Shorten or clean the text."
     ),
-    Reason.INVALID_ENUM: Explanation(
-        "A value is not one of the field's symbols.", "Send one of the symbols."
-    ),
+    Reason.INVALID_ENUM: Explanation("A value is not one of the field's symbols.", "Send one of the symbols."),
     Reason.INVALID_TIMESTAMP: Explanation(
         "The timestamp is neither ISO 8601 nor epoch milliseconds, or outside the years 1970-9999.",
         "Send either form.",
@@ -80,12 +79,29 @@ TABLE: Final[dict[Reason, Explanation]] = {
         "The amount is negative, not finite, or has more than 14 digits before or 4 after the point.",
         "Send a decimal in that range, best as a string.",
     ),
-    Reason.INVALID_QUANTITY: Explanation(
-        "The quantity is not a whole number from 1 to 1,000,000.", "Send one."
-    ),
+    Reason.INVALID_QUANTITY: Explanation("The quantity is not a whole number from 1 to 1,000,000.", "Send one."),
     Reason.CURRENCY_NOT_ACCEPTED: Explanation(
         "The currency is not the one this stack counts in.", "Convert before sending, or run a stack for it."
     ),
     Reason.TOO_MANY_PROPERTIES: Explanation("More than 64 properties.", "Send fewer."),
     Reason.EVENT_TOO_LARGE: Explanation("The event is larger than the limit for one event.", "Send less."),
 }
+
+
+def markdown() -> str:
+    """The table as a page of the documentation."""
+    lines = [
+        "# Why an event is refused",
+        "",
+        "Generated from `contracts/rejections.py`. The codes are stable. A refused event is answered with its code and "
+        "kept, whole up to a limit, in the topic `rejected`.",
+        "",
+        "| code | meaning | what to do |",
+        "|---|---|---|",
+        *(f"| `{reason}` | {explanation.meaning} | {explanation.remedy} |" for reason, explanation in TABLE.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())

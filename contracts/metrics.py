@@ -1,0 +1,116 @@
+"""Every Prometheus metric there is: name, kind, labels, meaning. The one list dashboards and alerts rely on.
+
+Names follow the Prometheus naming rules: `millrace_` prefix, base units, counters end in `_total`. No label ever holds
+a user id, a URL or anything else a client can make up.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+Kind = Literal["counter", "gauge", "histogram"]
+Combine = Literal["livesum", "livemin", "livemax"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric as it is exposed."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    """Upper bounds of a histogram, in the unit of the name."""
+    combine: Combine = "livesum"
+    """How a gauge adds up over the workers of a part."""
+
+
+LATENCY_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+GATEWAY: Final = (
+    Metric("millrace_gateway_requests_total", "counter", "Requests answered.", ("route", "status")),
+    Metric(
+        "millrace_gateway_request_seconds",
+        "histogram",
+        "Time from the request's head to its answer, broker acknowledgement included.",
+        ("route",),
+        LATENCY_SECONDS,
+    ),
+    Metric(
+        "millrace_gateway_accepted_events_total",
+        "counter",
+        "Events acknowledged by the broker, by write-key source and topic.",
+        ("source", "topic"),
+    ),
+    Metric(
+        "millrace_gateway_rejected_events_total",
+        "counter",
+        "Events refused and kept in the topic `rejected`, by write-key source and reason of contracts.rejections.",
+        ("source", "reason"),
+    ),
+    Metric(
+        "millrace_gateway_problems_total",
+        "counter",
+        "Requests refused as a whole, by problem code.",
+        ("code",),
+    ),
+    Metric("millrace_gateway_body_bytes_total", "counter", "Bytes of request bodies read, as sent."),
+    Metric("millrace_gateway_requests_in_flight", "gauge", "Requests being worked on."),
+    Metric("millrace_gateway_buffered_body_bytes", "gauge", "Memory reserved for request bodies."),
+    Metric("millrace_gateway_kafka_up", "gauge", "1 while the broker answers and the topics exist.", combine="livemin"),
+    Metric("millrace_gateway_kafka_queue_messages", "gauge", "Records handed over and not yet acknowledged."),
+    Metric(
+        "millrace_gateway_kafka_delivery_failures_total",
+        "counter",
+        "Records the broker did not acknowledge, by librdkafka error name.",
+        ("error",),
+    ),
+)
+"""Exposed by `ingestion`."""
+
+ALL: Final = GATEWAY
+
+
+class Instruments(Mapping[str, Any]):
+    """The metrics of one part, made once at start, looked up by name; a name that is not listed is a KeyError."""
+
+    def __init__(self, metrics: tuple[Metric, ...], registry: CollectorRegistry) -> None:
+        self._by_name = {metric.name: _make(metric, registry) for metric in metrics}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def counter(self, name: str) -> Counter:
+        """The counter of this name."""
+        found = self._by_name[name]
+        assert isinstance(found, Counter)
+        return found
+
+    def gauge(self, name: str) -> Gauge:
+        """The gauge of this name."""
+        found = self._by_name[name]
+        assert isinstance(found, Gauge)
+        return found
+
+    def histogram(self, name: str) -> Histogram:
+        """The histogram of this name."""
+        found = self._by_name[name]
+        assert isinstance(found, Histogram)
+        return found
+
+
+def _make(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    if metric.kind == "counter":
+        return Counter(metric.name, metric.meaning, metric.labels, registry=registry)
+    if metric.kind == "histogram":
+        return Histogram(metric.name, metric.meaning, metric.labels, registry=registry, buckets=metric.buckets)
+    return Gauge(metric.name, metric.meaning, metric.labels, registry=registry, multiprocess_mode=metric.combine)

@@ -1,0 +1,47 @@
+"""`python -m ingestion`: run the gateway."""
+
+import argparse
+import os
+import sys
+
+import structlog
+from pydantic import ValidationError
+
+from contracts.settings import KafkaSettings, ShopSettings
+from ingestion.errors import StartRefusedError
+from ingestion.logs import configure_logs
+from ingestion.settings import GatewaySettings
+from ingestion.workers import check_port_is_free, supervise
+
+
+def main() -> int:
+    """Returns the exit code: 0 after a clean stop, 2 if it cannot start."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ingestion",
+        description="The gateway: events over HTTP into Kafka.",
+        epilog="Settings come from the environment (MILLRACE_GATEWAY_*, MILLRACE_KAFKA_*, MILLRACE_SHOP_*) and from "
+        "$MILLRACE_HOME/millrace.toml.",
+    )
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    try:
+        settings, shop, kafka = GatewaySettings(), ShopSettings(), KafkaSettings()
+        configure_logs(settings.log_level)
+        if not options.worker:
+            check_port_is_free(settings.host, settings.port)
+            if settings.workers > 1:
+                return supervise(settings.workers)
+        from ingestion.server import serve  # noqa: PLC0415 - prometheus_client picks its mode when imported, by the environment
+
+        return serve(settings, shop, kafka, os.getppid() if options.worker else None)
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            print(f"MILLRACE_{error.title.removesuffix('Settings').upper()}_{name}: {problem['msg']}", file=sys.stderr)
+    except StartRefusedError as error:
+        structlog.get_logger().error("gateway_not_started", reason=str(error))
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

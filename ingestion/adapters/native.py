@@ -1,0 +1,51 @@
+"""Millrace's own protocol: `POST /v1/events` with JSON, NDJSON or Avro, one event or many."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ingestion.answers import Answer, Verdict, results
+from ingestion.decode_json import read_json, read_ndjson
+from ingestion.decompress import Limits
+from ingestion.errors import Problem, RequestRefusedError
+from ingestion.events import Batch
+from ingestion.framing import AvroReader
+from ingestion.settings import GatewaySettings
+from schemas_avro import Registry
+
+JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+AVRO: Final = "application/avro"
+MEDIA_TYPES: Final = (JSON, NDJSON, AVRO)
+
+
+class NativeAdapter:
+    """Events in the shape of the schemas themselves."""
+
+    paths: Sequence[str] = ("/v1/events",)
+
+    def __init__(self, settings: GatewaySettings, registry: Registry) -> None:
+        self._avro = AvroReader(registry)
+        self._max_events = settings.max_events
+        self._max_event_bytes = settings.max_event_bytes
+        self._limits = Limits(settings.max_decompressed_bytes, settings.max_compression_ratio)
+
+    def media_type(self, content_type: str | None) -> str:
+        """One of `MEDIA_TYPES`; parameters such as charset are ignored, since JSON is UTF-8."""
+        stated = (content_type or "").partition(";")[0].strip().lower()
+        if stated not in MEDIA_TYPES:
+            raise RequestRefusedError(
+                Problem.UNSUPPORTED_MEDIA_TYPE, f"Send {', '.join(MEDIA_TYPES)}.", (("accept", ", ".join(MEDIA_TYPES)),)
+            )
+        return stated
+
+    def read(self, media_type: str, body: bytes) -> Batch:
+        """The events of a body."""
+        if media_type == JSON:
+            return read_json(body, self._max_events, self._max_event_bytes)
+        if media_type == NDJSON:
+            return read_ndjson(body, self._max_events, self._max_event_bytes)
+        return self._avro.read(body, self._max_events, self._max_event_bytes, self._limits)
+
+    def answer(self, verdicts: Sequence[Verdict], rejected: int) -> Answer:
+        """A verdict per event, in the order of the events."""
+        return results(verdicts, rejected)

@@ -1,0 +1,78 @@
+"""Reading a request body within limits: size, time and the memory all requests may hold together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from ingestion.errors import Problem, RequestRefusedError
+
+
+class BodySource(Protocol):
+    """What the server gives to read a body from (RSGI's HTTP protocol object)."""
+
+    async def __call__(self) -> bytes:
+        """The whole body."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The body in pieces as they arrive."""
+
+
+class Budget:
+    """Memory for bodies, counted by what they announce; refuses instead of growing."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self.reserved = 0
+
+    def reserve(self, size: int) -> None:
+        """Take `size` bytes. Raises RequestRefusedError (overloaded) if they are not there."""
+        if self.reserved + size > self._max_bytes:
+            raise RequestRefusedError(Problem.OVERLOADED, "Too many bodies are being read; try again.")
+        self.reserved += size
+
+    def release(self, size: int) -> None:
+        """Give `size` bytes back."""
+        self.reserved -= size
+
+
+async def read_body(
+    source: BodySource, content_length: str | None, max_bytes: int, timeout_seconds: float, budget: Budget
+) -> bytes:
+    """The body; its size stays reserved in the budget, for the caller to release. Raises RequestRefusedError."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            if content_length is not None and content_length.isdecimal():
+                return await _read_announced(source, int(content_length), max_bytes, budget)
+            return await _read_chunked(source, max_bytes, budget)
+    except TimeoutError as error:
+        raise RequestRefusedError(Problem.BODY_TIMEOUT, f"Not there after {timeout_seconds:g} s.") from error
+
+
+async def _read_announced(source: BodySource, size: int, max_bytes: int, budget: Budget) -> bytes:
+    _check_size(size, max_bytes)
+    budget.reserve(size)
+    try:
+        return await source()
+    except BaseException:
+        budget.release(size)
+        raise
+
+
+async def _read_chunked(source: BodySource, max_bytes: int, budget: Budget) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async for piece in source:
+            budget.reserve(len(piece))
+            size += len(piece)
+            _check_size(size, max_bytes)
+            pieces.append(piece)
+    except BaseException:
+        budget.release(size)
+        raise
+    return b"".join(pieces)
+
+
+def _check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise RequestRefusedError(Problem.BODY_TOO_LARGE, f"At most {max_bytes} bytes are taken.")

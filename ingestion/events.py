@@ -1,0 +1,55 @@
+"""The event between decoding and validation: every field either subject has, each optional, types checked.
+
+One wide struct instead of one per subject, because a body is decoded in one pass before `type` or the id field tells
+which subject an event belongs to.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from ingestion.errors import EventRefusedError
+
+
+class Incoming(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """An event as sent. None stands for absent and for null alike."""
+
+    type: str | None = None
+    event_id: str | None = None
+    transaction_id: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    product_id: str | None = None
+    category: str | None = None
+    action: str | None = None
+    timestamp: int | str | None = None
+    """Epoch milliseconds or ISO 8601."""
+    page_url: str | None = None
+    referrer: str | None = None
+    user_agent: str | None = None
+    search_query: str | None = None
+    properties: dict[str, Any] | None = None
+    """Texts, numbers, booleans; numbers with a fraction already as their JSON text."""
+    amount: Decimal | None = None
+    quantity: int | None = None
+    payment_method: str | None = None
+    order_id: str | None = None
+    currency: str | None = None
+    kind: str | None = None
+
+
+FIELDS: Final[tuple[str, ...]] = Incoming.__struct_fields__
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What an adapter read from one body, in order."""
+
+    events: Sequence[Incoming | EventRefusedError]
+    raw: Callable[[int], bytes]
+    """The bytes of event i as received. Called for refused events only, so it may cost something."""
+    schema_ids: Sequence[int | None] | None = None
+    """Writer schemas, where the protocol names them."""

@@ -1,0 +1,205 @@
+"""One request from its head to its answer: key, body, events, verdicts, delivery.
+
+The answer is given after the broker has acknowledged every record the request became, the refused ones included.
+"""
+
+import asyncio
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl
+
+from contracts.metrics import Instruments
+from contracts.rejections import Reason
+from contracts.topics import HEADER_IMPORT, HEADER_RECEIVED_AT, HEADER_SOURCE, REJECTED
+from ingestion.adapters import Adapter
+from ingestion.answers import Answer, Verdict, refusal
+from ingestion.body import BodySource, Budget, read_body
+from ingestion.decompress import Limits, decompress
+from ingestion.encode import make_encoder
+from ingestion.errors import BodyUnreadableError, EventRefusedError, Problem, RequestRefusedError
+from ingestion.events import Batch
+from ingestion.kafka import Broker, Header
+from ingestion.keys import KeyRing
+from ingestion.settings import GatewaySettings
+from ingestion.validate import Record, Validator, id_of
+from schemas_avro import Registry
+
+HEADER_TRACEPARENT: Final = "traceparent"
+_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_YIELD_EVERY: Final = 500
+"""Events validated before other requests get their turn."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The head of a request."""
+
+    received_at_ms: int
+    query: str
+    authorization: str | None
+    content_type: str | None
+    content_encoding: str | None
+    content_length: str | None
+    traceparent: str | None
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What every record of a request says about where it came from."""
+
+    source: str
+    received_at_ms: int
+    imported: bool
+    media_type: str
+    traceparent: str | None
+
+    def headers(self) -> list[Header]:
+        headers: list[Header] = [
+            (HEADER_SOURCE, self.source.encode()),
+            (HEADER_RECEIVED_AT, str(self.received_at_ms).encode()),
+        ]
+        if self.imported:
+            headers.append((HEADER_IMPORT, b"1"))
+        if self.traceparent is not None:
+            headers.append((HEADER_TRACEPARENT, self.traceparent.encode()))
+        return headers
+
+
+class Intake:
+    """Takes requests of any adapter. Made once per worker."""
+
+    def __init__(
+        self,
+        *,
+        settings: GatewaySettings,
+        registry: Registry,
+        keys: KeyRing,
+        validator: Validator,
+        broker: Broker,
+        instruments: Instruments,
+    ) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._validator = validator
+        self._broker = broker
+        self._encode_rejected = make_encoder(registry.latest("rejected"))
+        self._limits = Limits(settings.max_decompressed_bytes, settings.max_compression_ratio)
+        self.budget = Budget(settings.max_buffered_bytes)
+        self._accepted = instruments.counter("millrace_gateway_accepted_events_total")
+        self._rejected = instruments.counter("millrace_gateway_rejected_events_total")
+        self._body_bytes = instruments.counter("millrace_gateway_body_bytes_total")
+
+    async def take(self, adapter: Adapter, request: Request, source: BodySource) -> Answer:
+        """Answer one request. Raises RequestRefusedError where nothing of it was accepted."""
+        imported = _wants_import(request.query)
+        key = self._keys.authorize(request.authorization, "write")
+        if imported:
+            self._keys.authorize(request.authorization, "import")
+        media_type = adapter.media_type(request.content_type)
+        if self._broker.unavailable is not None:
+            raise RequestRefusedError(Problem.BROKER_UNAVAILABLE, f"Not now: {self._broker.unavailable}.")
+        origin = _Origin(
+            key.source, request.received_at_ms, imported, media_type, _valid_traceparent(request.traceparent)
+        )
+        sent = await read_body(
+            source,
+            request.content_length,
+            self._settings.max_body_bytes,
+            self._settings.read_timeout_seconds,
+            self.budget,
+        )
+        self._body_bytes.inc(len(sent))
+        try:
+            return await self._process(adapter, request.content_encoding, sent, origin)
+        finally:
+            self.budget.release(len(sent))
+
+    async def _process(self, adapter: Adapter, encoding: str | None, sent: bytes, origin: _Origin) -> Answer:
+        coding = (encoding or "identity").strip().lower()
+        body = sent if coding == "identity" else decompress(coding, sent, self._limits)
+        try:
+            batch = adapter.read(origin.media_type, body)
+        except BodyUnreadableError as unreadable:
+            await self._keep_body(body, unreadable, origin)
+            raise
+        return await self._deliver(adapter, batch, origin)
+
+    async def _deliver(self, adapter: Adapter, batch: Batch, origin: _Origin) -> Answer:
+        records: list[Record] = []
+        verdicts: list[Verdict] = []
+        reasons: list[Reason] = []
+        for index, event in enumerate(batch.events):
+            try:
+                if isinstance(event, EventRefusedError):
+                    raise event
+                record = self._validator.check(event, origin.received_at_ms, imported=origin.imported)
+                verdicts.append(Verdict(index, record.event_id, "accepted"))
+            except EventRefusedError as refused:
+                if refused.event_id is None and not isinstance(event, EventRefusedError):
+                    refused.event_id = id_of(event)
+                schema_id = batch.schema_ids[index] if batch.schema_ids else None
+                record = self._rejected_record(refused, batch.raw(index), schema_id, origin)
+                verdicts.append(refusal(index, refused))
+                reasons.append(refused.reason)
+            records.append(record)
+            if index % _YIELD_EVERY == _YIELD_EVERY - 1:
+                await asyncio.sleep(0)
+        await self._send(records, origin)
+        self._count(records, reasons, origin.source)
+        return adapter.answer(verdicts, len(reasons))
+
+    async def _keep_body(self, body: bytes, unreadable: BodyUnreadableError, origin: _Origin) -> None:
+        refused = EventRefusedError(unreadable.reason, "", unreadable.detail)
+        await self._send([self._rejected_record(refused, body, unreadable.schema_id, origin)], origin)
+        self._rejected.labels(origin.source, refused.reason.value).inc()
+
+    async def _send(self, records: list[Record], origin: _Origin) -> None:
+        headers = origin.headers()
+        delivery = self._broker.begin(len(records))
+        for record in records:
+            self._broker.send(delivery, record.topic, record.key, record.value, headers)
+        await self._broker.finish(delivery)
+
+    def _rejected_record(
+        self, refused: EventRefusedError, raw: bytes, schema_id: int | None, origin: _Origin
+    ) -> Record:
+        limit = self._settings.max_rejected_bytes
+        value = self._encode_rejected(
+            str(uuid.uuid4()),
+            origin.received_at_ms,
+            origin.source,
+            refused.reason.value,
+            refused.pointer,
+            refused.detail,
+            origin.media_type,
+            schema_id,
+            refused.event_id,
+            origin.traceparent,
+            raw[:limit],
+            len(raw) > limit,
+        )
+        return Record(REJECTED.name, None, value, "")
+
+    def _count(self, records: list[Record], reasons: list[Reason], source: str) -> None:
+        topics: dict[str, int] = {}
+        for record in records:
+            topics[record.topic] = topics.get(record.topic, 0) + 1
+        for topic, count in topics.items():
+            if topic != REJECTED.name:
+                self._accepted.labels(source, topic).inc(count)
+        for reason in reasons:
+            self._rejected.labels(source, reason.value).inc()
+
+
+def _wants_import(query: str) -> bool:
+    wanted = dict(parse_qsl(query, keep_blank_values=True)).get("import", "false") if query else "false"
+    if wanted not in ("true", "false"):
+        raise RequestRefusedError(Problem.BAD_PARAMETER, "import is true or false.")
+    return wanted == "true"
+
+
+def _valid_traceparent(value: str | None) -> str | None:
+    """The header if it is valid (W3C Trace Context, version 00 and later), else None: an invalid one is ignored."""
+    return value if value is not None and _TRACEPARENT.fullmatch(value) else None

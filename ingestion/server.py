@@ -1,0 +1,146 @@
+"""Builds one worker's real objects and runs it until SIGTERM: readiness goes first, then the door, then the rest."""
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+
+import structlog
+import uvloop
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+from prometheus_client import CollectorRegistry, multiprocess
+
+from contracts.metrics import GATEWAY, Instruments
+from contracts.settings import KafkaSettings, ShopSettings
+from contracts.topics import EVENT_TOPICS, REJECTED
+from ingestion.adapters import make_adapters
+from ingestion.errors import StartRefusedError
+from ingestion.http import Application, State
+from ingestion.intake import Intake
+from ingestion.kafka import Broker, producer_configuration
+from ingestion.keys import KeyRing
+from ingestion.settings import GatewaySettings
+from ingestion.validate import Rules, Validator
+from schemas_avro import load_registry
+
+_log = structlog.get_logger()
+_HOUSEKEEPING_SECONDS = 1.0
+_DAY_MS = 24 * 60 * 60 * 1000
+
+
+class Worker:
+    """Everything one process serves with."""
+
+    def __init__(
+        self, settings: GatewaySettings, shop: ShopSettings, kafka: KafkaSettings, supervisor: int | None
+    ) -> None:
+        registry = load_registry()
+        prometheus = CollectorRegistry()
+        instruments = Instruments(GATEWAY, prometheus)
+        rules = Rules(shop.currency, shop.future_tolerance_seconds * 1000, int(settings.max_age_days * _DAY_MS))
+        self._supervisor = supervisor
+        self.settings = settings
+        self.keys = KeyRing(settings.keys_file)
+        self.broker = Broker(
+            producer_configuration(
+                kafka.bootstrap,
+                delivery_timeout_ms=settings.delivery_timeout_ms,
+                linger_ms=settings.linger_ms,
+                queue_messages=settings.queue_messages,
+                queue_kib=settings.queue_kib,
+            ),
+            tuple(topic.name for topic in (*EVENT_TOPICS, REJECTED)),
+            settings.broker_check_seconds,
+            instruments,
+        )
+        intake = Intake(
+            settings=settings,
+            registry=registry,
+            keys=self.keys,
+            validator=Validator(rules, registry),
+            broker=self.broker,
+            instruments=instruments,
+        )
+        self.application = Application(
+            adapters=make_adapters(settings, registry),
+            intake=intake,
+            broker=self.broker,
+            instruments=instruments,
+            collect=lambda: _collected(prometheus),
+            retry_after_seconds=settings.retry_after_seconds,
+        )
+
+    async def run(self) -> int:
+        """Serve until SIGTERM or SIGINT. Returns the exit code: 1 if the producer failed for good."""
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, stop.set)
+        self.broker.start(loop)
+        server = self._server()
+        serving = asyncio.create_task(server.serve())
+        housekeeping = asyncio.create_task(self._keep_house(stop))
+        _log.info("gateway_started", host=self.settings.host, port=self.settings.port, pid=os.getpid())
+        await asyncio.wait({serving, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        housekeeping.cancel()
+        if serving.done():  # the server ended by itself: its error says why
+            await serving
+        await self._drain(server, serving)
+        return 1 if self.broker.failed.is_set() else 0
+
+    async def _drain(self, server: Server, serving: "asyncio.Task[None]") -> None:
+        self.application.state = State.DRAINING
+        await asyncio.sleep(self.settings.drain_seconds)
+        server.stop()  # type: ignore[no-untyped-call] # granian leaves it untyped
+        with suppress(TimeoutError):
+            await asyncio.wait_for(serving, self.settings.shutdown_seconds)
+        left = await asyncio.to_thread(self.broker.stop, self.settings.shutdown_seconds)
+        await asyncio.sleep(0)
+        _log.info("gateway_stopped", unacknowledged=left)
+
+    def _server(self) -> Server:
+        return Server(
+            self.application,
+            self.settings.host,
+            self.settings.port,
+            log_enabled=False,
+            websockets=False,
+            backlog=1024,
+            http1_settings=HTTP1Settings(header_read_timeout=int(self.settings.read_timeout_seconds * 1000)),
+        )
+
+    async def _keep_house(self, stop: asyncio.Event) -> None:
+        complaint = ""
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+            try:
+                if self.keys.reload():
+                    _log.info("keys_reloaded")
+                complaint = ""
+            except StartRefusedError as error:  # the last good keys stay in force
+                if str(error) != complaint:
+                    complaint = str(error)
+                    _log.error("keys_not_reloaded", reason=complaint)
+            self.application.refresh_gauges()
+            orphaned = self._supervisor is not None and os.getppid() != self._supervisor
+            if orphaned or self.broker.failed.is_set():
+                stop.set()
+
+
+def _collected(own: CollectorRegistry) -> CollectorRegistry:
+    """This process's metrics, or all workers' where there are several."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return own
+    everyone = CollectorRegistry()
+    multiprocess.MultiProcessCollector(everyone)  # type: ignore[no-untyped-call] # prometheus_client leaves it untyped
+    return everyone
+
+
+def serve(settings: GatewaySettings, shop: ShopSettings, kafka: KafkaSettings, supervisor: int | None = None) -> int:
+    """Run one worker in this process; returns its exit code. Raises StartRefusedError.
+
+    With the process id of a supervisor, the worker stops when that process is gone.
+    """
+    worker = Worker(settings, shop, kafka, supervisor)
+    return uvloop.run(worker.run())

@@ -1,0 +1,153 @@
+"""Checks of single values: ids, texts, symbols, times, money, counts, properties. Each returns the value or refuses.
+
+The limits exist because something downstream has them: Postgres refuses NUL in text, Java reads 32-bit ints, the
+page and Python share the year 9999.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from typing import Any, Final
+
+from contracts.rejections import Reason
+from ingestion.errors import EventRefusedError
+
+MAX_ID: Final = 128
+MAX_PROPERTIES: Final = 64
+MAX_QUANTITY: Final = 1_000_000
+MAX_TEXT: Final = {
+    "category": 256, "payment_method": 64, "page_url": 8192, "referrer": 8192, "user_agent": 1024, "search_query": 1024,
+}  # fmt: skip
+"""Longest text of a field, in characters."""
+MAX_PROPERTY_NAME: Final = 128
+MAX_PROPERTY_VALUE: Final = 8192
+MAX_TIMESTAMP_MS: Final = 253_402_300_799_999
+"""9999-12-31T23:59:59.999Z, the last time Python, Postgres and the page agree on."""
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_AMOUNT_LIMIT: Final = Decimal(10**14)
+_EXACT: Final = Context(prec=60, traps=[Inexact, InvalidOperation])
+
+
+def parse_iso_8601(stated: str) -> int | None:
+    """Epoch milliseconds of a date and time, UTC unless a zone is given; None if it is not one.
+
+    A leap second (`:60`) counts as the first instant of the next minute, as POSIX time does.
+    """
+    if len(stated) < 16 or stated[10] not in "Tt ":
+        return None
+    leap = stated[16:19] == ":60"
+    if leap:
+        stated = f"{stated[:16]}:59{stated[19:]}"
+    try:
+        at = datetime.fromisoformat(stated)
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return (at - _EPOCH) // _MILLISECOND + (1000 if leap else 0)
+
+
+def iso_8601(at_ms: int) -> str:
+    """Epoch milliseconds as people write them, UTC."""
+    return (_EPOCH + at_ms * _MILLISECOND).isoformat(timespec="milliseconds")
+
+
+def checked_id(field: str, value: str | None) -> str:
+    if value is None:
+        raise missing(field)
+    if not 0 < len(value) <= MAX_ID or not value.isprintable():
+        raise EventRefusedError(Reason.INVALID_ID, f"/{field}", "An id has 1 to 128 printable characters.")
+    if len(value) == 36 and value[8] == "-" and _UUID.fullmatch(value):
+        return value.lower()
+    return value
+
+
+def text(field: str, value: str | None) -> str | None:
+    if value is not None and (len(value) > MAX_TEXT[field] or "\0" in value):
+        raise EventRefusedError(
+            Reason.INVALID_TEXT, f"/{field}", f"Up to {MAX_TEXT[field]} characters, none of them NUL."
+        )
+    return value
+
+
+def required_text(field: str, value: str | None) -> str:
+    if value is None:
+        raise missing(field)
+    text(field, value)
+    return value
+
+
+def symbol(field: str, value: str | None, symbols: frozenset[str]) -> str:
+    if value is None:
+        raise missing(field)
+    if value not in symbols:
+        raise EventRefusedError(Reason.INVALID_ENUM, f"/{field}", f"One of {', '.join(sorted(symbols))}.")
+    return value
+
+
+def amount(value: Decimal | None) -> int:
+    """The amount in ten-thousandths, which is the unscaled value of decimal(18,4)."""
+    if value is None:
+        raise missing("amount")
+    if value.is_finite() and 0 <= value < _AMOUNT_LIMIT:
+        try:
+            scaled = _EXACT.scaleb(value, 4)
+            if scaled == (unscaled := int(scaled)):
+                return unscaled
+        except Inexact:
+            pass  # more digits than fit: refused as well
+    raise EventRefusedError(
+        Reason.INVALID_AMOUNT, "/amount", "Not negative, up to 14 digits before and 4 after the point."
+    )
+
+
+def quantity(value: int | None) -> int:
+    if value is None:
+        raise missing("quantity")
+    if not 1 <= value <= MAX_QUANTITY:
+        raise EventRefusedError(Reason.INVALID_QUANTITY, "/quantity", f"A whole number from 1 to {MAX_QUANTITY}.")
+    return value
+
+
+def properties(entries: dict[str, Any]) -> dict[str, str]:
+    """Texts as they are, numbers and booleans as their JSON text, null left out."""
+    if len(entries) > MAX_PROPERTIES:
+        raise EventRefusedError(Reason.TOO_MANY_PROPERTIES, "/properties", f"{len(entries)} properties.")
+    texts = {}
+    for name, value in entries.items():
+        if value is None:
+            continue
+        if isinstance(value, str):
+            written = value
+        elif isinstance(value, bool):
+            written = "true" if value else "false"
+        elif isinstance(value, int):
+            written = str(value)
+        else:
+            raise EventRefusedError(
+                Reason.WRONG_TYPE, _property_pointer(name), "A property is a text, a number or a boolean."
+            )
+        if len(name) > MAX_PROPERTY_NAME or len(written) > MAX_PROPERTY_VALUE or "\0" in name or "\0" in written:
+            raise EventRefusedError(
+                Reason.INVALID_TEXT,
+                _property_pointer(name),
+                f"Up to {MAX_PROPERTY_NAME} characters of name and {MAX_PROPERTY_VALUE} of text, none of them NUL.",
+            )
+        texts[name] = written
+    return texts
+
+
+def _property_pointer(name: str) -> str:
+    return f"/properties/{pointer_token(name)}"
+
+
+def pointer_token(name: str) -> str:
+    """A name as a JSON Pointer token (RFC 6901), cut to a length fit for an answer."""
+    return name[:MAX_PROPERTY_NAME].replace("~", "~0").replace("/", "~1")
+
+
+def missing(field: str) -> EventRefusedError:
+    return EventRefusedError(Reason.MISSING_FIELD, f"/{field}", f"{field} is required.")
