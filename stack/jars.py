@@ -8,6 +8,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -76,6 +77,8 @@ def ensure(name: str, cache: Path, java: Java, report: Report, settings_file: Pa
 
 def _remove_others(folder: Path, wanted: Iterable[Jar]) -> None:
     """Remove what an older lock or a killed fetch left: the whole folder is put on a class path."""
+    for unfinished in folder.parent.glob(f".incoming-{folder.name}-*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
     keep = {jar.file for jar in wanted}
     for path in folder.glob("*.jar"):
         if path.name not in keep:
@@ -94,7 +97,7 @@ def _sha256(path: Path) -> str:
 
 def _fetch(jars: list[Jar], folder: Path, java: Java, report: Report, settings_file: Path | None) -> None:
     by_name = {jar.name: jar for jar in jars}
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".incoming-") as temporary:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".incoming-{folder.name}-") as temporary:
         incoming = Path(temporary)
         report(f"fetching {folder.name}'s jars, {len(jars)} to go")
         count = 0

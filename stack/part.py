@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from stack.unprivileged import Account
 
@@ -22,6 +23,8 @@ class Launch:
     """Added to the supervisor's environment."""
     account: Account | None = None
     """Run as this account instead of the supervisor's."""
+    folder: Path | None = None
+    """Working folder; what a process drops there without being asked belongs in the home."""
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def start(launch: Launch, log: Path, environ: Mapping[str, str]) -> "subprocess.
             user=None if account is None else account.uid,
             group=None if account is None else account.gid,
             extra_groups=None if account is None else [],
-            cwd=None if account is None else "/",
+            cwd=launch.folder or "/",
         )
 
 

@@ -48,8 +48,8 @@ class StackSettings(PartSettings):
     """Worker processes of the gateway."""
     demo_events_per_second: float = Field(default=20.0, gt=0)
     """Rate of the simulator that `up` starts."""
-    demo_seed: int = 7
-    """Seed of that simulator."""
+    demo_seed: int | None = Field(default=None, ge=0)
+    """Seed of that simulator; unset, a fresh one at each start, so that a restart does not repeat event ids."""
 
     start_timeout_seconds: float = Field(default=180.0, gt=0)
     """How long a started process may take to become ready. Downloads do not count."""

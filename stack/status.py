@@ -1,0 +1,89 @@
+"""How the stack is, asked of the parts themselves at this moment."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import httpx
+
+from stack.layout import Layout
+from stack.part import Part
+from stack.parts import urls
+from stack.settings import StackSettings
+from stack.state import PartState, State, read_state
+
+_FIGURES = "{ asOf { lagSeconds } books { close residue } }"
+
+
+@dataclass(frozen=True)
+class PartStatus:
+    """One part, now."""
+
+    name: str
+    pid: int | None
+    port: int | None
+    ready: bool
+    since: str | None
+    """When its process was started, ISO 8601 UTC."""
+
+
+@dataclass(frozen=True)
+class Books:
+    """Whether received = applied + duplicate + quarantined + rejected, and by how much not."""
+
+    close: bool
+    residue: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """The answer of `millrace status --json`, field by field."""
+
+    parts: list[PartStatus]
+    urls: dict[str, str]
+    write_key: str | None
+    freshness_seconds: float | None
+    """How far what is served lags behind the log; null before the first epoch or when serving does not answer."""
+    books: Books | None
+
+    def is_ready(self) -> bool:
+        """Whether all parts that were started are ready."""
+        return bool(self.parts) and all(part.ready for part in self.parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """Ready for `json.dumps`."""
+        return asdict(self)
+
+
+def ask_status(settings: StackSettings, layout: Layout, parts: Mapping[str, Part]) -> Status:
+    """Probe every part that the supervisor runs; where none runs, all parts are told as not ready."""
+    state = read_state(layout.state)
+    if state is None or not state.parts:
+        started = {name: PartState(name, part.port) for name, part in parts.items()}
+    else:
+        started = {name: part for name, part in state.parts.items() if name in parts}
+    with ThreadPoolExecutor(max_workers=len(started) + 1) as pool:
+        figures = pool.submit(_ask_figures, urls(settings)["graphql"])
+        answers = list(pool.map(lambda told: _ask(told, parts[told.name], state), started.values()))
+        freshness, books = figures.result()
+    key = layout.demo_key.read_text("utf-8").strip() if layout.demo_key.exists() else None
+    return Status(answers, urls(settings), key, freshness, books)
+
+
+def _ask(told: PartState, part: Part, state: State | None) -> PartStatus:
+    alive = told.process is not None and told.process.is_alive()
+    ready = alive and state is not None and state.is_supervised() and part.probe() is None
+    pid = told.process.pid if alive and told.process is not None else None
+    return PartStatus(told.name, pid, told.port, ready, told.since if alive else None)
+
+
+def _ask_figures(graphql_url: str) -> tuple[float | None, Books | None]:
+    try:
+        answer = httpx.post(graphql_url, json={"query": _FIGURES}, timeout=3.0, trust_env=False)
+        data = answer.json().get("data") or {}
+    except (httpx.HTTPError, ValueError):
+        return None, None
+    as_of, books = data.get("asOf"), data.get("books")
+    freshness = None if as_of is None else float(as_of["lagSeconds"])
+    return freshness, None if books is None else Books(bool(books["close"]), int(books["residue"]))
