@@ -8,6 +8,7 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
+from contracts.rejections import Reason
 from loadtest.client_log import Verdict
 
 _JSON: Final = {"content-type": "application/json"}
@@ -67,9 +68,9 @@ def interpret(status: int, retry_after: str | None, content: bytes, count: int) 
     body = _parsed(content)
     if status in {200, 207, 422} and isinstance(body, dict) and "results" in body:
         return Answer(status, _per_event(body["results"], count))
-    if status == 400 or (status in {413, 422} and count == 1):
-        code = body.get("code") if isinstance(body, dict) else None
-        return Answer(status, [EventVerdict(Verdict.REJECTED, code)] * count)
+    if status == 400 and count == 1 and isinstance(body, dict) and body.get("code") == "malformed_body":
+        # We send JSON only, so this is what the rejected record says.
+        return Answer(status, [EventVerdict(Verdict.REJECTED, Reason.MALFORMED_JSON)])
     raise RefusedError(f"the gateway answered {status}: {content[:300].decode(errors='replace')}")
 
 

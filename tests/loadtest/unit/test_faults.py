@@ -85,6 +85,8 @@ def test_invalid_ones_have_ids_of_their_own() -> None:
     bad = {s.event_id for s in sendings if s.kind is Kind.INVALID}
     assert len(bad) == len(good)
     assert not good & bad
+    bodies = [s.body for s in sendings if s.kind is Kind.INVALID and isinstance(s.body, dict)]
+    assert not good & {body.get("event_id") or body.get("transaction_id") for body in bodies}
 
 
 def test_every_bad_kind_is_used_and_differs_from_a_good_event_in_one_field() -> None:
