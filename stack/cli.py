@@ -21,6 +21,7 @@ from stack import checks, lifecycle, logs, parts
 from stack.display import Display
 from stack.errors import StackError
 from stack.kafka import create_topics
+from stack.keys import ensure_demo_key
 from stack.layout import Layout
 from stack.lifecycle import Stack
 from stack.settings import StackSettings
@@ -251,12 +252,18 @@ def load(context: typer.Context) -> None:
 
 
 @app.command()
-def topics(
+def prepare(
     *,
     bootstrap: Annotated[str, typer.Option(help="Comma-separated host:port list.")],
 ) -> None:
-    """Create or update the topics on any cluster, as `up` does on its own; compose.yaml's first step."""
+    """Make topics and demo key on a Kafka of your own, as `up` does on its; compose.yaml's first step.
+
+    The key is that of MILLRACE_SIMULATOR_WRITE_KEY where it is set, else a new one in the home.
+    """
+    layout = Layout(home())
+    layout.home.mkdir(parents=True, exist_ok=True)
     create_topics(bootstrap, contract_topics.ALL)
+    ensure_demo_key(layout, os.environ.get("MILLRACE_SIMULATOR_WRITE_KEY"))
 
 
 @app.command("test")

@@ -1,7 +1,7 @@
 """The jars of Spark and Kafka: pinned by name, version and sha256, fetched once, verified at every start.
 
 The Ivy inside pyspark fetches them, from its default repository or the one of `MILLRACE_STACK_IVY_SETTINGS`.
-`python -m stack.jars --lock` resolves the roots anew and rewrites the lock file.
+`python -m stack.jars --lock` resolves the roots anew and rewrites the lock file; `--fetch spark` only fetches.
 """
 
 import argparse
@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -18,10 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from stack import ivy
-from stack.errors import DownloadError
+from stack.errors import DownloadError, StackError
 from stack.files import exclusive
 from stack.java import Java, find_java
 from stack.part import Report
+from stack.settings import StackSettings
 
 LOCK_FILE: Final = Path(__file__).with_name("jars.lock.json")
 
@@ -152,11 +152,18 @@ def _write_lock(java: Java) -> None:
 def main(arguments: list[str]) -> int:
     """`python -m stack.jars`."""
     parser = argparse.ArgumentParser(prog="python -m stack.jars", description=__doc__)
-    parser.add_argument("--lock", action="store_true", required=True, help="resolve the roots and rewrite the lock")
-    parser.parse_args(arguments)
+    wish = parser.add_mutually_exclusive_group(required=True)
+    wish.add_argument("--lock", action="store_true", help="resolve the roots anew and rewrite the lock")
+    wish.add_argument("--fetch", choices=sorted(ROOTS), help="fetch and verify a set; an image is built so")
+    parser.add_argument("--cache", type=Path, default=StackSettings().cache, help="folder to fetch to (%(default)s)")
+    options = parser.parse_args(arguments)
     try:
-        _write_lock(find_java(os.environ))
-    except (DownloadError, subprocess.SubprocessError) as error:
+        java = find_java(os.environ)
+        if options.lock:
+            _write_lock(java)
+        else:
+            ensure(options.fetch, options.cache, java, lambda note: print(note, file=sys.stderr))
+    except StackError as error:
         print(error, file=sys.stderr)
         return 1
     return 0

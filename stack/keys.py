@@ -11,10 +11,10 @@ from stack.layout import Layout
 DEMO_SOURCE = "demo"
 
 
-def ensure_demo_key(layout: Layout) -> str:
-    """The demo key, made at first use; other keys in the file stay. A key removed from the file comes back."""
-    if not layout.demo_key.exists():
-        write_atomically(layout.demo_key, f"mr_{secrets.token_urlsafe(24)}\n", mode=0o600)
+def ensure_demo_key(layout: Layout, given: str | None = None) -> str:
+    """The demo key: the given one, the one that is there, or a new one. Other keys in the gateway's file stay."""
+    if given or not layout.demo_key.exists():
+        write_atomically(layout.demo_key, f"{given or f'mr_{secrets.token_urlsafe(24)}'}\n", mode=0o600)
     key = layout.demo_key.read_text("utf-8").strip()
     digest = hashlib.sha256(key.encode()).hexdigest()
     known = json.loads(layout.keys_file.read_text("utf-8")) if layout.keys_file.exists() else []

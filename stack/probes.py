@@ -1,8 +1,12 @@
-"""Questions asked of a running part: is it ready, and if not, why."""
+"""Questions asked of a running part: is it ready, and if not, why.
+
+`python -m stack.probes URL` asks one part, for a container's health check: exit code 0 when ready, else 1 and why.
+"""
 
 import asyncio
 import json
 import socket
+import sys
 from contextlib import suppress
 
 import asyncpg
@@ -55,3 +59,8 @@ def postgres_ready(url: str) -> str | None:
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return str(error) or type(error).__name__
     return None
+
+
+if __name__ == "__main__":
+    if (told := http_ready(sys.argv[1])) is not None:
+        sys.exit(told)
