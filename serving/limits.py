@@ -9,7 +9,14 @@ from typing import Any
 
 import structlog
 from graphql import GraphQLError
-from strawberry.extensions import MaskErrors, MaxAliasesLimiter, MaxTokensLimiter, QueryDepthLimiter, SchemaExtension
+from strawberry.extensions import (
+    AddValidationRules,
+    MaskErrors,
+    MaxAliasesLimiter,
+    MaxTokensLimiter,
+    QueryDepthLimiter,
+    SchemaExtension,
+)
 from strawberry.extensions.parser_cache import ParserCache
 from strawberry.extensions.validation_cache import ValidationCache
 
@@ -69,13 +76,17 @@ def _rewritten(error: GraphQLError, message: str, extensions: dict[str, Any]) ->
 
 
 def extensions(settings: ServingSettings) -> list[Any]:
-    """The schema's extensions, outermost first; a fresh instance of each stateful one per operation."""
+    """Factories of the schema's extensions, outermost first; each operation gets fresh instances."""
+    # The rules are made once: the validation cache knows a document by the rules it was checked with.
+    shape = [
+        *QueryDepthLimiter(max_depth=settings.max_depth).validation_rules,
+        *MaxAliasesLimiter(max_alias_count=settings.max_aliases).validation_rules,
+    ]
     return [
         TypedErrors,
         SnapshotPerOperation,
         lambda: MaxTokensLimiter(max_token_count=settings.max_tokens),
-        lambda: QueryDepthLimiter(max_depth=settings.max_depth),
-        lambda: MaxAliasesLimiter(max_alias_count=settings.max_aliases),
-        ParserCache(maxsize=256),
-        ValidationCache(maxsize=256),
+        lambda: AddValidationRules(shape),
+        lambda: ParserCache(maxsize=256),
+        lambda: ValidationCache(maxsize=256),
     ]

@@ -135,11 +135,11 @@ async def sessions(
         raise InvalidArgument("last", "give `first` or `last`, not both")
     if product_id is not None and range is None:
         raise InvalidArgument("range", "is needed with `productId`")
-    size = (
-        page_size("last", last, info)
-        if last is not None
-        else page_size("first", first if first is not None else _DEFAULT_FIRST, info)
-    )
+    if last is not None:
+        size = page_size("last", last, info)
+    else:
+        default = min(_DEFAULT_FIRST, info.context.services.settings.max_page_size)
+        size = page_size("first", default if first is None else first, info)
     page = Page(
         limit=size + 1,
         after=decode(CURSOR, after, "after") if after is not None else None,

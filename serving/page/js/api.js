@@ -42,7 +42,7 @@ query Overview($range: TimeRange!, $day: TimeRange!, $window: Duration!, $by: Pr
   revenue(range: $range, window: $window) { windowStart category total count currency isFinal }
   topProducts(range: $range, by: $by, first: 8) { rank productId categories ${NUMBERS} }
   sales(range: $day, grain: HOUR) { windowStart revenue purchases uniqueCustomers currency isFinal }
-  sessions(first: 9, status: $status) {
+  sessions(first: 14, status: $status) {
     nodes { id sessionId userId startedAt endedAt durationSeconds status events purchases revenue currency entryPage exitPage bounced }
   }
   rejections(range: $range) { rejected quarantined byReason { reason count source meaning remedy } quarantineByReason { reason count meaning remedy } }

@@ -132,7 +132,7 @@ function wireControls() {
 tiles.build();
 wireControls();
 sessions.build();
-setInterval(freshness.tick, 1000);
+freshness.build();
 // The panels follow the commits; this one keeps an empty or broken page trying, slowly.
 setInterval(() => { if (!last?.data?.asOf) refresh(); }, 5000);
 new LiveRoot({

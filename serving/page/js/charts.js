@@ -79,7 +79,7 @@ export function revenue(windows, range, windowMs) {
       data: axis,
       axisLine: { lineStyle: { color: css("--line") } },
       axisTick: { show: false },
-      axisLabel: { ...text(), hideOverlap: true, formatter: (at) => format.time(Number(at)) },
+      axisLabel: { ...text(), hideOverlap: true, interval: (_, at) => isRound(Number(at), range), formatter: (at) => format.time(Number(at)) },
     },
     yAxis: valueAxis((value) => format.money(value, currency, { whole: true })),
     tooltip: tooltip(
@@ -105,27 +105,30 @@ export function revenue(windows, range, windowMs) {
   });
 }
 
-/** Views as an area, purchases as a line on their own scale. */
+/** Views as an area, purchases as bars on their own scale; whole minutes only, the current one has just begun. */
 export function minutes(series) {
-  const [views, , purchases] = palette();
-  const points = (name) => series.map((one) => [Date.parse(one.minute), one[name]]);
-  const last = series.at(-2) ?? series.at(-1);
-  const area = (name, color, axis, opacity) => ({
-    name, type: "line", yAxisIndex: axis, showSymbol: false, smooth: 0.25, smoothMonotone: "x",
-    lineStyle: { width: 2, color }, itemStyle: { color }, areaStyle: { color, opacity },
-    data: points(name.toLowerCase()),
-  });
-  draw("minutes-chart", `Views and purchases per minute; ${last?.views ?? 0} views and ${last?.purchases ?? 0} purchases in the last whole minute`, {
+  const [views, purchases] = palette();
+  const whole = series.slice(0, -1);
+  const points = (name) => whole.map((one) => [Date.parse(one.minute), one[name]]);
+  const last = whole.at(-1);
+  const top = Math.max(2, ...whole.map((one) => one.purchases));
+  draw("minutes-chart", `Views and purchases per minute; ${last.views} views and ${last.purchases} purchases in the last whole minute`, {
     grid: { left: 4, right: 4, top: 34, bottom: 2, containLabel: true },
     legend: legend(["Views", "Purchases"]),
     xAxis: { ...timeAxis(), splitNumber: 4 },
     yAxis: [
       valueAxis(format.short, { min: 0, minInterval: 1 }),
-      valueAxis(format.short, { min: 0, minInterval: 1, splitLine: { show: false }, alignTicks: true }),
+      // As much room above the bars as they take, so that they stay out of the line's way.
+      valueAxis(format.short, { min: 0, max: 2 * top, interval: top, splitLine: { show: false } }),
     ],
     tooltip: tooltip((points) => format.time(points[0].axisValue),
       (point) => [point.seriesName, format.number(point.value[1]), point.color]),
-    series: [area("Views", views, 0, 0.14), area("Purchases", purchases, 1, 0)],
+    series: [
+      { name: "Views", type: "line", showSymbol: false, lineStyle: { width: 1.8, color: views }, itemStyle: { color: views },
+        areaStyle: { color: views, opacity: 0.14 }, data: points("views") },
+      { name: "Purchases", type: "bar", yAxisIndex: 1, barMaxWidth: 5, itemStyle: { color: purchases, borderRadius: [2, 2, 0, 0] },
+        data: points("purchases") },
+    ],
   });
 }
 
@@ -180,6 +183,14 @@ export function sparkline(values) {
     svg.append(path);
   }
   return svg;
+}
+
+// Labels where a person would put them: whole hours, tens of minutes.
+function isRound(at, range) {
+  const minutes = (range.to - range.from) / 60_000;
+  const step = minutes > 720 ? 180 : minutes > 120 ? 60 : minutes > 30 ? 10 : 3;
+  const date = new Date(at);
+  return (date.getHours() * 60 + date.getMinutes()) % step === 0;
 }
 
 export const categoryName = (category) => category || "no category";

@@ -21,6 +21,17 @@ export function connection(kind, error = null) {
   tick();
 }
 
+/** The details close like any menu: by Escape, or by a click elsewhere. */
+export function build() {
+  document.addEventListener("click", (event) => { if (!$("fresh").contains(event.target)) $("fresh").open = false; });
+  $("fresh").addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !$("fresh").open) return;
+    $("fresh").open = false;
+    $("fresh").querySelector("summary").focus();
+  });
+  setInterval(tick, 1000);
+}
+
 /** Redraw; called each second, since age grows by itself. */
 export function tick() {
   const age = state.asOf ? state.asOf.lagSeconds + (performance.now() - state.heardAt) / 1000 : null;

@@ -13,17 +13,21 @@ const COLUMNS = [
   ["revenue", "Revenue", "REVENUE"],
 ];
 
+// On a narrow screen the columns one can do without give way, never the one the table is sorted by.
+const classes = (name, measure, by) =>
+  measure === by ? "num lead" : ["clicks", "adds", "units"].includes(name) ? "num spare" : "num";
+
 export function products(rows, by) {
   if (!rows.length) return show($("products"), empty("No product events in this range."));
   const field = COLUMNS.find(([, , measure]) => measure === by)[0];
   const top = Number(rows[0][field]) || 1;
   const cell = (row, [name, , measure]) =>
-    h("td", { class: measure === by ? "num lead" : "num" }, name === "revenue" ? format.money(row.revenue, row.currency) : format.number(row[name]));
+    h("td", { class: classes(name, measure, by) }, name === "revenue" ? format.money(row.revenue, row.currency) : format.number(row[name]));
   show($("products"), h("table", {},
     h("thead", {}, h("tr", {},
       h("th", { scope: "col", class: "rank" }, "#"),
       h("th", { scope: "col" }, "Product"),
-      COLUMNS.map(([, label, measure]) => h("th", { scope: "col", class: "num", "aria-sort": measure === by ? "descending" : null }, label)))),
+      COLUMNS.map(([name, label, measure]) => h("th", { scope: "col", class: classes(name, measure, by), "aria-sort": measure === by ? "descending" : null }, label)))),
     h("tbody", {}, rows.map((row) => h("tr", { "data-product": row.productId },
       h("td", { class: "rank" }, String(row.rank)),
       h("th", { scope: "row" },

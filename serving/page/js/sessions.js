@@ -11,11 +11,17 @@ export function list(nodes) {
   if (!nodes.length) return show($("sessions"), h("li", { class: "empty" }, "No sessions to show."));
   show($("sessions"), nodes.map((one) => h("li", {},
     h("button", { type: "button", "data-key": one.id, onclick: () => open(one.id) },
-      h("span", { class: "who" }, h("span", { class: "name" }, one.userId), h("span", { class: "sub" }, `from ${format.timeSeconds(one.startedAt)}`)),
-      h("span", { class: "pages" }, h("span", {}, one.entryPage ?? format.DASH), one.bounced ? null : h("span", { class: "sub" }, `→ ${one.exitPage ?? format.DASH}`)),
-      h("span", { class: "effort" }, `${format.number(one.events)} ${one.events === 1 ? "event" : "events"}`, h("span", { class: "sub" }, one.bounced ? "bounced" : format.span(one.durationSeconds))),
+      h("span", { class: "who" }, h("span", { class: "name" }, one.userId), h("span", { class: "sub" }, format.timeSeconds(one.startedAt))),
+      h("span", { class: "pages" }, h("span", {}, one.entryPage ?? format.DASH), one.events > 1 ? h("span", { class: "sub" }, `→ ${one.exitPage ?? format.DASH}`) : null),
+      h("span", { class: "effort" }, `${format.number(one.events)} ${one.events === 1 ? "event" : "events"}`, h("span", { class: "sub" }, effort(one))),
       h("span", { class: one.purchases ? "spent some" : "spent" }, one.purchases ? format.money(one.revenue, one.currency) : format.DASH),
       h("span", { class: `pill ${one.status.toLowerCase()}` }, STATUS[one.status])))));
+}
+
+// One event so far is not a bounce before the session is over.
+function effort(session) {
+  if (!session.bounced) return format.span(session.durationSeconds);
+  return session.status === "COMPLETED" ? "bounced" : "so far";
 }
 
 /** Wire the dialog up, and open it when the address names a session. */
@@ -44,7 +50,7 @@ function timeline(session) {
   const start = Date.parse(session.startedAt);
   const facts = [
     ["User", session.userId], ["Session", session.sessionId], ["Started", format.dateTime(session.startedAt)],
-    ["Duration", session.bounced ? "bounced" : format.span(session.durationSeconds)],
+    ["Duration", effort(session)],
     ["Events", format.number(session.events)], ["Revenue", format.money(session.revenue, session.currency)],
   ];
   const hidden = session.events - session.path.length;
@@ -52,7 +58,7 @@ function timeline(session) {
     h("p", {}, h("span", { class: `pill ${session.status.toLowerCase()}` }, STATUS[session.status])),
     h("dl", { class: "facts" }, facts.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))),
     h("ol", { class: "timeline" }, session.path.map((step) => h("li", { class: step.action === "purchase" ? "sale" : "" },
-      h("time", { datetime: step.at }, `+${format.span((Date.parse(step.at) - start) / 1000)}`),
+      h("time", { datetime: step.at }, Date.parse(step.at) === start ? "start" : `+${format.span((Date.parse(step.at) - start) / 1000)}`),
       h("span", {}, h("b", {}, format.words(step.action)),
         h("span", { class: "sub" }, [step.productId, step.page].filter(Boolean).join(" · ")))))),
     hidden > 0 ? h("p", { class: "muted" }, `and ${format.number(hidden)} more`) : null,

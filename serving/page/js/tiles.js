@@ -8,10 +8,10 @@ const TILES = [
   { id: "eventsPerSecond", label: "Events per second", note: "last 5 min", show: (r) => format.rate(r.eventsPerSecond) },
   { id: "activeUsers", label: "Active users", note: "last 5 min", show: (r) => format.number(r.activeUsers) },
   { id: "viewsPerMinute", label: "Views per minute", note: "last 5 min", show: (r) => format.rate(r.viewsPerMinute), trend: "views" },
-  { id: "revenueToday", label: "Revenue today", note: "", show: (r) => format.money(r.revenueToday, r.currency), trend: "revenue", lead: true },
-  { id: "purchasesToday", label: "Purchases today", note: "", show: (r) => format.number(r.purchasesToday), trend: "purchases" },
-  { id: "conversionRate", label: "Conversion", note: "buyers of users, last hour", show: (r) => format.percent(r.conversionRate) },
-  { id: "cartAbandonmentRate", label: "Left in carts", note: "lines not bought, last hour", show: (r) => format.percent(r.cartAbandonmentRate) },
+  { id: "revenueToday", label: "Revenue today", note: "since midnight", show: (r) => format.money(r.revenueToday, r.currency), trend: "revenue", lead: true },
+  { id: "purchasesToday", label: "Purchases today", note: "since midnight", show: (r) => format.number(r.purchasesToday), trend: "purchases" },
+  { id: "conversionRate", label: "Conversion", note: "buyers, last hour", show: (r) => format.percent(r.conversionRate) },
+  { id: "cartAbandonmentRate", label: "Left in carts", note: "unbought, last hour", show: (r) => format.percent(r.cartAbandonmentRate) },
 ];
 
 const built = new Map();
@@ -23,7 +23,7 @@ export function build() {
     const trend = h("div", { class: "trend" });
     built.set(id, { value, trend });
     $("tiles").append(h("article", { class: lead ? "tile lead" : "tile" },
-      h("h2", {}, label), value, h("p", {}, note || "\u00a0"), trend));
+      h("h2", {}, label), value, h("p", {}, note), trend));
   }
 }
 
