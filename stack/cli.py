@@ -162,11 +162,13 @@ def _print_status(stack: Stack, answer: Status) -> None:
             str(part.pid or "-"),
             str(part.port or "-"),
             "yes" if part.ready else "no",
-            part.since or "-",
+            (part.since or "-").replace("+00:00", "Z"),
             str(told.restarts if told else 0),
             told.note.partition("\n")[0] if told else "",
         )
     console.print(table)
+    if state is None:
+        console.print("Nothing supervises this stack; `millrace up` starts it and repairs what the last one left.")
     for name, url in answer.urls.items():
         console.print(f"{name}: {url}", highlight=False)
     lag = "unknown" if answer.freshness_seconds is None else f"{answer.freshness_seconds:.1f} s behind the log"

@@ -21,9 +21,9 @@ from stack.part import Part
 from stack.settings import PORT_OFFSETS, StackSettings
 
 
-def free_base_port() -> int:
-    """First of as many free consecutive ports as a stack needs, outside the ephemeral range where possible."""
-    for base in range(20000 + os.getpid() % 5000, 32000, 10):
+def free_base_port(above: int = 0) -> int:
+    """First of as many free consecutive ports as a stack needs, below the usual ephemeral range."""
+    for base in range(max(20000 + os.getpid() % 5000, above + 10), 32000, 10):
         with suppress(OSError):
             for offset in PORT_OFFSETS.values():
                 with socket.socket() as probe:

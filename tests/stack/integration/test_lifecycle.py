@@ -1,0 +1,255 @@
+"""`up`, `down`, `status` as a person runs them, on a real broker and database in homes of their own."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from stack.settings import REPOSITORY, StackSettings
+from stack.state import State, read_state
+from tests.conftest import free_base_port
+
+pytestmark = pytest.mark.integration
+
+INFRASTRUCTURE = ("--only", "kafka,postgres")
+
+
+class Home:
+    """A stack's home and its command."""
+
+    def __init__(self, folder: Path, base_port: int, **environment: str) -> None:
+        self.folder = folder
+        self.settings = StackSettings(base_port=base_port)
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": str(REPOSITORY),
+            "MILLRACE_HOME": str(folder),
+            "MILLRACE_STACK_BASE_PORT": str(base_port),
+            "MILLRACE_STACK_KAFKA_HEAP_MB": "256",
+            "MILLRACE_STACK_POSTGRES_SHARED_BUFFERS_MB": "32",
+            **environment,
+        }
+
+    def run(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "stack", *arguments],
+            env={**self._environment, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def up(self, **environment: str) -> None:
+        done = self.run("up", "--detach", *INFRASTRUCTURE, **environment)
+        assert done.returncode == 0, done.stderr
+
+    def state(self) -> State:
+        state = read_state(self.folder / "state.json")
+        assert state is not None
+        return state
+
+    def status(self) -> tuple[int, dict[str, Any]]:
+        done = self.run("status", "--json")
+        told: dict[str, Any] = json.loads(done.stdout)
+        return done.returncode, told
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.settings.port('kafka')}"
+
+    def sql(self, statement: str) -> Any:
+        async def ask() -> Any:
+            secret = (self.folder / "postgres_password").read_text().strip()
+            address = f"postgresql://millrace:{secret}@127.0.0.1:{self.settings.port('postgres')}/millrace"
+            connection = await asyncpg.connect(address)
+            try:
+                return await connection.fetchval(statement)
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
+
+    def produce(self, value: bytes) -> None:
+        producer = Producer({"bootstrap.servers": self.bootstrap, "acks": "all"})
+        producer.produce("clickstream", value, partition=0)
+        assert producer.flush(20) == 0
+
+    def values(self) -> list[bytes | None]:
+        """All values of one partition."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": uuid.uuid4().hex})
+        try:
+            partition = TopicPartition("clickstream", 0, 0)
+            _, end = consumer.get_watermark_offsets(partition, timeout=20)
+            consumer.assign([partition])
+            return [record.value() for record in consumer.consume(end, timeout=20)]
+        finally:
+            consumer.close()
+
+
+@pytest.fixture
+def make_home() -> Iterator[Any]:
+    made: list[Home] = []
+
+    def make(**environment: str) -> Home:
+        folder = Path(tempfile.mkdtemp(prefix="millrace-home-"))
+        folder.chmod(0o755)
+        used = [home.settings.base_port for home in made]
+        home = Home(folder, free_base_port(above=max(used, default=0)), **environment)
+        made.append(home)
+        return home
+
+    yield make
+    for home in made:
+        home.run("down")
+        shutil.rmtree(home.folder, ignore_errors=True)
+
+
+def test_data_survive_a_kill_of_everything_and_the_next_start_repairs(make_home: Any) -> None:
+    home = make_home()
+    home.up()
+    home.produce(b"before")
+    home.sql("CREATE TABLE kept AS SELECT 7 AS number")
+    state = home.state()
+    for process in (state.supervisor, *(part.process for part in state.parts.values() if part.process)):
+        os.kill(process.pid, signal.SIGKILL)
+    assert home.status()[0] == 1
+    home.up()
+    assert home.sql("SELECT number FROM kept") == 7
+    home.produce(b"after")
+    assert home.values() == [b"before", b"after"]
+
+
+def test_a_killed_supervisor_leaves_the_parts_to_the_next_start_which_replaces_them(make_home: Any) -> None:
+    home = make_home()
+    home.up()
+    before = home.state()
+    os.kill(before.supervisor.pid, signal.SIGKILL)
+    while before.supervisor.is_alive():
+        pass
+    assert all(part.process is not None and part.process.is_alive() for part in before.parts.values())
+    home.up()
+    assert not any(part.process is not None and part.process.is_alive() for part in before.parts.values())
+    assert home.status()[0] == 0
+    assert home.run("down").returncode == 0
+    assert not any(part.process is not None and part.process.is_alive() for part in home.state().parts.values())
+    assert home.run("down").stderr == "Nothing ran.\n"
+
+
+def test_a_killed_broker_and_a_killed_database_come_back(make_home: Any) -> None:
+    home = make_home()
+    home.up()
+    home.produce(b"one")
+    for name in ("kafka", "postgres"):
+        process = home.state().parts[name].process
+        assert process is not None
+        os.kill(process.pid, signal.SIGKILL)
+    while not all(part.restarts == 1 and part.stage == "ready" for part in home.state().parts.values()):
+        pass
+    assert home.values() == [b"one"]
+    code, told = home.status()
+    assert code == 0
+    assert [(part["name"], part["ready"]) for part in told["parts"]] == [("kafka", True), ("postgres", True)]
+
+
+def test_two_stacks_run_side_by_side(make_home: Any) -> None:
+    one, two = make_home(), make_home()
+    one.up()
+    two.up()
+    one.produce(b"for one")
+    two.produce(b"for two")
+    assert (one.values(), two.values()) == ([b"for one"], [b"for two"])
+    assert one.run("down").returncode == 0
+    assert two.status()[0] == 0
+
+
+def test_a_second_start_needs_no_repository(make_home: Any, tmp_path: Path) -> None:
+    """Without network means: the repository that Ivy would ask does not exist."""
+    nowhere = tmp_path / "ivy.xml"
+    nowhere.write_text(
+        '<ivysettings><settings defaultResolver="none"/><resolvers><filesystem name="none">'
+        f'<artifact pattern="{tmp_path}/[artifact].[ext]"/></filesystem></resolvers></ivysettings>'
+    )
+    home = make_home(MILLRACE_STACK_IVY_SETTINGS=str(nowhere))
+    home.up()
+    failed = make_home().run(
+        "up", "--detach", *INFRASTRUCTURE, MILLRACE_STACK_IVY_SETTINGS=str(nowhere), MILLRACE_STACK_CACHE=str(tmp_path)
+    )
+    assert failed.returncode == 1
+    assert "could not be fetched. Is there network?" in failed.stderr
+
+
+def test_a_taken_port_is_named_and_nothing_is_started(make_home: Any) -> None:
+    home = make_home()
+    with socket.create_server(("127.0.0.1", home.settings.port("postgres"))):
+        failed = home.run("up", "--detach", *INFRASTRUCTURE)
+    assert failed.returncode == 1
+    assert f"Port {home.settings.port('postgres')} is taken by " in failed.stderr
+    assert not (home.folder / "state.json").exists()
+
+
+def test_a_part_that_dies_during_the_start_is_told_with_its_last_lines(make_home: Any) -> None:
+    home = make_home()
+    failed = home.run("up", "--detach", "--only", "postgres", MILLRACE_STACK_POSTGRES_SHARED_BUFFERS_MB="99999999")
+    assert failed.returncode == 1
+    assert "postgres ended (exit code 1) before it was ready" in failed.stderr
+    assert "shared_buffers" in failed.stderr
+    assert home.run("status").returncode == 1
+
+
+def test_up_in_the_foreground_stops_everything_at_ctrl_c(make_home: Any) -> None:
+    home = make_home()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stack", "up", "--only", "postgres"],
+        env=home._environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("Postgres ")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    state = home.state()
+    assert (state.phase, state.parts["postgres"].stage) == ("stopped", "stopped")
+
+
+def test_a_second_up_finds_the_first(make_home: Any) -> None:
+    home = make_home()
+    home.up()
+    again = home.run("up", *INFRASTRUCTURE)
+    assert again.returncode == 0
+    assert "It runs already" in again.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to step aside for Postgres")
+def test_root_starts_postgres_for_a_home_that_no_other_account_can_reach(make_home: Any) -> None:
+    home = make_home()
+    home.folder.chmod(0o700)
+    home.up()
+    home.sql("CREATE TABLE kept AS SELECT 7 AS number")
+    link = home.folder / "postgres"
+    assert link.is_symlink()
+    assert home.folder.stat().st_mode & 0o777 == 0o700
+    home.folder.chmod(0o755)
+    home.run("down")
+    home.up()
+    assert home.sql("SELECT number FROM kept") == 7
+    home.run("down")
+    shutil.rmtree(link.resolve().parent)
