@@ -1,0 +1,26 @@
+"""One stack for all end-to-end tests, started by the command a user types."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import free_base_port
+from tests.e2e.millrace import Millrace
+
+
+@pytest.fixture(scope="session")
+def millrace() -> Iterator[Millrace]:
+    """A stack without the simulator: tests send what they count."""
+    home = Path(tempfile.mkdtemp(prefix="millrace-e2e-"))
+    home.chmod(0o755)
+    stack = Millrace(home, free_base_port())
+    try:
+        stack.command("up", "--detach", "--no-demo", timeout=400)
+        yield stack
+    finally:
+        stack.command("down", check=False)
+        stack.http.close()
+        shutil.rmtree(home, ignore_errors=True)
