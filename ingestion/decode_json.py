@@ -5,6 +5,7 @@ by walking the plain value. A repeated key is legal JSON (RFC 8259, section 4); 
 """
 
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import msgspec
@@ -96,6 +97,8 @@ def _diagnose(piece: bytes, error: msgspec.ValidationError) -> EventRefusedError
         value = _plain.decode(piece)
     except msgspec.ValidationError:
         value = {}  # a number beyond all bounds somewhere: the typed decoder's own words must do
+    except _MALFORMED as malformed:  # the typed decoder met the wrong type first
+        return EventRefusedError(Reason.MALFORMED_JSON, "", _explain(malformed))
     if not isinstance(value, dict):
         return EventRefusedError(Reason.WRONG_TYPE, "", "An event is a JSON object.")
     event_id = next((value[key] for key in ("event_id", "transaction_id") if isinstance(value.get(key), str)), None)
@@ -126,10 +129,17 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_decimal(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and Decimal(value) is not None
+    except InvalidOperation:
+        return False
+
+
 _CHECKS: Final[dict[str, Callable[[Any], bool]]] = {
     "timestamp": lambda value: _is_text(value) or _is_whole(value),
     "quantity": _is_whole,
-    "amount": lambda value: _is_whole(value) or isinstance(value, float),
+    "amount": lambda value: _is_whole(value) or isinstance(value, float) or _is_decimal(value),
     "properties": lambda value: isinstance(value, dict),
 }
 _EXPECTED: Final = {

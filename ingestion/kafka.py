@@ -73,10 +73,15 @@ class Broker:
     """Delivers records and knows whether the broker is there. `start` it before use."""
 
     def __init__(
-        self, configuration: dict[str, Any], topics: tuple[str, ...], check_seconds: float, instruments: Instruments
+        self,
+        configuration: dict[str, Any],
+        topics: tuple[str, ...],
+        prefix: str,
+        check_seconds: float,
+        instruments: Instruments,
     ) -> None:
         self._producer = Producer({**configuration, "error_cb": self._on_error}, logger=_quiet)
-        self._topics = topics
+        self._names = {topic: prefix + topic for topic in topics}
         self._check_seconds = check_seconds
         self._stopping = threading.Event()
         self._done: list[Delivery] = []
@@ -111,7 +116,7 @@ class Broker:
     def send(self, delivery: Delivery, topic: str, key: bytes | None, value: bytes, headers: list[Header]) -> None:
         """Hand one record over. Raises RequestRefusedError when the queue is full; the rest must not be sent then."""
         try:
-            self._producer.produce(topic, value, key, on_delivery=delivery.acknowledge, headers=headers)
+            self._producer.produce(self._names[topic], value, key, on_delivery=delivery.acknowledge, headers=headers)
         except BufferError as error:
             raise RequestRefusedError(Problem.OVERLOADED, "The queue to the event log is full; try again.") from error
         except KafkaException as error:
@@ -164,7 +169,7 @@ class Broker:
             known = self._producer.list_topics(timeout=2 * self._check_seconds).topics
         except KafkaException as error:
             return f"the broker does not answer ({error.args[0].name()})"
-        missing = [topic for topic in self._topics if topic not in known or known[topic].error is not None]
+        missing = [topic for topic in self._names.values() if topic not in known or known[topic].error is not None]
         return f"the broker lacks the topic {', '.join(missing)}" if missing else None
 
     def _note(self, unavailable: str | None) -> None:

@@ -51,6 +51,7 @@ class Worker:
                 queue_kib=settings.queue_kib,
             ),
             tuple(topic.name for topic in (*EVENT_TOPICS, REJECTED)),
+            kafka.topic_prefix,
             settings.broker_check_seconds,
             instruments,
         )
