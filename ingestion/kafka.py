@@ -84,6 +84,7 @@ class Broker:
         self._names = {topic: prefix + topic for topic in topics}
         self._check_seconds = check_seconds
         self._stopping = threading.Event()
+        self._checked = threading.Event()
         self._done: list[Delivery] = []
         self._threads: list[threading.Thread] = []
         self._failures = instruments.counter("millrace_gateway_kafka_delivery_failures_total")
@@ -101,6 +102,10 @@ class Broker:
             thread = threading.Thread(target=work, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
+
+    def wait_for_first_check(self) -> None:
+        """Block until it is known whether the broker is there; a new worker takes no request just to refuse it."""
+        self._checked.wait(2 * self._check_seconds + 1)
 
     @property
     def queued(self) -> int:
@@ -162,6 +167,7 @@ class Broker:
     def _check(self) -> None:
         while not self._stopping.is_set():
             self._note(self._ask())
+            self._checked.set()
             self._stopping.wait(self._check_seconds)
 
     def _ask(self) -> str | None:

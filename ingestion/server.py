@@ -79,6 +79,7 @@ class Worker:
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, stop.set)
         self.broker.start(loop)
+        await asyncio.to_thread(self.broker.wait_for_first_check)
         server = self._server()
         serving = asyncio.create_task(server.serve())
         housekeeping = asyncio.create_task(self._keep_house(stop))

@@ -1,0 +1,227 @@
+"""A real gateway process before a real broker, with topics of its own."""
+
+import hashlib
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import httpx
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from contracts.topics import ALL
+from schemas_avro import load_registry
+from stack import kafka, process
+from stack.layout import Layout
+from stack.settings import StackSettings
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+KEY = "mr_" + "k" * 32
+WRITE_ONLY_KEY = "mr_" + "w" * 32
+FIRST_PORT = 7312
+BROKER_BASE_PORT = 7320
+
+
+def free_port() -> int:
+    for port in range(FIRST_PORT, BROKER_BASE_PORT):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise RuntimeError("no free port")
+
+
+def wait_until(reached: Callable[[], bool], timeout_seconds: float = 20) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while not reached():
+        assert time.monotonic() < deadline, "not reached in time"
+        time.sleep(0.05)
+
+
+@dataclass
+class Gateway:
+    """A gateway process under test."""
+
+    bootstrap: str
+    prefix: str
+    home: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def __post_init__(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        keys = [
+            {"source": source, "sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": scopes}
+            for source, key, scopes in (("demo", KEY, ["write", "import"]), ("shop", WRITE_ONLY_KEY, ["write"]))
+        ]
+        (self.home / "keys.json").write_text(json.dumps(keys))
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+
+    def start(self) -> "Gateway":
+        """Start the process; returns once it answers, ready or not."""
+        self.spawn()
+        wait_until(lambda: self.status("/health/live") == 200)
+        return self
+
+    def spawn(self) -> None:
+        """Start the process and do not wait."""
+        environment = {
+            **os.environ,
+            "MILLRACE_HOME": str(self.home),
+            "MILLRACE_KAFKA_BOOTSTRAP": self.bootstrap,
+            "MILLRACE_KAFKA_TOPIC_PREFIX": self.prefix,
+            "MILLRACE_GATEWAY_PORT": str(self.port),
+            "MILLRACE_GATEWAY_DRAIN_SECONDS": "0.3",
+            **{f"MILLRACE_GATEWAY_{name}": value for name, value in self.settings.items()},
+        }
+        with (self.home / "gateway.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "ingestion"], cwd=REPOSITORY, env=environment, stderr=log, stdout=log
+            )
+
+    def started_ready(self) -> "Gateway":
+        self.start()
+        wait_until(lambda: self.status("/health/ready") == 200)
+        return self
+
+    def status(self, path: str) -> int:
+        try:
+            return self.client.get(path).status_code
+        except httpx.TransportError:
+            return 0
+
+    def post(self, content: bytes | str, content_type: str = "application/json", **headers: str) -> httpx.Response:
+        sent = {"authorization": f"Bearer {KEY}", "content-type": content_type}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.post("/v1/events", content=content, headers=sent)
+
+    def stop(self, signum: int = signal.SIGTERM) -> int:
+        """Signal the process and wait for its end; returns the exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signum)
+        code = self.process.wait(40)
+        self.client.close()
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+        return code
+
+    def log(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.home / "gateway.log").read_text().splitlines() if line[:1] == "{"]
+
+    def records(self, topic: str) -> list[tuple[dict[str, Any], bytes | None, dict[str, bytes]]]:
+        """Everything in a topic now, decoded: value, key, headers."""
+        return read_topic(self.bootstrap, self.prefix + topic)
+
+
+def read_topic(bootstrap: str, topic: str) -> list[tuple[dict[str, Any], bytes | None, dict[str, bytes]]]:
+    registry = load_registry()
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex, "enable.auto.commit": False})
+    found = []
+    try:
+        for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            consumer.assign([TopicPartition(topic, partition, low)])
+            while low < high:
+                message = consumer.poll(10)
+                assert message is not None
+                assert message.error() is None
+                value = message.value()
+                low = (message.offset() or 0) + 1
+                assert isinstance(value, bytes)
+                schema = registry.by_id(int.from_bytes(value[1:5], "big"))
+                assert schema is not None
+                record: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema.parsed, None)
+                headers: Any = dict(message.headers() or [])
+                key: Any = message.key()
+                found.append((record, key, headers))
+    finally:
+        consumer.close()
+    return found
+
+
+def topics_under_a_new_prefix(bootstrap: str) -> str:
+    """Make all topics; returns the prefix of their names."""
+    prefix = f"t{uuid.uuid4().hex[:8]}-"
+    kafka.create_topics(bootstrap, ALL, prefix)
+    return prefix
+
+
+@pytest.fixture
+def make_gateway(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
+    """Makes gateways with topics of their own; stops them afterwards."""
+    made: list[Gateway] = []
+
+    def make(bootstrap: str = kafka_bootstrap, prefix: str | None = None, **settings: str) -> Gateway:
+        gateway = Gateway(
+            bootstrap, prefix or topics_under_a_new_prefix(bootstrap), tmp_path / f"home-{len(made)}", settings
+        )
+        made.append(gateway)
+        return gateway
+
+    yield make
+    for gateway in made:
+        if gateway.process is not None:
+            gateway.stop(signal.SIGKILL)
+        gateway.client.close()
+
+
+@pytest.fixture
+def gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
+    """A ready gateway."""
+    return make_gateway().started_ready()
+
+
+class OwnBroker:
+    """A broker that a test may kill, pause and start again."""
+
+    def __init__(self, home: Path) -> None:
+        settings = StackSettings(base_port=BROKER_BASE_PORT, kafka_heap_mb=256)
+        self._layout = Layout(home)
+        self._layout.logs.mkdir(parents=True, exist_ok=True)
+        self._part = kafka.part(settings, self._layout, dict(os.environ), ())
+        self._child: subprocess.Popen[bytes] | None = None
+        self.bootstrap = f"127.0.0.1:{self._part.port}"
+
+    def start(self) -> "OwnBroker":
+        """Start it; returns once it answers."""
+        launch = self._part.prepare(lambda _: None)
+        self._child = process.start(launch, self._layout.log("kafka"), os.environ)
+        wait_until(lambda: self._part.probe() is None, 60)
+        return self
+
+    def signal(self, signum: int) -> None:
+        """SIGSTOP pauses it, SIGCONT goes on, SIGKILL ends it."""
+        assert self._child is not None
+        os.killpg(self._child.pid, signum)
+        if signum == signal.SIGKILL:
+            self._child.wait(20)
+            self._child = None
+
+    def close(self) -> None:
+        if self._child is not None:
+            self.signal(signal.SIGKILL)
+
+
+@pytest.fixture
+def make_topics() -> Callable[[str], None]:
+    """Makes all topics on a broker, under the prefix `later-`."""
+    return lambda bootstrap: kafka.create_topics(bootstrap, ALL, "later-")
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[OwnBroker]:
+    """Not started yet."""
+    broker = OwnBroker(tmp_path / "broker")
+    yield broker
+    broker.close()
