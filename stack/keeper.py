@@ -99,8 +99,8 @@ class Keeper(threading.Thread):
             deaths.append(time.monotonic())
             if len(deaths) > self._settings.restart_limit and deaths[-1] - deaths[0] < _RESTART_WINDOW_SECONDS:
                 raise PartFailedError(
-                    f"{self.part.name} ended ({code}) after {len(deaths) - 1} restarts in ten minutes and was given up; "
-                    f"`millrace logs {self.part.name}` tells more."
+                    f"{self.part.name} ended ({code}) after {len(deaths) - 1} restarts in ten minutes and was given "
+                    f"up; `millrace logs {self.part.name}` tells more."
                 )
             recent = sum(1 for death in deaths if deaths[-1] - death < _RESTART_WINDOW_SECONDS)
             pause = min(0.25 * 2 ** (recent - 1), _LONGEST_BACK_OFF_SECONDS)
