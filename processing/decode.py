@@ -43,16 +43,20 @@ def _frame(schema_id: int) -> Column:
     return F.lit(bytes([0]) + schema_id.to_bytes(4, "big"))
 
 
-def _decoded(registry: Registry, subject: str) -> Column:
-    """The record's value read with its writer's schema, or null where no schema of the subject fits."""
-    reader = registry.latest(subject).text
-    options = {"mode": "PERMISSIVE", "avroSchema": reader}
-    prefix, datum = F.substring("value", 1, 5), F.expr("substring(value, 6)")
-    chosen = F.when(F.lit(False), from_avro(datum, reader, options))
-    for writer in registry.versions(subject):
-        fits = (F.col("topic") == subject) & (prefix == _frame(writer.id))
-        chosen = chosen.when(fits, from_avro(datum, writer.text, options))
-    return chosen
+def _columns(registry: Registry) -> dict[str, tuple[str, Column]]:
+    """A column per registered schema, by name: (its subject, the value read as the subject's latest schema, or null).
+
+    A column each and not one expression with a branch for each: Spark would ask every branch for its type again and
+    again while it plans an epoch, and spark-avro answers each time by reading Hadoop's configuration (decision 6).
+    """
+    columns = {}
+    for subject in (CLICKSTREAM.name, TRANSACTIONS.name, REJECTED.name):
+        options = {"mode": "PERMISSIVE", "avroSchema": registry.latest(subject).text}
+        for writer in registry.versions(subject):
+            fits = (F.col("topic") == subject) & (F.substring("value", 1, 5) == _frame(writer.id))
+            datum = F.when(fits, F.expr("substring(value, 6)"))
+            columns[f"schema_{writer.id}"] = subject, from_avro(datum, writer.text, options)
+    return columns
 
 
 def _known_schema(registry: Registry) -> Column:
@@ -119,6 +123,14 @@ def decode(records: DataFrame, registry: Registry, shop: ShopSettings) -> DataFr
     `quarantine` (reason or null), `raw` (only of quarantined records, capped), `id_hash` (16 bytes), `payload_hash`
     (64 bit), `rejected` (struct, only of the rejected topic).
     """
+    columns = _columns(registry)
+
+    def read(name: str, *subjects: str) -> Column:
+        """A field of the subjects' schemas, whichever version the record has."""
+        found = [f"{column}.{name}" for column, (subject, _) in columns.items() if subject in subjects]
+        return F.coalesce(*found)
+
+    clicks, sales, refused = CLICKSTREAM.name, TRANSACTIONS.name, REJECTED.name
     parsed = records.select(
         "topic",
         "partition",
@@ -129,17 +141,17 @@ def decode(records: DataFrame, registry: Registry, shop: ShopSettings) -> DataFr
         F.coalesce(_header(HEADER_SOURCE), F.lit("")).alias("source"),
         F.coalesce(_header(HEADER_IMPORT) == "1", F.lit(False)).alias("imported"),
         _known_schema(registry).alias("schema_known"),
-        _decoded(registry, CLICKSTREAM.name).alias("c"),
-        _decoded(registry, TRANSACTIONS.name).alias("t"),
-        _decoded(registry, REJECTED.name).alias("r"),
+        *(column.alias(name) for name, (_, column) in columns.items()),
     )
     fields = parsed.select(
         *("topic", "partition", "offset", "value", "log_time", "received_at", "source", "imported", "schema_known"),
-        F.coalesce("c.event_id", "t.transaction_id", "r.rejection_id").alias("event_id"),
-        *(F.coalesce(f"c.{name}", f"t.{name}").alias(name) for name in SHARED_FIELDS),
-        *(F.col(f"c.{name}").alias(name) for name in CLICK_FIELDS),
-        *(F.col(f"t.{name}").alias(name) for name in SALE_FIELDS),
-        F.struct(*(F.col(f"r.{name}").alias(name) for name in REJECTED_FIELDS)).alias("rejected"),
+        F.coalesce(read("event_id", clicks), read("transaction_id", sales), read("rejection_id", refused)).alias(
+            "event_id"
+        ),
+        *(read(name, clicks, sales).alias(name) for name in SHARED_FIELDS),
+        *(read(name, clicks).alias(name) for name in CLICK_FIELDS),
+        *(read(name, sales).alias(name) for name in SALE_FIELDS),
+        F.struct(*(read(name, refused).alias(name) for name in REJECTED_FIELDS)).alias("rejected"),
     )
     is_rejected = F.col("topic") == REJECTED.name
     rejected_verdict = F.when(~F.col("schema_known"), Reason.UNKNOWN_SCHEMA).when(
