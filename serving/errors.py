@@ -13,10 +13,15 @@ Everything else is our bug: the client gets `INTERNAL` and a correlation id, the
 """
 
 import asyncio
+import uuid
 from typing import Any, ClassVar
 
+import structlog
 from asyncpg import exceptions as postgres
+from graphql import GraphQLError
 from sqlalchemy import exc as sqlalchemy
+
+_log = structlog.get_logger(__name__)
 
 
 class ServingError(Exception):
@@ -110,3 +115,36 @@ def from_database(error: BaseException) -> ServingError | None:
     if any(isinstance(link, _UNAVAILABLE) for link in chain):
         return Unavailable("The database is not reachable just now.")
     return None
+
+
+def describe(error: GraphQLError) -> GraphQLError:
+    """The error as the client may see it: its own message and a code, or a correlation id for what the log knows.
+
+    Describing twice changes nothing.
+    """
+    if "code" in (error.extensions or {}):
+        return error
+    cause = error.original_error
+    if cause is None or isinstance(cause, GraphQLError):
+        code = "BAD_REQUEST" if error.path is None else "INVALID_ARGUMENT"
+        return _rewritten(error, error.message, {**(error.extensions or {}), "code": code})
+    if isinstance(cause, ServingError):
+        return _rewritten(error, str(cause), cause.extensions())
+    correlation_id = uuid.uuid4().hex
+    _log.error("resolver_failed", correlation_id=correlation_id, path=error.path, exc_info=cause)
+    return _rewritten(
+        error,
+        "Something went wrong here; the log has the cause under the correlation id.",
+        {"code": "INTERNAL", "correlationId": correlation_id},
+    )
+
+
+def _rewritten(error: GraphQLError, message: str, extensions: dict[str, Any]) -> GraphQLError:
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions=extensions,
+    )

@@ -66,6 +66,12 @@ class Router(GraphQLRouter[RequestContext, None]):
         except (UnicodeDecodeError, RecursionError, json.JSONDecodeError) as error:
             raise HTTPException(400, "The body is not valid JSON in UTF-8") from error
 
+    def parse_json(self, data: str | bytes) -> Any:
+        parsed = super().parse_json(data)
+        if not isinstance(parsed, dict | list):
+            raise HTTPException(400, "A request is a JSON object")
+        return parsed
+
     async def get_sub_response(self, request: Request) -> Response:
         response = Response()
         response.media_type = _negotiated(request)

@@ -4,7 +4,9 @@ from typing import Any
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionResult
 
+from serving.errors import describe
 from serving.schema.books import Books, books
 from serving.schema.common import AsOf
 from serving.schema.context import Info
@@ -64,10 +66,15 @@ class Query:
 
 
 class Schema(strawberry.Schema):
-    """The schema; errors are logged where they are described (`serving.limits`), once and without the client's data."""
+    """The schema. No error leaves it undescribed, not even one of an extension, and each is logged once."""
+
+    async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+        result = await super().execute(*args, **kwargs)
+        result.errors = [describe(error) for error in result.errors] if result.errors else None
+        return result
 
     def process_errors(self, errors: Any, execution_context: Any = None) -> None:
-        """Nothing: `TypedErrors` logs what is ours."""
+        """Nothing: `describe` logs what is ours."""
 
 
 def build_schema(extensions: list[Any] | None = None) -> Schema:

@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 
 from contracts.settings import PostgresSettings, ShopSettings
 from serving.database import Database
-from serving.errors import BadCursor, NotReady, TookTooLong, Unavailable, from_database
+from serving.errors import BadCursor, NotReady, TookTooLong, Unavailable, describe, from_database
 from serving.feed import EpochFeed
-from serving.limits import describe, extensions
+from serving.limits import extensions
 from serving.schema import build_schema
 from serving.schema.context import RequestContext, Services
 from serving.settings import ServingSettings

@@ -1,0 +1,57 @@
+"""All roots of a request read one epoch, also when another one is committed between them."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from tests.serving.integration.conftest import NOW, Server
+from tests.serving.shop import Shop, engine, visits, write
+
+pytestmark = pytest.mark.integration
+
+BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM sessions%'"
+
+
+async def test_a_commit_between_two_roots_of_a_request_does_not_show_in_the_second(empty_server: Server) -> None:
+    shop = Shop(events=visits(1, NOW - timedelta(hours=1), NOW), committed_at=NOW)
+    await write(empty_server.database_url, empty_server.schema, shop)
+    before = len(shop.events)
+    query = """{ asOf { epoch } books { totals { applied } }
+                 sessions(first: 200) { nodes { sessionId asOf { epoch } } } realtime { asOf { epoch } } }"""
+    old = (await _post(empty_server, query))["data"]
+
+    writer = engine(empty_server.database_url, empty_server.schema)
+    watcher = engine(empty_server.database_url, empty_server.schema)
+    async with writer.begin() as writing, watcher.connect() as watching:
+        # The request reads its first roots, then waits here before its sessions, while a new epoch is committed.
+        await writing.execute(text("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE"))
+        asked = asyncio.create_task(_post(empty_server, query))
+        async with asyncio.timeout(20):
+            while not await watching.scalar(text(BLOCKED)):
+                await watching.rollback()
+                await asyncio.sleep(0.02)
+        shop.events += visits(2, NOW, NOW + timedelta(minutes=30))
+        shop.committed_at = NOW + timedelta(minutes=30)
+        await shop.commit(writing)
+    answer = await asked
+    await writer.dispose()
+    await watcher.dispose()
+
+    assert "errors" not in answer
+    assert answer["data"] == old
+    assert answer["data"]["asOf"]["epoch"] == shop.epoch - 1
+    new = (await _post(empty_server, query))["data"]
+    assert new["asOf"]["epoch"] == shop.epoch
+    assert new["books"]["totals"]["applied"] == len(shop.events) > before
+    assert new["sessions"] != old["sessions"]
+
+
+async def _post(server: Server, query: str) -> dict[str, Any]:
+    async with httpx.AsyncClient(timeout=30) as client:
+        response = await client.post(f"{server.url}/graphql", json={"query": query})
+        answer: dict[str, Any] = response.json()
+        return answer
