@@ -39,7 +39,7 @@ def _length(size: int) -> bytes:
     return LENGTHS[size] if size < _SHORT else varint(size)
 
 
-def _millis(value: int) -> bytes:
+def millis(value: int) -> bytes:
     """A long whose zig-zag form has 35 to 42 bits, as today's timestamps have: six bytes without a loop."""
     coded = value << 1
     if 0x7FFFFFFFF < coded <= 0x3FFFFFFFFFF:
@@ -67,7 +67,7 @@ def _map(entries: dict[str, str]) -> bytes:
 
 
 _HELPERS: Final = {
-    "varint": varint, "millis": _millis, "decimal": _decimal, "map_": _map, "LENGTHS": LENGTHS,
+    "varint": varint, "millis": millis, "decimal": _decimal, "map_": _map, "LENGTHS": LENGTHS,
 }  # fmt: skip
 
 _TEMPLATES: Final = {

@@ -73,7 +73,7 @@ MALFORMED = {
     "a header of one byte": b"\0",
     "a header of four bytes": b"\0\0\0\0",
     "bytes left over": CLICK_BYTES + b"\x07",
-    "union index -1": click_with(product_id=b"\x01"),
+    "union index -1": click_with(product_id=b"\x01\x02p"),
     "union index 7": click_with(product_id=b"\x0e"),
     "enum index -1": click_with(action=b"\x01"),
     "enum index 9": click_with(action=b"\x12"),

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingestion.decode_avro import Cursor, make_decoder
-from ingestion.encode import make_encoder, varint
+from ingestion.encode import make_encoder, millis, varint
 from schemas_avro import RegisteredSchema, load_registry
 
 pytestmark = pytest.mark.unit
@@ -85,6 +85,12 @@ def test_integers_are_zigzag_varints(value: int) -> None:
     out = io.BytesIO()
     fastavro.schemaless_writer(out, "long", value)
     assert varint(value) == out.getvalue()
+
+
+@pytest.mark.parametrize("bits", range(63))
+def test_the_loopless_coding_of_times_equals_the_general_one_at_every_power_of_two(bits: int) -> None:
+    for value in (2**bits - 1, 2**bits, 2**bits + 1, -(2**bits), -(2**bits) - 1):
+        assert millis(value) == varint(value)
 
 
 def test_a_type_without_an_encoder_is_an_error_at_start() -> None:
