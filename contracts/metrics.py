@@ -71,7 +71,27 @@ GATEWAY: Final = (
 )
 """Exposed by `ingestion`."""
 
-ALL: Final = GATEWAY
+SERVING: Final = (
+    Metric(
+        "millrace_serving_requests_total",
+        "counter",
+        "GraphQL requests over HTTP by outcome: data, errors, invalid (could not be run), refused.",
+        ("outcome",),
+    ),
+    Metric(
+        "millrace_serving_request_seconds",
+        "histogram",
+        "Time from a GraphQL request's arrival to its answer.",
+        (),
+        LATENCY_SECONDS,
+    ),
+    Metric("millrace_serving_subscriptions", "gauge", "Subscriptions being read."),
+    Metric("millrace_serving_feed_connected", "gauge", "1 while the epoch feed listens.", combine="livemin"),
+    Metric("millrace_serving_epoch", "gauge", "Newest epoch heard of; 0 before the first.", combine="livemax"),
+)
+"""Exposed by `serving`."""
+
+ALL: Final = GATEWAY + SERVING
 
 
 class Instruments(Mapping[str, Any]):

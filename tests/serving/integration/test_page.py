@@ -106,9 +106,7 @@ async def test_the_numbers_on_the_page_are_those_of_the_api(empty_server: Server
         assert label.startswith("Sales by hour, $")
 
 
-async def test_the_top_products_follow_the_picked_measure_and_the_address(
-    empty_server: Server, live_shop: Shop
-) -> None:
+async def test_top_products_follow_the_picked_measure_and_the_address(empty_server: Server, live_shop: Shop) -> None:
     await commit(empty_server, live_shop)
     async with tab(empty_server, address="/?range=6h&by=VIEWS") as opened:
         await expect(opened.page.locator('#range input[value="6h"]')).to_be_checked()
@@ -182,7 +180,8 @@ async def test_old_numbers_are_called_stale_with_what_to_do(server: Server) -> N
 
 
 CLIPPED = """[...document.querySelectorAll("main *, header *")]
-  .filter((one) => one.getClientRects().length && !one.closest(".sr, .scroll") && one.getBoundingClientRect().right > 361)
+  .filter((one) => one.getClientRects().length && !one.closest(".sr, .scroll"))
+  .filter((one) => one.getBoundingClientRect().right > 361)
   .map((one) => one.outerHTML)"""
 CONTRAST = """(() => {
   const parse = (text) => { const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number); return { r, g, b, a }; };
