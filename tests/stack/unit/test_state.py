@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +19,7 @@ from stack.state import PartState, Phase, Stage, State, read_state, write_state
 
 pytestmark = pytest.mark.unit
 
-RUN = "0123456789abcdef"
+RUN = uuid.uuid4().hex
 
 
 @pytest.fixture
@@ -97,10 +98,11 @@ def test_a_foreign_process_with_a_recorded_number_is_left_alone(sleeper: "subpro
 
 
 def _family(run: str) -> tuple[ProcessId, int]:
-    """A leader that ended and a child of its group that lives on."""
+    """A leader that ended and a child that lives on in a session of its own."""
     script = (
         "import subprocess\n"
-        "print(subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL).pid, flush=True)\n"
+        "child = subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL, start_new_session=True)\n"
+        "print(child.pid, flush=True)\n"
         "input()"
     )
     leader = subprocess.Popen(
@@ -122,7 +124,7 @@ def _family(run: str) -> tuple[ProcessId, int]:
 def test_what_a_dead_leader_left_is_killed_only_if_it_carries_the_runs_name(run: str, alive: bool) -> None:
     leader, child = _family(run)
     try:
-        assert stop_orphans(state_of(processing=leader), {}, 5) == ([] if alive else ["processing"])
+        assert stop_orphans(state_of(processing=leader), {}, 5) == ([] if alive else ["1 of their children"])
         assert (ProcessId.of(child) is not None) is alive
     finally:
         with suppress(ProcessLookupError):
