@@ -29,6 +29,7 @@ class Metric:
 
 
 LATENCY_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+EPOCH_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 GATEWAY: Final = (
     Metric("millrace_gateway_requests_total", "counter", "Requests answered.", ("route", "status")),
@@ -91,7 +92,35 @@ SERVING: Final = (
 )
 """Exposed by `serving`."""
 
-ALL: Final = GATEWAY + SERVING
+PROCESSING: Final = (
+    Metric("millrace_processing_epoch", "gauge", "Last committed epoch.", combine="livemax"),
+    Metric(
+        "millrace_processing_phase_seconds",
+        "histogram",
+        "Time of an epoch by phase: decode, dedupe, deltas, merge, log, results.",
+        ("phase",),
+        EPOCH_SECONDS,
+    ),
+    Metric(
+        "millrace_processing_freshness_seconds",
+        "histogram",
+        "Commit time less the newest broker time in the epoch.",
+        (),
+        EPOCH_SECONDS,
+    ),
+    Metric(
+        "millrace_processing_records_total",
+        "counter",
+        "Records by what became of them; outcomes are the counts of the ledger.",
+        ("outcome",),
+    ),
+    Metric("millrace_processing_watermark_timestamp_seconds", "gauge", "Event time before which all is final."),
+    Metric("millrace_processing_behind_records", "gauge", "Records in Kafka that no epoch has read."),
+    Metric("millrace_processing_restarts_total", "counter", "Restarts of the query after a fault."),
+)
+"""Exposed by `processing`."""
+
+ALL: Final = GATEWAY + PROCESSING + SERVING
 
 
 class Instruments(Mapping[str, Any]):
