@@ -5,9 +5,11 @@ Tests give their topics, schemas and folders random names, so that sharing is sa
 
 import os
 import shutil
+import signal
 import socket
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,8 +19,12 @@ import pytest
 from stack import jars, kafka, postgres, process
 from stack.java import find_java, for_spark
 from stack.layout import Layout
+from stack.orphans import stop_orphans
 from stack.part import Part
 from stack.settings import PORT_OFFSETS, StackSettings
+from stack.state import PartState, State, read_state, write_state
+
+_HOME_PREFIX = "millrace-test-"
 
 
 def free_base_port(above: int = 0) -> int:
@@ -41,6 +47,9 @@ def running(part: Part, layout: Layout, timeout_seconds: float = 60.0) -> Iterat
     child = process.start(launch, log, os.environ)
     identity = process.ProcessId.of(child.pid)
     assert identity is not None
+    state = read_state(layout.state)
+    assert state is not None
+    write_state(layout.state, state.with_part(PartState(part.name, part.port, process=identity)))
     try:
         deadline = time.monotonic() + timeout_seconds
         while (reason := part.probe()) is not None:
@@ -54,12 +63,26 @@ def running(part: Part, layout: Layout, timeout_seconds: float = 60.0) -> Iterat
         child.wait(5)
 
 
+def _clear_killed_runs() -> None:
+    """Stop what test runs that were killed have left, as `up` does for a killed supervisor."""
+    for home in Path(tempfile.gettempdir()).glob(f"{_HOME_PREFIX}*"):
+        state = read_state(home / "state.json")
+        if state is not None and not state.is_supervised():
+            stop_orphans(state, {"postgres": signal.SIGINT}, 10.0)
+            shutil.rmtree(home, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def stack_layout() -> Iterator[Layout]:
     """A home for the shared parts. Not `tmp_path`, which other accounts cannot reach: root's Postgres runs as one."""
-    home = Path(tempfile.mkdtemp(prefix="millrace-test-"))
+    _clear_killed_runs()
+    home = Path(tempfile.mkdtemp(prefix=_HOME_PREFIX))
     home.chmod(0o755)
-    yield Layout(home)
+    layout = Layout(home)
+    own = process.ProcessId.of(os.getpid())
+    assert own is not None
+    write_state(layout.state, State(uuid.uuid4().hex, own))
+    yield layout
     shutil.rmtree(home, ignore_errors=True)
 
 
