@@ -23,7 +23,6 @@ from tests.serving.shop import Refusal, Shop, create_tables, visits, write
 ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 3, 1, 12, 34, 20, tzinfo=UTC)
 """When the shop of these tests was last committed; some hours of it lie before."""
-_CLIENT = httpx.Client(timeout=30, trust_env=False)
 TELEPORT = b'{"action":"teleport"}'
 
 
@@ -34,6 +33,7 @@ class Server:
     port: int
     database_url: str
     schema: str
+    client: httpx.Client
 
     @property
     def url(self) -> str:
@@ -41,7 +41,7 @@ class Server:
 
     def post(self, query: str, **variables: Any) -> dict[str, Any]:
         """The whole answer."""
-        response = _CLIENT.post(f"{self.url}/graphql", json={"query": query, "variables": variables})
+        response = self.client.post(f"{self.url}/graphql", json={"query": query, "variables": variables})
         answer: dict[str, Any] = response.json()
         return answer
 
@@ -53,7 +53,7 @@ class Server:
         return data
 
     def ready(self) -> httpx.Response:
-        return _CLIENT.get(f"{self.url}/health/ready")
+        return self.client.get(f"{self.url}/health/ready")
 
 
 def new_schema() -> str:
@@ -79,7 +79,8 @@ def eventually(condition: Any, seconds: float = 20) -> Any:
 @contextmanager
 def serving(database_url: str, schema: str, home: Path, **settings: str) -> Iterator[Server]:
     """`python -m serving`, from live to stopped."""
-    server = Server(free_port(), database_url, schema)
+    client = httpx.Client(timeout=30, trust_env=False)
+    server = Server(free_port(), database_url, schema, client)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")},
         "MILLRACE_HOME": str(home),
@@ -99,13 +100,14 @@ def serving(database_url: str, schema: str, home: Path, **settings: str) -> Iter
         assert process.poll() is None, log.read_text()[-3000:]
         yield server
     finally:
+        client.close()
         process.send_signal(signal.SIGTERM)
         process.wait(15)
 
 
 def _live(server: Server) -> bool:
     try:
-        return _CLIENT.get(f"{server.url}/health/live").status_code == 200
+        return server.client.get(f"{server.url}/health/live").status_code == 200
     except httpx.TransportError:
         return False
 

@@ -1,6 +1,7 @@
 """The page in a real browser: its numbers are the API's, it follows commits, and it fits a small screen."""
 
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -149,7 +150,7 @@ async def test_a_session_opens_as_a_timeline_with_its_own_address(empty_server: 
         assert f"session={key}" in opened.page.url
         await opened.page.keyboard.press("Escape")
         await expect(opened.page.locator("#session")).to_be_hidden()
-        assert "session=" not in opened.page.url
+        await expect(opened.page).not_to_have_url(re.compile("session="))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,8 +1,10 @@
 """Serving with its database away: it starts, stays live, says why it is not ready, and recovers by itself."""
 
 import asyncio
+import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from stack import postgres
+from stack import postgres, process
 from stack.layout import Layout
 from stack.settings import StackSettings
+from stack.state import State, write_state
 from tests.conftest import free_base_port, running
 from tests.serving.integration.conftest import NOW, eventually, serving
 from tests.serving.shop import Shop, create_tables, engine, visits, write
@@ -27,7 +30,11 @@ def layout() -> Iterator[Layout]:
     """A home of its own for the Postgres that is stopped here; reachable for the account Postgres runs as."""
     home = Path(tempfile.mkdtemp(prefix="millrace-test-"))
     home.chmod(0o755)
-    yield Layout(home)
+    made = Layout(home)
+    own = process.ProcessId.of(os.getpid())
+    assert own is not None
+    write_state(made.state, State(uuid.uuid4().hex, own))
+    yield made
     shutil.rmtree(home, ignore_errors=True)
 
 

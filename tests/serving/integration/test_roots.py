@@ -237,6 +237,7 @@ def test_paging_either_way_gives_every_session_once(server: Server, shop: Shop, 
         assert found["pageInfo"]["hasPreviousPage"] == (cursor is not None)
         forward += [node["sessionId"] for node in found["nodes"]]
         cursor, more = found["pageInfo"]["endCursor"], found["pageInfo"]["hasNextPage"]
+        assert len(forward) <= len(everyone)
     backward: list[str] = []
     cursor, more = None, True
     while more:
@@ -248,6 +249,7 @@ def test_paging_either_way_gives_every_session_once(server: Server, shop: Shop, 
         )["sessions"]
         backward = [node["sessionId"] for node in found["nodes"]] + backward
         cursor, more = found["pageInfo"]["startCursor"], found["pageInfo"]["hasPreviousPage"]
+        assert len(backward) <= len(everyone)
     assert forward == backward == everyone
 
 
