@@ -15,13 +15,13 @@ import pytest
 
 from loadtest.facts import Measures
 from loadtest.oracle import Oracle, Session
-from tests.e2e.millrace import TEST_PRODUCT, TEST_USER, Millrace, iso
+from tests.e2e.millrace import TEST_PRODUCT, TEST_USER, Millrace, iso, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 COUNTS = ("views", "clicks", "searches", "adds", "removes", "checkouts", "purchases", "units", "refunds")
 COUNT_FIELDS = " ".join(COUNTS)
-SECONDS = 40
+SECONDS = 60
 
 
 class Run:
@@ -61,11 +61,11 @@ def run(millrace: Millrace, tmp_path_factory: pytest.TempPathFactory) -> Run:
         *("simulate", "--rate", "150", "--seconds", str(SECONDS), "--seed", "42", "--mix", "80/20"),
         *(*faults, "--log", str(log)),
     )
-    time.sleep(10)
+    first = _epoch_after(millrace, before.get("epoch", 0))  # so that there is a watermark by which events are late
     millrace.kill("processing")
-    time.sleep(8)
+    time.sleep(5)
     millrace.kill("gateway")
-    time.sleep(10)
+    _epoch_after(millrace, first)
     millrace.kill("processing")
     out, err = simulator.communicate(timeout=400)
     assert simulator.returncode == 0, f"{out}\n{err[-3000:]}"
@@ -220,8 +220,20 @@ def test_realtime_is_the_day_so_far(run: Run) -> None:
 
 def _totals(millrace: Millrace) -> dict[str, int]:
     """The books' sums so far: other tests share the stack."""
-    books = millrace.ask("{ books { totals { applied duplicates conflicts quarantined rejected late } } }")["books"]
+    books = millrace.ask("{ books { totals { applied duplicates conflicts quarantined rejected late epoch } } }")[
+        "books"
+    ]
     return dict(books["totals"]) if books else {}
+
+
+def _epoch_after(millrace: Millrace, epoch: int) -> int:
+    """Wait for a commit after this one."""
+
+    def committed() -> int | None:
+        as_of = millrace.ask("{ asOf { epoch } }")["asOf"]
+        return int(as_of["epoch"]) if as_of and as_of["epoch"] > epoch else None
+
+    return until(committed, 120, f"an epoch after {epoch}")
 
 
 def _all_sessions(run: Run) -> Iterable[dict[str, Any]]:
