@@ -47,7 +47,7 @@ def _columns(registry: Registry) -> dict[str, tuple[str, Column]]:
     """A column per registered schema, by name: (its subject, the value read as the subject's latest schema, or null).
 
     A column each and not one expression with a branch for each: Spark would ask every branch for its type again and
-    again while it plans an epoch, and spark-avro answers each time by reading Hadoop's configuration (decision 6).
+    again while it plans an epoch, and spark-avro answers each time by reading Hadoop's configuration (decision 7).
     """
     columns = {}
     for subject in (CLICKSTREAM.name, TRANSACTIONS.name, REJECTED.name):
@@ -60,7 +60,7 @@ def _columns(registry: Registry) -> dict[str, tuple[str, Column]]:
 
 
 def _known_schema(registry: Registry) -> Column:
-    prefix = F.substring("value", 1, 5)
+    prefix = F.coalesce(F.substring("value", 1, 5), F.lit(b""))
     known = F.lit(False)
     for subject in (CLICKSTREAM.name, TRANSACTIONS.name, REJECTED.name):
         ids = [_frame(schema.id) for schema in registry.versions(subject)]
@@ -69,20 +69,29 @@ def _known_schema(registry: Registry) -> Column:
 
 
 def _header(name: str) -> Column:
+    """The header's text, or null; bytes that are no UTF-8 become U+FFFD."""
     found = F.filter("headers", lambda header: header["key"] == name)
-    return F.get(found, F.lit(0))["value"].cast("string")
+    return F.make_valid_utf8(F.get(found, F.lit(0))["value"].cast("string"))
+
+
+def _received_at() -> Column:
+    """The header's milliseconds, or null where they are none: it is told to people and counted in nothing."""
+    given = _header(HEADER_RECEIVED_AT).try_cast("long")
+    return F.when(given.between(0, LAST_MILLISECOND), given)
 
 
 def _valid_id(name: str) -> Column:
-    """1-128 characters, none of them a control character. Null is invalid."""
+    """1-128 characters of valid UTF-8, none of them a control character. Null is invalid."""
     column = F.col(name)
-    return column.isNotNull() & F.length(column).between(1, 128) & ~column.rlike(r"\p{Cntrl}")
+    printable = F.length(column).between(1, 128) & ~column.rlike(r"\p{Cntrl}")
+    return column.isNotNull() & F.is_valid_utf8(column) & printable
 
 
-def _has_nul(names: tuple[str, ...]) -> Column:
-    texts = [F.coalesce(F.col(name).cast("string"), F.lit("")) for name in names]
-    properties = F.coalesce(F.to_json("properties"), F.lit(""))
-    return F.instr(F.concat(*texts), "\0").__gt__(0) | F.instr(properties, "\\u0000").__gt__(0)
+def _invalid_text(*texts: str | Column) -> Column:
+    """Whether one of the texts (or arrays of texts) has a NUL or is not UTF-8: Postgres and Arrow take neither."""
+    # One look at all of them; the separator keeps two halves of a character apart.
+    joined = F.concat_ws(" ", *texts)
+    return (F.instr(joined, "\0") > 0) | ~F.is_valid_utf8(joined)
 
 
 def _verdict(shop: ShopSettings) -> Column:
@@ -106,13 +115,32 @@ def _verdict(shop: ShopSettings) -> Column:
         F.when(~F.col("schema_known"), Reason.UNKNOWN_SCHEMA)
         .when(F.col("event_id").isNull(), Reason.MALFORMED_AVRO)
         .when(~ids_valid, Reason.INVALID_ID)
-        .when(_has_nul(texts), Reason.INVALID_TEXT)
+        .when(
+            _invalid_text(*texts, F.map_keys("properties"), F.map_values("properties")), Reason.INVALID_TEXT
+        )
         .when(F.col("timestamp").isNull() | ~at.between(0, LAST_MILLISECOND), Reason.INVALID_TIMESTAMP)
         .when(at > newest, Reason.TIMESTAMP_IN_FUTURE)
         .when(sale & (F.col("product_id").isNull() | F.col("category").isNull()), Reason.MISSING_FIELD)
         .when(sale & (F.col("amount").isNull() | (F.col("amount") < 0)), Reason.INVALID_AMOUNT)
         .when(sale & ~F.col("quantity").between(1, MAX_QUANTITY), Reason.INVALID_QUANTITY)
         .when(sale & (F.col("currency") != shop.currency), Reason.CURRENCY_NOT_ACCEPTED)
+    )
+
+
+def _kept() -> Column:
+    """The record's bytes up to the limit; a record without a value has none."""
+    return F.coalesce(F.substring("value", 1, RAW_KEPT_BYTES), F.lit(b""))
+
+
+def _rejected_verdict() -> Column:
+    """The quarantine reason of what the gateway refused: only what could not be kept as a row."""
+    texts = [f"rejected.{name}" for name in REJECTED_FIELDS if name not in ("received_at", "raw", "truncated")]
+    at = F.unix_millis("rejected.received_at")
+    return (
+        F.when(~F.col("schema_known"), Reason.UNKNOWN_SCHEMA)
+        .when(F.col("event_id").isNull(), Reason.MALFORMED_AVRO)
+        .when(_invalid_text(*texts), Reason.INVALID_TEXT)
+        .when(~at.between(0, LAST_MILLISECOND), Reason.INVALID_TIMESTAMP)
     )
 
 
@@ -137,7 +165,7 @@ def decode(records: DataFrame, registry: Registry, shop: ShopSettings) -> DataFr
         "offset",
         "value",
         F.col("timestamp").alias("log_time"),
-        _header(HEADER_RECEIVED_AT).cast("long").alias("received_at"),
+        _received_at().alias("received_at"),
         F.coalesce(_header(HEADER_SOURCE), F.lit("")).alias("source"),
         F.coalesce(_header(HEADER_IMPORT) == "1", F.lit(False)).alias("imported"),
         _known_schema(registry).alias("schema_known"),
@@ -154,14 +182,13 @@ def decode(records: DataFrame, registry: Registry, shop: ShopSettings) -> DataFr
         F.struct(*(read(name, refused).alias(name) for name in REJECTED_FIELDS)).alias("rejected"),
     )
     is_rejected = F.col("topic") == REJECTED.name
-    rejected_verdict = F.when(~F.col("schema_known"), Reason.UNKNOWN_SCHEMA).when(
-        F.col("event_id").isNull(), Reason.MALFORMED_AVRO
-    )
-    judged = fields.withColumn("quarantine", F.when(is_rejected, rejected_verdict).otherwise(_verdict(shop)))
-    payload = [F.to_json("properties") if name == "properties" else F.col(name) for name in EVENT_FIELDS]
+    judged = fields.withColumn("quarantine", F.when(is_rejected, _rejected_verdict()).otherwise(_verdict(shop)))
+    values = [F.to_json("properties") if name == "properties" else F.col(name) for name in EVENT_FIELDS]
+    # The hash passes over nulls: without their places, a text that moved to the next field would not show.
+    payload = [*values, *(value.isNull() for value in values)]
     return judged.select(
         *("topic", "partition", "offset", "log_time", "received_at", "source", "imported", *EVENT_FIELDS, "quarantine"),
-        F.when(F.col("quarantine").isNotNull(), F.substring("value", 1, RAW_KEPT_BYTES)).alias("raw"),
+        F.when(F.col("quarantine").isNotNull(), _kept()).alias("raw"),
         F.unhex(F.md5(F.concat_ws(":", "topic", "event_id").cast("binary"))).alias("id_hash"),
         F.xxhash64(*payload).alias("payload_hash"),
         F.when(is_rejected & F.col("quarantine").isNull(), F.col("rejected")).alias("rejected"),
