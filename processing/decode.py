@@ -115,9 +115,7 @@ def _verdict(shop: ShopSettings) -> Column:
         F.when(~F.col("schema_known"), Reason.UNKNOWN_SCHEMA)
         .when(F.col("event_id").isNull(), Reason.MALFORMED_AVRO)
         .when(~ids_valid, Reason.INVALID_ID)
-        .when(
-            _invalid_text(*texts, F.map_keys("properties"), F.map_values("properties")), Reason.INVALID_TEXT
-        )
+        .when(_invalid_text(*texts, F.map_keys("properties"), F.map_values("properties")), Reason.INVALID_TEXT)
         .when(F.col("timestamp").isNull() | ~at.between(0, LAST_MILLISECOND), Reason.INVALID_TIMESTAMP)
         .when(at > newest, Reason.TIMESTAMP_IN_FUTURE)
         .when(sale & (F.col("product_id").isNull() | F.col("category").isNull()), Reason.MISSING_FIELD)

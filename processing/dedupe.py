@@ -1,8 +1,9 @@
 """Each event id counts once: a fold over the recent ids, in the epoch's own transaction.
 
 The first sighting of an id owns it: (epoch, topic, partition, offset). A record is a duplicate exactly when another
-record owns its id, so a replayed epoch decides the same however often it is replayed. A duplicate whose payload differs
-from the owner's is a conflict. Ids older than the horizon are forgotten; a copy that late would be counted again.
+record owns its id, and duplicates are written down, so a replay of a committed epoch can look up what it decided. A
+duplicate whose payload differs from the owner's is a conflict. Ids older than the horizon are forgotten; a copy that
+late would be counted again.
 """
 
 from dataclasses import dataclass
@@ -35,11 +36,8 @@ class Deduplicated:
         return int(pc.sum(self.duplicates["conflict"]).as_py() or 0)
 
 
-def deduplicate(transaction: Transaction, events: pa.Table, epoch: int, *, replay: bool = False) -> Deduplicated:
-    """Take ownership of the ids that nobody owns, and tell which events are duplicates of others.
-
-    With `replay` the epoch has committed before, and nothing is written: the decision is only looked up.
-    """
+def deduplicate(transaction: Transaction, events: pa.Table, epoch: int) -> Deduplicated:
+    """Take ownership of the ids that nobody owns, and tell which events are duplicates of others."""
     ids = pa.table(
         {
             "ordinal": pa.array(range(events.num_rows), pa.int32()),
@@ -51,13 +49,12 @@ def deduplicate(transaction: Transaction, events: pa.Table, epoch: int, *, repla
         }
     )
     transaction.load("epoch_ids", ids)
-    if not replay:
-        transaction.execute(
-            'INSERT INTO recent_ids (id, payload, epoch, topic, partition, "offset")'
-            ' SELECT DISTINCT ON (id) id, payload, $1, topic, partition, "offset"'
-            ' FROM epoch_ids ORDER BY id, topic, partition, "offset" ON CONFLICT (id) DO NOTHING',
-            (epoch,),
-        )
+    transaction.execute(
+        'INSERT INTO recent_ids (id, payload, epoch, topic, partition, "offset")'
+        ' SELECT DISTINCT ON (id) id, payload, $1, topic, partition, "offset"'
+        ' FROM epoch_ids ORDER BY id, topic, partition, "offset" ON CONFLICT (id) DO NOTHING',
+        (epoch,),
+    )
     others = transaction.query(_OTHERS, (epoch,))
     if others.num_rows == 0:
         return Deduplicated(events, _duplicate_rows(events.slice(0, 0), others, epoch))
@@ -66,6 +63,17 @@ def deduplicate(transaction: Transaction, events: pa.Table, epoch: int, *, repla
         first=events.filter(pc.invert(is_duplicate)),
         duplicates=_duplicate_rows(events.take(others["ordinal"]), others, epoch),
     )
+
+
+def applied_before(transaction: Transaction, events: pa.Table, epoch: int) -> pa.Table:
+    """The events among these that the committed epoch applied: all but the duplicates it has written down.
+
+    Looked up and not decided anew, since the ids by which it was decided may have been forgotten.
+    """
+    written = transaction.query('SELECT topic, partition, "offset" FROM duplicates WHERE epoch = $1', (epoch,))
+    duplicates = {(row["topic"], row["partition"], row["offset"]) for row in written.to_pylist()}
+    places = zip(*(events[name].to_pylist() for name in ("topic", "partition", "offset")), strict=True)
+    return events.filter(pa.array([place not in duplicates for place in places], pa.bool_()))
 
 
 def forget(transaction: Transaction, horizon_seconds: int) -> None:

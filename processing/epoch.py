@@ -19,7 +19,7 @@ from contracts.settings import ShopSettings
 from processing import ledger
 from processing.batch import Batch, event_rows, sort_records
 from processing.decode import decode
-from processing.dedupe import Deduplicated, deduplicate, forget, keep_duplicates
+from processing.dedupe import Deduplicated, applied_before, deduplicate, forget, keep_duplicates
 from processing.deltas import DeltaEngine
 from processing.event_log import EventLog
 from processing.kept import keep_quarantined, keep_rejected
@@ -139,10 +139,10 @@ class EpochRunner:
         for epoch, ranges in missing:
             batch = sort_records(self.decoded(read_range(spark, ranges)).toArrow())
             with self._store.transaction() as transaction:
-                told = deduplicate(transaction, batch.events, epoch, replay=True)
+                applied = applied_before(transaction, batch.events, epoch)
                 mark = ledger.watermark_before(transaction, epoch)
-            self._event_log.add(epoch, event_rows(told.first, epoch, mark))
-            log.info("epoch_repaired", epoch=epoch, events=told.first.num_rows)
+            self._event_log.add(epoch, event_rows(applied, epoch, mark))
+            log.info("epoch_repaired", epoch=epoch, events=applied.num_rows)
         self._event_log.flush()
         with self._store.transaction() as transaction:
             ledger.set_log(transaction, self._event_log.last_epoch(), self._event_log.count_rows())

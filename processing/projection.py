@@ -30,7 +30,7 @@ class Merge(Protocol):
     """The second half of a projection."""
 
     def apply(self, transaction: Transaction, delta: pa.Table, epoch: int) -> pa.Table:
-        """Fold a delta into the table; returns `key` and `row`, the changed rows as JSON texts."""
+        """Fold a delta into the table; returns `key` and `row` as JSON texts: what changed, no row for what is gone."""
 
 
 @dataclass(frozen=True)

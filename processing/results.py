@@ -35,12 +35,15 @@ class ResultsPublisher:
         )
 
     def publish(self, epoch: int, projection: str, changed: pa.Table) -> None:
-        """Queue an epoch's changed rows of one projection: columns `key` and `row`, JSON texts."""
+        """Queue an epoch's changed rows of one projection: columns `key` and `row`, JSON texts.
+
+        A row that is gone (a session that was joined to an earlier one) is published as a tombstone.
+        """
         for key, row in zip(changed["key"].to_pylist(), changed["row"].to_pylist(), strict=True):
-            value = f'{{"projection":{json.dumps(projection)},"epoch":{epoch},"key":{key},"row":{row}}}'
+            value = _value(epoch, projection, key, row) if row is not None else None
             try:
                 self._producer.produce(
-                    self._topic, value.encode(), key=f"{projection}:{key}".encode(), on_delivery=self._delivered
+                    self._topic, value, key=f"{projection}:{key}".encode(), on_delivery=self._delivered
                 )
             except BufferError:
                 self.failed += 1
@@ -54,3 +57,7 @@ class ResultsPublisher:
         if error is not None:
             self.failed += 1
             log.warning("result_not_delivered", error=error.str())
+
+
+def _value(epoch: int, projection: str, key: str, row: str) -> bytes:
+    return f'{{"projection":{json.dumps(projection)},"epoch":{epoch},"key":{key},"row":{row}}}'.encode()

@@ -33,6 +33,16 @@ _SMALL_EPOCHS = {
 }
 
 
+_LONGEST_VALUE = 2 * 1024 * 1024  # no longer than a record may be (`contracts.topics`)
+_JAVA_OPTIONS = (
+    "-XX:+UseParallelGC -Duser.timezone=UTC"
+    # Avro allocates what a length says before it reads: without limits, ten bytes that claim a gigabyte end the JVM.
+    f" -Dorg.apache.avro.limits.string.maxLength={_LONGEST_VALUE}"
+    f" -Dorg.apache.avro.limits.bytes.maxLength={_LONGEST_VALUE}"
+    f" -Dorg.apache.avro.limits.collectionItems.maxLength={_LONGEST_VALUE}"
+)
+
+
 def build_spark(settings: ProcessingSettings, scratch: Path) -> SparkSession:
     """Start Spark. `scratch` holds its temporary files; the jars are on the driver's class path."""
     scratch.mkdir(parents=True, exist_ok=True)
@@ -48,7 +58,8 @@ def build_spark(settings: ProcessingSettings, scratch: Path) -> SparkSession:
         .set("spark.sql.shuffle.partitions", str(settings.shuffle_partitions))
         .set("spark.local.dir", str(scratch))
         .set("spark.sql.warehouse.dir", str(scratch / "warehouse"))
-        .set("spark.driver.extraJavaOptions", f"-XX:+UseParallelGC -Duser.timezone=UTC -Djava.io.tmpdir={scratch}")
+        .set("spark.driver.extraJavaOptions", f"{_JAVA_OPTIONS} -Djava.io.tmpdir={scratch}")
+        .set("spark.executor.extraJavaOptions", _JAVA_OPTIONS)
     )
     for key, value in _SMALL_EPOCHS.items():
         conf = conf.set(key, value)

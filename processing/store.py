@@ -103,7 +103,9 @@ class Store:
             transaction.execute("INSERT INTO totals (epoch) VALUES (0) ON CONFLICT DO NOTHING")
 
     def _open(self) -> Any:
-        options = quote(f"-c search_path={self._schema} -c jit=off -c application_name=millrace-processing")
+        options = quote(
+            f"-c search_path={self._schema} -c timezone=UTC -c jit=off -c application_name=millrace-processing"
+        )
         separator = "&" if "?" in self._url else "?"
         connection = dbapi.connect(f"{self._url}{separator}options={options}&connect_timeout=10")
         try:

@@ -104,6 +104,8 @@ class Stream:
                 if query.awaitTermination(1):
                     return
             except StreamingQueryException:
+                if isinstance(self._cause, StoppingError):
+                    return
                 if self._cause is not None:
                     raise self._cause from None
                 raise
@@ -121,14 +123,24 @@ class Stream:
             self._metrics.behind.set(float(progress.sources[0].metrics.get("maxOffsetsBehindLatest", 0)))
 
     def _epoch(self, decoded: DataFrame, _batch_id: int) -> None:
-        with self._epoch_running:
-            if self._stopping.is_set():
-                raise StoppingError
+        try:
+            self._await_turn()
             try:
                 self._runner.run(decoded)
-            except Exception as error:
-                self._cause = error  # Spark passes on only a text of it
-                raise
+            finally:
+                self._epoch_running.release()
+        except Exception as error:
+            self._cause = error  # Spark passes on only a text of it
+            raise
+
+    def _await_turn(self) -> None:
+        """Take the lock. Who holds it may be stopping the query and waiting for this epoch: then the epoch gives up."""
+        while not self._epoch_running.acquire(timeout=0.05):
+            if self._stopping.is_set():
+                raise StoppingError
+        if self._stopping.is_set():
+            self._epoch_running.release()
+            raise StoppingError
 
     def _fresh_checkpoint(self) -> Path:
         """An empty scratch folder: what Spark keeps there is never read again by another run."""

@@ -77,10 +77,13 @@ _MERGED: Final = """
     FROM islands JOIN steps USING (session_id, island) GROUP BY session_id, island
 """
 
+_KEY: Final = "json_build_object('session_id', s.session_id, 'started_at', s.started_at)::text"
+
 _REPLACED: Final = """
     DELETE FROM sessions s USING touched_sessions t
     WHERE s.session_id = t.session_id AND s.started_at = t.started_at
       AND NOT EXISTS (SELECT FROM merged_sessions m WHERE m.session_id = t.session_id AND m.started_at = t.started_at)
+    RETURNING {key} AS key, NULL AS row
 """
 
 _WRITTEN: Final = """
@@ -93,9 +96,8 @@ _WRITTEN: Final = """
         user_id = excluded.user_id, entry_page = excluded.entry_page, exit_page = excluded.exit_page,
         revision = s.revision + (excluded.late > s.late)::int, last_epoch = excluded.last_epoch
       RETURNING s.*)
-    SELECT json_build_object('session_id', session_id, 'started_at', started_at)::text AS key,
-      (to_jsonb(changed) - 'path' - 'first_event' - 'entry_event' - 'exit_event')::text AS row
-    FROM changed
+    SELECT {key} AS key, (to_jsonb(s) - 'path' - 'first_event' - 'entry_event' - 'exit_event')::text AS row
+    FROM changed s
 """
 
 _COLUMNS: Final = (
@@ -126,9 +128,10 @@ class IslandMerge:
         transaction.execute(_TOUCHED.format(columns=columns), (self.gap_ms,))
         sums = ", ".join(f"sum({name})" for name in _SUMS)
         transaction.execute(_MERGED.format(columns=columns, sums=sums, steps=MAX_PATH_STEPS), (self.gap_ms,))
-        transaction.execute(_REPLACED)
+        gone = transaction.query(_REPLACED.format(key=_KEY))
         updates = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[2:])
-        return transaction.query(_WRITTEN.format(columns=columns, updates=updates), (epoch,))
+        written = transaction.query(_WRITTEN.format(columns=columns, updates=updates, key=_KEY), (epoch,))
+        return pa.concat_tables([gone, written])
 
 
 def sessions(shop: ShopSettings) -> Projection:
