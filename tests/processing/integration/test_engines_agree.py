@@ -1,0 +1,54 @@
+"""One definition, two engines: what DuckDB and Spark make of the same events is the same, to the byte."""
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from pyspark.sql import SparkSession
+
+from contracts.settings import ShopSettings
+from processing.deltas import DuckDeltas, SparkDeltas
+from processing.projections import build_projections
+from tests.processing.builders import START_MS, Event, click, event_table, unique_streams
+
+pytestmark = pytest.mark.integration
+
+PROJECTIONS = build_projections(ShopSettings())
+
+
+@pytest.fixture(scope="module")
+def engines(spark: SparkSession) -> tuple[DuckDeltas, SparkDeltas]:
+    return DuckDeltas(), SparkDeltas(spark)
+
+
+def assert_equal(engines: tuple[DuckDeltas, SparkDeltas], events: pa.Table) -> None:
+    ours, theirs = (
+        {
+            projection.name: delta.sort_by([(key.name, "ascending") for key in projection.table.primary_key])
+            for projection, delta in engine.deltas(events, PROJECTIONS)
+        }
+        for engine in engines
+    )
+    for name, delta in ours.items():
+        assert delta.schema.names == theirs[name].schema.names
+        assert delta.schema.types == theirs[name].schema.types
+        assert delta.to_pylist() == theirs[name].to_pylist()
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(unique_streams(60))
+def test_both_engines_make_the_same_of_a_stream(engines: tuple[DuckDeltas, SparkDeltas], events: list[Event]) -> None:
+    assert_equal(engines, event_table(events, late=frozenset({"e1", "e2"})))
+
+
+def test_both_engines_make_the_same_of_more_users_than_are_counted_exactly(
+    engines: tuple[DuckDeltas, SparkDeltas],
+) -> None:
+    assert_equal(engines, event_table(click(f"e{n}", user_id=f"ü-{n}", session_id=f"s{n % 50}") for n in range(9_000)))
+
+
+def test_both_engines_write_every_character_of_a_page_alike(engines: tuple[DuckDeltas, SparkDeltas]) -> None:
+    odd = [*map(chr, range(1, 0x100)), "\u2028", "\ufeff", "\uffff", "🛒", "</script>", "\\u0000", '"', "a/b"]
+    events = [
+        click(f"e{n:04}", page_url=text, session_id=f"s{n % 7}", timestamp=START_MS + n) for n, text in enumerate(odd)
+    ]
+    assert_equal(engines, event_table(events))

@@ -1,0 +1,126 @@
+"""The ledger against a real Postgres: the position survives, and offsets only ever move forward."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from processing import ledger
+from processing.batch import Batch, sort_records
+from processing.errors import OffsetRegressionError
+from processing.ledger import TALLY, Entry, Position
+from processing.store import Store
+from tests.processing.builders import START_MS, at, click, decoded_table
+
+pytestmark = pytest.mark.integration
+
+
+def batch_of(first: int, count: int) -> Batch:
+    return sort_records(decoded_table([click(f"e{first + n}") for n in range(count)], first_offset=first))
+
+
+def entry(epoch: int, first: int, count: int, watermark: datetime | None = None, applied: int | None = None) -> Entry:
+    counts = dict.fromkeys(TALLY, 0) | {"records": count, "applied": count if applied is None else applied}
+    times = {"clickstream-0": (START_MS + epoch, START_MS)}
+    return Entry(epoch, datetime.now(UTC), batch_of(first, count), counts, times, watermark)
+
+
+def with_offsets(of: Entry, offsets: pa.Table) -> Entry:
+    return replace(of, batch=replace(of.batch, offsets=offsets))
+
+
+def write(store: Store, *entries: Entry) -> None:
+    for each in entries:
+        with store.transaction() as transaction:
+            ledger.write_entry(transaction, each)
+
+
+def books(store: Store) -> list[dict[str, object]]:
+    with store.transaction() as transaction:
+        rows: list[dict[str, object]] = transaction.query("SELECT * FROM books ORDER BY topic, partition").to_pylist()
+    return rows
+
+
+def test_before_the_first_epoch_the_position_is_zero(store: Store) -> None:
+    with store.transaction() as transaction:
+        assert ledger.read_position(transaction) == Position()
+
+
+def test_the_position_is_read_back_as_it_was_written(store: Store) -> None:
+    write(store, entry(1, 0, 3), entry(2, 3, 2, watermark=at(START_MS + 1)))
+    with store.transaction() as transaction:
+        assert ledger.read_position(transaction) == Position(
+            2, at(START_MS + 1), {"clickstream-0": (START_MS + 2, START_MS)}, {"clickstream": {0: 5}}
+        )
+        assert ledger.watermark_before(transaction, 3) == at(START_MS + 1)
+        assert ledger.watermark_before(transaction, 2) is None
+        assert ledger.watermark_before(transaction, 1) is None
+
+
+def test_the_offset_ranges_of_later_epochs_come_oldest_first(store: Store) -> None:
+    write(store, entry(1, 0, 3), entry(2, 3, 2), entry(3, 5, 1))
+    with store.transaction() as transaction:
+        assert ledger.offset_ranges(transaction, 1) == [
+            (2, {"clickstream": {0: (3, 5)}}),
+            (3, {"clickstream": {0: (5, 6)}}),
+        ]
+        assert ledger.offset_ranges(transaction, 3) == []
+
+
+@pytest.mark.parametrize("first", [0, 2], ids=["the same records again", "the last record again"])
+def test_an_epoch_that_begins_before_the_end_is_refused_and_nothing_of_it_is_committed(
+    store: Store, first: int
+) -> None:
+    write(store, entry(1, 0, 3))
+
+    def run_epoch() -> None:
+        with store.transaction() as transaction:
+            transaction.execute("UPDATE totals SET late = 99")
+            ledger.write_entry(transaction, entry(2, first, 3))
+
+    with pytest.raises(OffsetRegressionError):
+        run_epoch()
+    with store.transaction() as transaction:
+        assert ledger.read_position(transaction).epoch == 1
+        assert transaction.query("SELECT late, records FROM totals").to_pylist() == [{"late": 0, "records": 3}]
+    assert [(row["next_offset"], row["records"], row["gaps"]) for row in books(store)] == [(3, 3, 0)]
+
+
+def test_one_regressed_partition_among_others_refuses_the_epoch(store: Store) -> None:
+    write(store, entry(1, 0, 3))
+    other = entry(2, 3, 2).batch.offsets.set_column(1, "partition", pa.array([1], pa.int32()))
+    write(store, with_offsets(entry(2, 3, 2), other))
+    with pytest.raises(OffsetRegressionError):
+        write(store, with_offsets(entry(3, 3, 2), pa.concat_tables([entry(3, 3, 2).batch.offsets, other])))
+    assert [(row["partition"], row["next_offset"]) for row in books(store)] == [(0, 3), (1, 5)]
+
+
+def test_offsets_that_were_skipped_are_counted_as_a_gap(store: Store) -> None:
+    write(store, entry(1, 4, 3), entry(2, 7, 1), entry(3, 10, 1))
+    (row,) = books(store)
+    assert (row["first_offset"], row["next_offset"], row["records"], row["gaps"]) == (4, 11, 5, 2)
+
+
+def test_the_totals_are_the_sum_of_the_epochs(store: Store) -> None:
+    write(store, entry(1, 0, 3, applied=2), entry(2, 3, 2))
+    sums = ", ".join(f"sum({name})::bigint AS {name}" for name in TALLY)
+    with store.transaction() as transaction:
+        (summed,) = transaction.query(f"SELECT {sums} FROM epochs").to_pylist()
+        (totals,) = transaction.query(f"SELECT {', '.join(TALLY)} FROM totals").to_pylist()
+    assert totals == summed
+    assert (totals["records"], totals["applied"]) == (5, 4)
+
+
+def test_what_the_event_log_holds_is_noted_for_every_epoch_of_an_append(store: Store) -> None:
+    write(store, entry(1, 0, 3), entry(2, 3, 2), entry(3, 5, 1))
+    with store.transaction() as transaction:
+        ledger.note_log(transaction, 2, version=8, rows=5)
+        noted = transaction.query("SELECT epoch, log_version FROM epochs ORDER BY epoch").to_pylist()
+        assert [row["log_version"] for row in noted] == [8, 8, None]
+        ledger.note_log(transaction, 3, version=9, rows=1)
+        noted = transaction.query("SELECT epoch, log_version FROM epochs ORDER BY epoch").to_pylist()
+        assert [row["log_version"] for row in noted] == [8, 8, 9]
+        assert transaction.query("SELECT log_epoch, log_rows FROM totals").to_pylist() == [
+            {"log_epoch": 3, "log_rows": 6}
+        ]
