@@ -1,6 +1,6 @@
 """An epoch: one micro-batch of the query, from Kafka records to one committed transaction.
 
-decode (Spark) → sort → dedupe → deltas → merges → ledger → commit → event log → results. Everything up to the
+decode (Spark) → judge → dedupe → deltas → merges → ledger → commit → event log → results. Everything up to the
 commit is one Postgres transaction; everything after it can be repeated from the ledger and skips what it has done.
 """
 
@@ -22,6 +22,7 @@ from processing.decode import decode
 from processing.dedupe import Deduplicated, applied_before, deduplicate, forget, keep_duplicates
 from processing.deltas import DeltaEngine
 from processing.event_log import EventLog
+from processing.judge import Judge
 from processing.kept import keep_quarantined, keep_rejected
 from processing.ledger import Entry, Position
 from processing.metrics import EpochMetrics
@@ -75,6 +76,7 @@ class EpochRunner:
         self._engine = engine
         self._projections = projections
         self._registry = registry
+        self._judge = Judge(registry, shop)
         self._shop = shop
         self._settings = settings
         self._metrics = metrics
@@ -91,7 +93,7 @@ class EpochRunner:
 
     def decoded(self, records: DataFrame) -> DataFrame:
         """Kafka records decoded. Part of the streaming plan, so that it is built once and not in every epoch."""
-        return decode(records, self._registry, self._shop)
+        return decode(records, self._registry)
 
     def run(self, decoded_records: DataFrame) -> None:
         """Fold one micro-batch of decoded records. Returns after commit; raises with nothing committed."""
@@ -101,7 +103,8 @@ class EpochRunner:
         if decoded.num_rows == 0:
             return
         epoch = self.position.epoch + 1
-        batch = sort_records(decoded)
+        with phases.time("judge"):
+            batch = sort_records(self._judge.judge(decoded))
         with self._store.transaction() as transaction:
             with phases.time("dedupe"):
                 told = deduplicate(transaction, batch.events, epoch)
@@ -137,7 +140,7 @@ class EpochRunner:
         with self._store.transaction() as transaction:
             missing = ledger.offset_ranges(transaction, held)
         for epoch, ranges in missing:
-            batch = sort_records(self.decoded(read_range(spark, ranges)).toArrow())
+            batch = sort_records(self._judge.judge(self.decoded(read_range(spark, ranges)).toArrow()))
             with self._store.transaction() as transaction:
                 applied = applied_before(transaction, batch.events, epoch)
                 mark = ledger.watermark_before(transaction, epoch)

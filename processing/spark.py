@@ -68,5 +68,5 @@ def build_spark(settings: ProcessingSettings, scratch: Path) -> SparkSession:
     gateway = launch_gateway(conf, {"start_new_session": True})  # type: ignore[no-untyped-call]
     SparkContext._ensure_initialized(gateway=gateway, conf=conf)  # the one way to hand a gateway over
     spark = SparkSession.builder.config(conf=conf).getOrCreate()
-    spark.sparkContext.setLogLevel("WARN")
+    spark.sparkContext.setLogLevel("ERROR")  # faults reach us as exceptions; its warnings are about plans and pace
     return spark

@@ -13,10 +13,11 @@ from contracts.rejections import Reason
 from contracts.settings import PostgresSettings, ShopSettings
 from contracts.topics import CLICKSTREAM, REJECTED, TRANSACTIONS
 from processing.batch import event_rows, sort_records
-from processing.decode import EVENT_FIELDS, RAW_KEPT_BYTES, decode
+from processing.decode import decode
 from processing.dedupe import deduplicate
 from processing.deltas import DuckDeltas
 from processing.event_log import EventLog
+from processing.judge import EVENT_FIELDS, RAW_KEPT_BYTES, Judge
 from processing.kept import keep_quarantined, keep_rejected
 from processing.projections import build_projections
 from processing.store import Store
@@ -39,6 +40,7 @@ from tests.processing.builders import (
 pytestmark = pytest.mark.integration
 
 REGISTRY = load_registry()
+JUDGE = Judge(REGISTRY, ShopSettings())
 YEAR_10000_MS = 253_402_300_800_000
 IN_10_MINUTES_MS = START_MS + 600_000
 
@@ -54,7 +56,7 @@ def decoded(
     """Decoded rows, in the order of the records."""
     numbered = [Record(r.topic, r.value, n, r.partition, r.log_ms, r.headers) for n, r in enumerate(records)]
     frame = materialised(spark, numbered)
-    table = decode(frame, REGISTRY, ShopSettings()).toArrow()
+    table = JUDGE.judge(decode(frame, REGISTRY).toArrow())
     assert [(field.name, field.type) for field in table.schema] == [(field.name, field.type) for field in DECODED]
     rows: list[dict[str, Any]] = sorted(table.select(columns).to_pylist(), key=lambda row: row["offset"])
     assert len(rows) == len(numbered)
@@ -144,13 +146,13 @@ POISON = {
     "an id with a NUL": (CLICKSTREAM, framed(click("e\0")), Reason.INVALID_ID),
     "a user id with a delete": (TRANSACTIONS, framed(sale(user_id="u\x7f")), Reason.INVALID_ID),
     "an empty session id": (TRANSACTIONS, framed(sale(session_id="")), Reason.INVALID_ID),
-    "an id that is no UTF-8": (CLICKSTREAM, CLICK.replace(b"\x04e1", b"\x04\xc3\x28"), Reason.INVALID_ID),
+    "an id that is no UTF-8": (CLICKSTREAM, CLICK.replace(b"\x04e1", b"\x04\xc3\x28"), Reason.MALFORMED_AVRO),
     "a NUL in a text": (CLICKSTREAM, framed(click(page_url="/a\0b")), Reason.INVALID_TEXT),
     "a NUL in the category": (TRANSACTIONS, framed(sale(category="\0")), Reason.INVALID_TEXT),
     "a NUL in a property": (CLICKSTREAM, framed(click(properties={"k": "\0"})), Reason.INVALID_TEXT),
     "a NUL in a property's name": (CLICKSTREAM, framed(click(properties={"\0": "v"})), Reason.INVALID_TEXT),
-    "a text that is no UTF-8": (CLICKSTREAM, with_text(b"\xff\xfe"), Reason.INVALID_TEXT),
-    "a surrogate in a text": (CLICKSTREAM, with_text(b"\xed\xa0\x80"), Reason.INVALID_TEXT),
+    "a text that is no UTF-8": (CLICKSTREAM, with_text(b"\xff\xfe"), Reason.MALFORMED_AVRO),
+    "a surrogate in a text": (CLICKSTREAM, with_text(b"\xed\xa0\x80"), Reason.MALFORMED_AVRO),
     "a NUL in a rejection": (REJECTED, framed(rejection(pointer="/\0")), Reason.INVALID_TEXT),
     "a rejection from the year 10000": (
         REJECTED,
@@ -209,7 +211,7 @@ def test_headers_come_through_and_odd_ones_stop_nothing(spark: SparkSession) -> 
         ([("received_at", str(2**63 - 1).encode())], (None, "", False)),
         ([("received_at", str(-(2**63)).encode())], (None, "", False)),
         ([("received_at", b"")], (None, "", False)),
-        ([("source", b"\xff\xfe")], (None, "\ufffd\ufffd", False)),
+        ([("source", b"\xff\xfe")], (None, "", False)),
     ]
     rows = decoded(spark, (record(click(), headers=given) for given, _ in cases))
     assert [(row["received_at"], row["source"], row["imported"]) for row in rows] == [wanted for _, wanted in cases]
@@ -269,7 +271,7 @@ def test_whatever_mutation_passes_as_valid_goes_through_every_later_step(
     dice = random.Random(20260301)
     records = [mutated(dice) for _ in range(6_000)]
     numbered = [Record(r.topic, r.value, n, r.partition, r.log_ms, r.headers) for n, r in enumerate(records)]
-    table = decode(materialised(spark, numbered), REGISTRY, ShopSettings()).toArrow()
+    table = JUDGE.judge(decode(materialised(spark, numbered), REGISTRY).toArrow())
     batch = sort_records(table)
     assert batch.records == len(records)
     assert min(batch.events.num_rows, batch.quarantined.num_rows, batch.rejected.num_rows) > 100
