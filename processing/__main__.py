@@ -15,6 +15,7 @@ from processing.epoch import EpochRunner
 from processing.errors import FatalError
 from processing.event_log import EventLog
 from processing.health import serve_health
+from processing.judge import Judge
 from processing.metrics import EpochMetrics
 from processing.projections import build_projections
 from processing.results import ResultsPublisher
@@ -22,6 +23,7 @@ from processing.settings import Settings
 from processing.spark import build_spark
 from processing.store import Store
 from processing.stream import Stream
+from processing.warmup import warm_up
 from schemas_avro import load_registry
 
 log = structlog.get_logger()
@@ -34,16 +36,33 @@ def main() -> int:
     options = settings.processing
     metrics = EpochMetrics()
     stream: Stream | None = None
-    serve_health(options.host, options.port, metrics.registry, lambda: stream.not_ready if stream else "starting Spark")
+    serve_health(
+        options.host,
+        options.port,
+        metrics.registry,
+        lambda: stream.not_ready if stream else "starting Spark and warming up",
+    )
+    registry, engine, projections = load_registry(), DuckDeltas(), build_projections(settings.shop)
+    judge = Judge(registry, settings.shop)
     spark = build_spark(options, options.checkpoint.parent / "scratch")
+    warm_up(
+        spark,
+        registry=registry,
+        judge=judge,
+        engine=engine,
+        projections=projections,
+        checkpoint=f"{options.checkpoint}/warm-up",
+        seconds=options.warm_up_seconds,
+    )
     store = Store(settings.postgres)
     results = ResultsPublisher(settings.kafka) if options.publish_results else None
     runner = EpochRunner(
         store=store,
         event_log=EventLog(settings.log.path, options.log_interval_seconds),
-        engine=DuckDeltas(),
-        projections=build_projections(settings.shop),
-        registry=load_registry(),
+        judge=judge,
+        engine=engine,
+        projections=projections,
+        registry=registry,
         shop=settings.shop,
         settings=options,
         metrics=metrics,

@@ -63,6 +63,7 @@ class EpochRunner:
         *,
         store: Store,
         event_log: EventLog,
+        judge: Judge,
         engine: DeltaEngine,
         projections: tuple[Projection, ...],
         registry: Registry,
@@ -76,7 +77,7 @@ class EpochRunner:
         self._engine = engine
         self._projections = projections
         self._registry = registry
-        self._judge = Judge(registry, shop)
+        self._judge = judge
         self._shop = shop
         self._settings = settings
         self._metrics = metrics

@@ -35,6 +35,8 @@ class ProcessingSettings(PartSettings):
     """How long an event id is remembered. A copy that comes later than this is counted again."""
     partition_idle_seconds: int = Field(default=60, ge=1)
     """A partition silent for this long (broker time) no longer holds the watermark back."""
+    warm_up_seconds: float = Field(default=8.0, ge=0)
+    """How long made-up epochs are run before the part is ready, so that the JVM is compiled when real ones come."""
     log_interval_seconds: float = Field(default=5.0, ge=0)
     """Longest time that committed epochs wait before they are appended to the Delta log together."""
     publish_results: bool = True

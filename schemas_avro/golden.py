@@ -31,6 +31,11 @@ def sample_records(schema: RegisteredSchema, folder: Path = GOLDEN) -> list[dict
     ]
 
 
+def sample_datums(schema: RegisteredSchema, folder: Path = GOLDEN) -> list[bytes]:
+    """The records of `v<N>.json` as bare Avro data, one each."""
+    return [_encode(schema.parsed, record) for record in sample_records(schema, folder)]
+
+
 def sample_bytes(schema: RegisteredSchema, folder: Path = GOLDEN) -> bytes:
     """The container file `v<N>.avro`."""
     return (folder / schema.subject / f"v{schema.version}.avro").read_bytes()
@@ -47,10 +52,10 @@ def encode_samples(schema: RegisteredSchema, folder: Path = GOLDEN) -> bytes:
 
     Put together here, since `fastavro.writer` orders the attributes of the schema in the header by hash.
     """
-    records = sample_records(schema, folder)
-    data = b"".join(_encode(schema.parsed, record) for record in records)
+    datums = sample_datums(schema, folder)
+    data = b"".join(datums)
     header = {"avro.schema": schema.text.encode(), "avro.codec": b"null"}
-    parts = (_encode(_METADATA, header), SYNC_MARKER, _encode("long", len(records)), _encode("long", len(data)))
+    parts = (_encode(_METADATA, header), SYNC_MARKER, _encode("long", len(datums)), _encode("long", len(data)))
     return b"".join((b"Obj\x01", *parts, data, SYNC_MARKER))
 
 
