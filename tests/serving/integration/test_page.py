@@ -1,36 +1,20 @@
 """The page in a real browser: its numbers are the API's, it follows commits, and it fits a small screen."""
 
-import os
 import re
-import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import expect
 
+from tests.browser import needs_chromium, tab
 from tests.serving.integration.conftest import Server
 from tests.serving.shop import Refusal, Shop, visits, write
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium on the PATH; CI has one"),
+    needs_chromium,
 ]
 
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 REALTIME = """{ realtime { asOf { epoch } eventsPerSecond activeUsers viewsPerMinute revenueToday purchasesToday
                  conversionRate cartAbandonmentRate } books { residue totals { records } } }"""
 
@@ -42,52 +26,19 @@ def live_shop() -> Shop:
     return Shop(events=events, refusals=[Refusal(now - timedelta(minutes=3), "invalid_enum")], duplicates=4)
 
 
-@dataclass
-class Tab:
-    """An open page and everything it complained about."""
-
-    page: Page
-    complaints: list[str] = field(default_factory=list)
-
-
-@asynccontextmanager
-async def tab(
-    server: Server, *, width: int = 1440, scheme: str = "light", address: str = "/", ready: str = "#products tbody tr"
-) -> AsyncIterator[Tab]:
-    """The page, loaded, in a fresh profile; it must not have complained by the end."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        context = await browser.new_context(
-            viewport={"width": width, "height": 800},
-            color_scheme="dark" if scheme == "dark" else "light",
-            locale="en-US",
-            timezone_id="Europe/Berlin",
-        )
-        opened = Tab(await context.new_page())
-        opened.page.on("console", lambda message: opened.complaints.append(message.text))
-        opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
-        await opened.page.goto(server.url + address)
-        await expect(opened.page.locator(ready).first).to_be_visible(timeout=20_000)
-        yield opened
-        if folder := os.environ.get("MILLRACE_TEST_SCREENSHOTS"):
-            await opened.page.screenshot(path=Path(folder) / f"page-{width}-{scheme}.png", full_page=True)
-        await browser.close()
-        assert opened.complaints == []
-
-
 async def commit(server: Server, shop: Shop) -> None:
     await write(server.database_url, server.schema, shop)
 
 
 async def test_an_empty_shop_says_how_to_send_the_first_event(empty_server: Server) -> None:
-    async with tab(empty_server, ready="#welcome:not([hidden])") as opened:
+    async with tab(empty_server.url, ready="#welcome:not([hidden])") as opened:
         await expect(opened.page.locator("#welcome-curl")).to_contain_text("/v1/events")
         await expect(opened.page.locator("#panels")).to_be_hidden()
 
 
 async def test_the_numbers_on_the_page_are_those_of_the_api(empty_server: Server, live_shop: Shop) -> None:
     await commit(empty_server, live_shop)
-    async with tab(empty_server) as opened:
+    async with tab(empty_server.url) as opened:
         data = empty_server.data(REALTIME)
         for name, value in data["realtime"].items():
             if name == "asOf":
@@ -109,7 +60,7 @@ async def test_the_numbers_on_the_page_are_those_of_the_api(empty_server: Server
 
 async def test_top_products_follow_the_picked_measure_and_the_address(empty_server: Server, live_shop: Shop) -> None:
     await commit(empty_server, live_shop)
-    async with tab(empty_server, address="/?range=6h&by=VIEWS") as opened:
+    async with tab(empty_server.url, address="/?range=6h&by=VIEWS") as opened:
         await expect(opened.page.locator('#range input[value="6h"]')).to_be_checked()
         views = [int(text) for text in await opened.page.locator("#products td.lead").all_text_contents()]
         assert views == sorted(views, reverse=True)
@@ -124,7 +75,7 @@ async def test_top_products_follow_the_picked_measure_and_the_address(empty_serv
 
 async def test_a_commit_shows_without_a_reload(empty_server: Server, live_shop: Shop) -> None:
     await commit(empty_server, live_shop)
-    async with tab(empty_server) as opened:
+    async with tab(empty_server.url) as opened:
         await expect(opened.page.locator("html")).to_have_attribute("data-epoch", str(live_shop.epoch))
         live_shop.events += visits(12, datetime.now(UTC) - timedelta(minutes=4), datetime.now(UTC), 20)
         await commit(empty_server, live_shop)
@@ -138,7 +89,7 @@ async def test_a_commit_shows_without_a_reload(empty_server: Server, live_shop: 
 
 async def test_a_session_opens_as_a_timeline_with_its_own_address(empty_server: Server, live_shop: Shop) -> None:
     await commit(empty_server, live_shop)
-    async with tab(empty_server) as opened:
+    async with tab(empty_server.url) as opened:
         first = opened.page.locator("#sessions button").first
         key = await first.get_attribute("data-key")
         await first.focus()
@@ -156,7 +107,7 @@ async def test_a_session_opens_as_a_timeline_with_its_own_address(empty_server: 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_it_fits_a_screen_of_360_pixels(empty_server: Server, live_shop: Shop, scheme: str) -> None:
     await commit(empty_server, live_shop)
-    async with tab(empty_server, width=360, scheme=scheme) as opened:
+    async with tab(empty_server.url, width=360, scheme=scheme) as opened:
         await expect(opened.page.locator("#sales-chart canvas")).to_be_visible()
         assert await opened.page.evaluate("document.documentElement.scrollWidth") == 360
         clipped = await opened.page.evaluate(CLIPPED)
@@ -166,13 +117,13 @@ async def test_it_fits_a_screen_of_360_pixels(empty_server: Server, live_shop: S
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_text_stands_out_by_wcag_aa(empty_server: Server, live_shop: Shop, scheme: str) -> None:
     await commit(empty_server, live_shop)
-    async with tab(empty_server, scheme=scheme) as opened:
+    async with tab(empty_server.url, scheme=scheme) as opened:
         weak = await opened.page.evaluate(CONTRAST)
         assert weak == []
 
 
 async def test_old_numbers_are_called_stale_with_what_to_do(server: Server) -> None:
-    async with tab(server, address="/?by=VIEWS", ready="#books .verdict") as opened:
+    async with tab(server.url, address="/?by=VIEWS", ready="#books .verdict") as opened:
         await expect(opened.page.locator("#fresh")).to_have_attribute("data-level", "red")
         await expect(opened.page.locator("#fresh-label")).to_have_text("Stale")
         await expect(opened.page.locator("#banner")).to_contain_text("millrace status")
