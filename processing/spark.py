@@ -9,6 +9,10 @@ from pyspark.sql import SparkSession
 
 from processing.settings import ProcessingSettings
 
+# The first compiler only: an epoch is many short tasks, and the second one takes a core for the first minutes to win
+# nothing that was measurable afterwards (decision 7).
+_JVM = "-XX:+UseParallelGC -XX:TieredStopAtLevel=1"
+
 _SMALL_EPOCHS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.ui.enabled": "false",

@@ -166,11 +166,6 @@ def test_the_topics_hold_exactly_what_the_log_says_was_accepted_and_rejected(
     assert len(books.reasons) > 10
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the gateway says invalid_amount of any transaction that has a text amount and another field of wrong "
-    "shape or name after it: ingestion/decode_json.py, _diagnose takes every text amount for a bad one",
-)
 def test_every_bad_event_is_rejected_for_its_own_reason(gateway: Gateway, tmp_path: Path) -> None:
     flow = ["--rate=50", "--seconds=10", "--speed=0", "--seed=6", "--mix=80/20", "--invalid=1"]
     run = _simulator(gateway, tmp_path / "client.jsonl", *flow)
