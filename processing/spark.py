@@ -9,10 +9,6 @@ from pyspark.sql import SparkSession
 
 from processing.settings import ProcessingSettings
 
-# The first compiler only: an epoch is many short tasks, and the second one takes a core for the first minutes to win
-# nothing that was measurable afterwards (decision 7).
-_JVM = "-XX:+UseParallelGC -XX:TieredStopAtLevel=1"
-
 _SMALL_EPOCHS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.ui.enabled": "false",
@@ -40,6 +36,9 @@ _SMALL_EPOCHS = {
 _LONGEST_VALUE = 2 * 1024 * 1024  # no longer than a record may be (`contracts.topics`)
 _JAVA_OPTIONS = (
     "-XX:+UseParallelGC -Duser.timezone=UTC"
+    # The first compiler only: an epoch is many short tasks, and the second one takes a core for the first minutes to win
+    # nothing that could be measured afterwards (decision 7).
+    " -XX:TieredStopAtLevel=1"
     # Avro allocates what a length says before it reads: without limits, ten bytes that claim a gigabyte end the JVM.
     f" -Dorg.apache.avro.limits.string.maxLength={_LONGEST_VALUE}"
     f" -Dorg.apache.avro.limits.bytes.maxLength={_LONGEST_VALUE}"
