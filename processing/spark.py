@@ -36,8 +36,8 @@ _SMALL_EPOCHS = {
 _LONGEST_VALUE = 2 * 1024 * 1024  # no longer than a record may be (`contracts.topics`)
 _JAVA_OPTIONS = (
     "-XX:+UseParallelGC -Duser.timezone=UTC"
-    # The first compiler only: an epoch is many short tasks, and the second one takes a core for the first minutes to win
-    # nothing that could be measured afterwards (decision 7).
+    # The first compiler only: an epoch is many short tasks, and the second one takes a core for minutes to win nothing
+    # that could be measured afterwards (decision 7).
     " -XX:TieredStopAtLevel=1"
     # Avro allocates what a length says before it reads: without limits, ten bytes that claim a gigabyte end the JVM.
     f" -Dorg.apache.avro.limits.string.maxLength={_LONGEST_VALUE}"
