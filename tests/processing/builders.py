@@ -260,8 +260,8 @@ _PAGES: Final = st.one_of(
 
 @st.composite
 def _instants(draw: st.DrawFn) -> int:
-    """Few distinct times, many of them just under, exactly and just over a session gap (or a minute) apart."""
-    steps = draw(st.integers(0, 4)) * GAP_MS + draw(st.integers(0, 2)) * 60_000
+    """Few distinct times, many of them half a session gap, or just under, exactly or just over a whole one, apart."""
+    steps = draw(st.integers(0, 8)) * (GAP_MS // 2) + draw(st.integers(0, 1)) * 60_000
     return START_MS + steps + draw(st.sampled_from((-1, 0, 0, 0, 1, 59_999, 777)))
 
 

@@ -118,6 +118,15 @@ def test_a_late_event_joins_two_sessions_only_if_it_is_less_than_the_gap_from_bo
     assert found(store) == expected(events)
 
 
+def test_late_events_within_a_long_session_join_it_however_far_apart_they_are(store: Store) -> None:
+    half = GAP_MS // 2
+    long = [click(f"e{n}", timestamp=START_MS + n * half) for n in range(9)]
+    inside = [click(f"i{n}", timestamp=START_MS + n * half + 1) for n in (0, 4, 7)]
+    fold(store, [long, inside])
+    assert len(found(store)["sessions"]) == 1
+    assert found(store) == expected([*long, *inside])
+
+
 def test_a_session_that_begins_earlier_than_was_known_moves_and_leaves_a_tombstone(store: Store) -> None:
     _, changed = fold(store, [[click("b")], [click("a", timestamp=START_MS - 1000)]])
     rows = {json.loads(row["key"])["started_at"]: row["row"] for row in changed["sessions"].to_pylist()}
