@@ -13,9 +13,11 @@ const COLUMNS = [
   ["revenue", "Revenue", "REVENUE"],
 ];
 
-// On a narrow screen the columns one can do without give way, never the one the table is sorted by.
-const classes = (name, measure, by) =>
-  measure === by ? "num lead" : ["clicks", "adds", "units"].includes(name) ? "num spare" : "num";
+// A narrow screen has room for two: what the table is sorted by, and one to compare it with.
+const classes = (name, measure, by) => {
+  if (measure === by) return "num lead";
+  return name === (by === "VIEWS" ? "purchases" : "views") ? "num" : "num spare";
+};
 
 export function products(rows, by) {
   if (!rows.length) return show($("products"), empty("No product events in this range."));

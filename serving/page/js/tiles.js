@@ -8,7 +8,7 @@ const TILES = [
   { id: "eventsPerSecond", label: "Events per second", note: "last 5 min", show: (r) => format.rate(r.eventsPerSecond) },
   { id: "activeUsers", label: "Active users", note: "last 5 min", show: (r) => format.number(r.activeUsers) },
   { id: "viewsPerMinute", label: "Views per minute", note: "last 5 min", show: (r) => format.rate(r.viewsPerMinute), trend: "views" },
-  { id: "revenueToday", label: "Revenue today", note: "since midnight", show: (r) => format.money(r.revenueToday, r.currency), trend: "revenue", lead: true },
+  { id: "revenueToday", label: "Revenue today", note: "since midnight", show: (r) => format.money(r.revenueToday, r.currency, { whole: Number(r.revenueToday) >= 100_000 }), trend: "revenue", lead: true },
   { id: "purchasesToday", label: "Purchases today", note: "since midnight", show: (r) => format.number(r.purchasesToday), trend: "purchases" },
   { id: "conversionRate", label: "Conversion", note: "buyers, last hour", show: (r) => format.percent(r.conversionRate) },
   { id: "cartAbandonmentRate", label: "Left in carts", note: "unbought, last hour", show: (r) => format.percent(r.cartAbandonmentRate) },
