@@ -111,6 +111,8 @@ def server_options(settings: StackSettings, port: int) -> tuple[str, ...]:
         "autovacuum_naptime": "15s",
         "autovacuum_vacuum_cost_limit": 1000,
         "log_checkpoints": "off",
+        # The COPY of processing's Postgres driver begins a transaction that has begun, and is warned each time.
+        "log_min_messages": "error",
         "log_line_prefix": "%m [%p] ",
         "log_timezone": "UTC",
         "timezone": "UTC",
