@@ -95,7 +95,7 @@ class Oracle:
     """All answers about one set of applied events."""
 
     def __init__(self, facts: Iterable[Fact], books: Books | None = None) -> None:
-        self.facts = sorted(facts, key=lambda fact: (fact.at_ms, fact.event_id))
+        self.facts = sorted(facts, key=lambda fact: (fact.at_ms, fact.event_id, fact.action))
         self.books = books
         self.product_minutes = self.windows(_product_and_category, MINUTE)
         self.category_minutes = self.windows(lambda fact: (fact.category or "",), MINUTE)

@@ -4,8 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
@@ -16,6 +15,7 @@ from processing.ledger import Offsets
 
 READ_TOPICS: Final = (CLICKSTREAM.name, TRANSACTIONS.name, REJECTED.name)
 _EARLIEST: Final = -2
+_BROKER_SECONDS: Final = 10
 
 Ranges: TypeAlias = dict[str, dict[int, tuple[int, int]]]
 RangeReader: TypeAlias = Callable[[SparkSession, Ranges], DataFrame]
@@ -24,12 +24,19 @@ RangeReader: TypeAlias = Callable[[SparkSession, Ranges], DataFrame]
 def starting_offsets(kafka: KafkaSettings, next_offsets: Offsets) -> str:
     """Spark's `startingOffsets`: the ledger's end where it knows the partition, the earliest record elsewhere.
 
-    Raises RetryableError while the broker or a topic is away.
+    Raises RetryableError while the broker or a topic is away, LogGapError where Kafka does not continue the ledger.
     """
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "millrace-processing"})
     try:
-        topics = AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(timeout=10).topics
+        return json.dumps(_starting_offsets(consumer, kafka, next_offsets))
     except KafkaException as error:
         raise RetryableError(f"the broker at {kafka.bootstrap} does not answer: {error}") from error
+    finally:
+        consumer.close()
+
+
+def _starting_offsets(consumer: Consumer, kafka: KafkaSettings, next_offsets: Offsets) -> dict[str, dict[str, int]]:
+    topics = consumer.list_topics(timeout=_BROKER_SECONDS).topics
     names = {name: kafka.topic_prefix + name for name in READ_TOPICS}
     missing = [full for full in names.values() if full not in topics or topics[full].error is not None]
     if missing:
@@ -43,8 +50,20 @@ def starting_offsets(kafka: KafkaSettings, next_offsets: Offsets) -> str:
                 f"the ledger has read partitions {sorted(gone)} of {full}, which this broker does not have:"
                 " the topic was deleted, or this is another cluster"
             )
+        for number, offset in known.items():
+            _check_continues(consumer, full, number, offset)
         offsets[full] = {str(number): known.get(number, _EARLIEST) for number in topics[full].partitions}
-    return json.dumps(offsets)
+    return offsets
+
+
+def _check_continues(consumer: Consumer, topic: str, partition: int, offset: int) -> None:
+    """Spark would ask again and again for an offset that is not there; a person has to know."""
+    first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_BROKER_SECONDS)
+    if not first <= offset <= end:
+        what = "retention has deleted records that were never read" if offset < first else "the topic was made anew"
+        raise LogGapError(
+            f"the ledger continues {topic}-{partition} at {offset}, but the broker has {first} to {end}: {what}"
+        )
 
 
 def read_stream(spark: SparkSession, kafka: KafkaSettings, starting: str, max_events: int) -> DataFrame:
