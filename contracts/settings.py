@@ -9,7 +9,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -59,6 +59,15 @@ class PartSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, _PartTable(settings_cls, cls.part)
+
+
+def setting_faults(error: ValidationError) -> list[tuple[str, str]]:
+    """What is wrong with a part's settings: (name of the environment variable, fault), without the values."""
+    part = error.title.removesuffix("Settings").upper()
+    return [
+        (f"MILLRACE_{part}_{'_'.join(map(str, fault['loc'])).upper()}", fault["msg"])
+        for fault in error.errors(include_url=False, include_input=False)
+    ]
 
 
 class KafkaSettings(PartSettings):

@@ -7,7 +7,7 @@ import sys
 import structlog
 from pydantic import ValidationError
 
-from contracts.settings import KafkaSettings, ShopSettings
+from contracts.settings import KafkaSettings, ShopSettings, setting_faults
 from ingestion.errors import StartRefusedError
 from ingestion.logs import configure_logs
 from ingestion.settings import GatewaySettings
@@ -35,9 +35,8 @@ def main() -> int:
 
         return serve(settings, shop, kafka, os.getppid() if options.worker else None)
     except ValidationError as error:
-        for problem in error.errors():
-            name = "_".join(str(part) for part in problem["loc"]).upper()
-            print(f"MILLRACE_{error.title.removesuffix('Settings').upper()}_{name}: {problem['msg']}", file=sys.stderr)
+        for key, fault in setting_faults(error):
+            print(f"{key}: {fault}", file=sys.stderr)
     except StartRefusedError as error:
         structlog.get_logger().error("gateway_not_started", reason=str(error))
     return 2

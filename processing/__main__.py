@@ -1,6 +1,6 @@
 """`python -m processing`: build the real objects, run the stream until SIGTERM.
 
-Exit codes: 0 stopped on request; 1 a fault that needs a person (the message says what to do).
+Exit codes: 0 stopped on request; 1 a fault that needs a person (the message says what to do); 2 a bad setting.
 """
 
 import signal
@@ -8,8 +8,10 @@ import sys
 from types import FrameType
 
 import structlog
+from pydantic import ValidationError
 
 from contracts.logging import configure_logging
+from contracts.settings import setting_faults
 from processing.deltas import DuckDeltas
 from processing.epoch import EpochRunner
 from processing.errors import FatalError
@@ -32,7 +34,12 @@ log = structlog.get_logger()
 def main() -> int:
     """Run the part."""
     configure_logging("processing")
-    settings = Settings()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for key, fault in setting_faults(error):
+            log.error("bad_setting", key=key, fault=fault)  # noqa: TRY400 - the key says all
+        return 2
     options = settings.processing
     metrics = EpochMetrics()
     stream: Stream | None = None

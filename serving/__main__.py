@@ -9,7 +9,7 @@ import uvicorn
 from pydantic import ValidationError
 
 from contracts.logging import configure_logging
-from contracts.settings import PostgresSettings, ShopSettings
+from contracts.settings import PostgresSettings, ShopSettings, setting_faults
 from serving.app import build_app
 from serving.schema import build_schema
 from serving.settings import ServingSettings
@@ -43,9 +43,8 @@ def serve() -> int:
     try:
         settings, postgres, shop = ServingSettings(), PostgresSettings(), ShopSettings()
     except ValidationError as error:
-        for fault in error.errors(include_url=False, include_input=False):
-            key = f"MILLRACE_{error.title.removesuffix('Settings').upper()}_{'_'.join(map(str, fault['loc'])).upper()}"
-            log.error("bad_setting", key=key, fault=fault["msg"])  # noqa: TRY400 - the key says all
+        for key, fault in setting_faults(error):
+            log.error("bad_setting", key=key, fault=fault)  # noqa: TRY400 - the key says all
         return 78  # EX_CONFIG of sysexits.h
     log.info("serving_starts", host=settings.host, port=settings.port)
     uvicorn.run(

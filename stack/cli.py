@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts import topics as contract_topics
-from contracts.settings import home
+from contracts.settings import home, setting_faults
 from stack import checks, lifecycle, logs, parts
 from stack.display import Display
 from stack.errors import StackError
@@ -47,10 +47,8 @@ def main() -> None:
     except StackError as error:
         _fail(str(error))
     except ValidationError as error:
-        for fault in error.errors(include_url=False):
-            name = "_".join(map(str, fault["loc"])).upper()
-            part = error.title.removesuffix("Settings").upper()
-            typer.echo(f"MILLRACE_{part}_{name}={fault['input']}: {fault['msg']}", err=True)
+        for key, fault in setting_faults(error):
+            typer.echo(f"{key}: {fault}", err=True)
         sys.exit(1)
 
 
