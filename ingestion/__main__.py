@@ -7,9 +7,9 @@ import sys
 import structlog
 from pydantic import ValidationError
 
+from contracts.logging import configure_logging
 from contracts.settings import KafkaSettings, ShopSettings, setting_faults
 from ingestion.errors import StartRefusedError
-from ingestion.logs import configure_logs
 from ingestion.settings import GatewaySettings
 from ingestion.workers import check_port_is_free, supervise
 
@@ -26,7 +26,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         settings, shop, kafka = GatewaySettings(), ShopSettings(), KafkaSettings()
-        configure_logs(settings.log_level)
+        configure_logging("gateway", settings.log_level)
         if not options.worker:
             check_port_is_free(settings.host, settings.port)
             if settings.workers > 1:

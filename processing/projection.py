@@ -20,8 +20,6 @@ class Rule(Enum):
     """How one column of a delta row meets the column of the row that is there."""
 
     SUM = auto()
-    MIN = auto()
-    MAX = auto()
     UNITE = auto()
     """Union of theta sketches."""
 
@@ -77,10 +75,6 @@ class KeyedMerge:
         match self.rules[name]:
             case Rule.SUM:
                 return f"t.{name} + excluded.{name}"
-            case Rule.MIN:
-                return f"least(t.{name}, excluded.{name})"
-            case Rule.MAX:
-                return f"greatest(t.{name}, excluded.{name})"
             case Rule.UNITE:
                 return f"excluded.{name}"  # united with what was there before it was staged
 
