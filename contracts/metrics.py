@@ -58,6 +58,12 @@ GATEWAY: Final = (
         "Requests refused as a whole, by problem code.",
         ("code",),
     ),
+    Metric(
+        "millrace_gateway_rate_limited_requests_total",
+        "counter",
+        "Requests refused because their source sends more than it may.",
+        ("source",),
+    ),
     Metric("millrace_gateway_body_bytes_total", "counter", "Bytes of request bodies read, as sent."),
     Metric("millrace_gateway_requests_in_flight", "gauge", "Requests being worked on."),
     Metric("millrace_gateway_buffered_body_bytes", "gauge", "Memory reserved for request bodies."),

@@ -70,7 +70,8 @@ def problem(refused: RequestRefusedError, retry_after_seconds: int) -> Answer:
         "detail": refused.detail,
         "code": code,
     }
-    retry = (("retry-after", str(retry_after_seconds)),) if handling.retry else ()
+    retries_here = handling.retry and all(name != "retry-after" for name, _ in refused.headers)
+    retry = (("retry-after", str(retry_after_seconds)),) if retries_here else ()
     return Answer(handling.status, (PROBLEM, *refused.headers, *retry), _encode(content))
 
 

@@ -49,6 +49,7 @@ class Problem(StrEnum):
     TOO_MANY_EVENTS = "too_many_events"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
+    RATE_LIMITED = "rate_limited"
     BROKER_UNAVAILABLE = "broker_unavailable"
     OVERLOADED = "overloaded"
     SHUTTING_DOWN = "shutting_down"
@@ -82,6 +83,7 @@ HANDLING: Final[dict[Problem, Handling]] = {
     Problem.TOO_MANY_EVENTS: Handling(413, "The body holds too many events", "debug"),
     Problem.UNSUPPORTED_MEDIA_TYPE: Handling(415, "The media type is not supported", "debug"),
     Problem.UNSUPPORTED_ENCODING: Handling(415, "The content encoding is not supported", "debug"),
+    Problem.RATE_LIMITED: Handling(429, "The source sends more than it may", "debug", retry=True),
     Problem.BROKER_UNAVAILABLE: Handling(503, "The event log is not reachable", "debug", retry=True),
     Problem.OVERLOADED: Handling(503, "Too much is under way", "debug", retry=True),
     Problem.SHUTTING_DOWN: Handling(503, "The gateway is shutting down", "debug", retry=True),

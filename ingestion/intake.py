@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from contracts.metrics import Instruments
 from contracts.rejections import Reason
 from contracts.topics import HEADER_IMPORT, HEADER_RECEIVED_AT, HEADER_SOURCE, REJECTED
@@ -21,7 +23,8 @@ from ingestion.encode import make_encoder
 from ingestion.errors import BodyUnreadableError, EventRefusedError, Problem, RequestRefusedError
 from ingestion.events import Batch
 from ingestion.kafka import Broker, Header
-from ingestion.keys import KeyRing
+from ingestion.keys import KeyRing, WriteKey
+from ingestion.rate_limit import RateLimiter
 from ingestion.settings import GatewaySettings
 from ingestion.validate import Record, Validator, id_of
 from schemas_avro import Registry
@@ -87,6 +90,9 @@ class Intake:
         self._encode_rejected = make_encoder(registry.latest("rejected"))
         self._limits = Limits(settings.max_decompressed_bytes, settings.max_compression_ratio)
         self.budget = Budget(settings.max_buffered_bytes)
+        self._rate_limiter = RateLimiter(
+            1 / settings.workers, instruments.counter("millrace_gateway_rate_limited_requests_total")
+        )
         self._accepted = instruments.counter("millrace_gateway_accepted_events_total")
         self._rejected = instruments.counter("millrace_gateway_rejected_events_total")
         self._body_bytes = instruments.counter("millrace_gateway_body_bytes_total")
@@ -98,6 +104,7 @@ class Intake:
         if imported:
             self._keys.authorize(request.authorization, "import")
         media_type = adapter.media_type(request.content_type)
+        self._rate_limiter.check(key)
         if self._broker.unavailable is not None:
             raise RequestRefusedError(Problem.BROKER_UNAVAILABLE, f"Not now: {self._broker.unavailable}.")
         origin = _Origin(
@@ -112,19 +119,24 @@ class Intake:
         )
         self._body_bytes.inc(len(sent))
         try:
-            return await self._process(adapter, request.content_encoding, sent, origin)
+            return await self._process(adapter, request.content_encoding, sent, origin, key)
         finally:
             self.budget.release(len(sent))
 
-    async def _process(self, adapter: Adapter, encoding: str | None, sent: bytes, origin: _Origin) -> Answer:
+    async def _process(
+        self, adapter: Adapter, encoding: str | None, sent: bytes, origin: _Origin, key: WriteKey
+    ) -> Answer:
         coding = (encoding or "identity").strip().lower()
         body = sent if coding == "identity" else decompress(coding, sent, self._limits)
         try:
             batch = adapter.read(origin.media_type, body)
         except BodyUnreadableError as unreadable:
+            self._rate_limiter.take(key, 1)
             await self._keep_body(body, unreadable, origin)
             raise
-        return await self._deliver(adapter, batch, origin)
+        limits = self._rate_limiter.take(key, len(batch.events))
+        answer = await self._deliver(adapter, batch, origin)
+        return msgspec.structs.replace(answer, headers=(*answer.headers, *limits)) if limits else answer
 
     async def _deliver(self, adapter: Adapter, batch: Batch, origin: _Origin) -> Answer:
         records: list[Record] = []

@@ -1,15 +1,18 @@
 """Write keys: who sends, and what they may. Only hashes are on disk; comparison takes the same time for any key.
 
-The file is a JSON list of `{"source", "sha256", "scopes": ["write", "import"], "created_at"}`, where `sha256` is the
-hex digest of the key's UTF-8 bytes. Keys have 190 bits of randomness, so a plain hash without salt is enough.
+The file is a JSON list of `WriteKey`. Keys have 190 bits of randomness, so a plain hash without salt is enough.
+`millrace keys` writes the file; the gateway only reads it.
 """
 
 import base64
 import binascii
 import hashlib
 import hmac
+import time
+from datetime import datetime
+from math import inf
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -20,13 +23,23 @@ _MAX_KEY_LENGTH: Final = 256
 _CHALLENGE: Final = (("www-authenticate", 'Bearer realm="millrace", Basic realm="millrace"'),)
 
 
-class WriteKey(msgspec.Struct, frozen=True):
-    """One line of the keys file."""
+class WriteKey(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One entry of the keys file."""
 
     source: str
+    """Who sends. Several keys may have one source, as while a key is being replaced."""
     sha256: str
+    """Hex digest of the key's UTF-8 bytes."""
     scopes: frozenset[Scope]
     created_at: str = ""
+    expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    """From then on the key is as good as none."""
+    rate: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Events per second that the source may send, over all workers; None: as many as it likes."""
+    burst: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Events at once above that rate; None: one second's worth."""
+    grace: bool = False
+    """Whether events with lenient faults are mended and marked instead of refused (see `ingestion.grace`)."""
 
 
 class KeyRing:
@@ -34,19 +47,22 @@ class KeyRing:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stamp = (0, 0)
-        self._keys: list[tuple[bytes, WriteKey]] = []
+        self._stamp = (0, 0, 0)
+        self._keys: list[tuple[bytes, float, WriteKey]] = []
+        """Digest, end in epoch seconds, entry."""
         self.reload()
 
     def reload(self) -> bool:
         """Read the file if it changed; True if it did. Raises StartRefusedError if it cannot be used."""
         try:
             status = self._path.stat()
-            stamp = (status.st_mtime_ns, status.st_size)
+            stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
             if stamp == self._stamp:
                 return False
             keys = msgspec.json.decode(self._path.read_bytes(), type=list[WriteKey])
-            self._keys = [(bytes.fromhex(key.sha256), key) for key in keys]
+            self._keys = [
+                (bytes.fromhex(key.sha256), key.expires_at.timestamp() if key.expires_at else inf, key) for key in keys
+            ]
         except FileNotFoundError as error:
             raise StartRefusedError(f"MILLRACE_GATEWAY_KEYS_FILE: {self._path} does not exist") from error
         except (OSError, ValueError, msgspec.DecodeError) as error:
@@ -56,11 +72,15 @@ class KeyRing:
 
     def authorize(self, authorization: str | None, scope: Scope) -> WriteKey:
         """The key of an `Authorization` header. Raises RequestRefusedError: unauthenticated, or forbidden."""
-        presented = _presented(authorization)
-        digest = hashlib.sha256(presented.encode()).digest()
+        return self.admit(presented_key(authorization), scope)
+
+    def admit(self, presented: str, scope: Scope) -> WriteKey:
+        """The entry of a key, wherever the protocol carries it. Raises RequestRefusedError as `authorize` does."""
+        digest = hashlib.sha256(presented.encode(errors="surrogatepass")).digest()
+        now = time.time()
         found = None
-        for known, key in self._keys:  # all of them, always: time tells nothing
-            if hmac.compare_digest(known, digest):
+        for known, ends_at, key in self._keys:  # all of them, always: time tells nothing
+            if hmac.compare_digest(known, digest) and now < ends_at:
                 found = key
         if found is None or not presented:
             raise RequestRefusedError(
@@ -73,7 +93,7 @@ class KeyRing:
         return found
 
 
-def _presented(authorization: str | None) -> str:
+def presented_key(authorization: str | None) -> str:
     """The key in a header; empty if there is none. Basic: the key is the user, the password is ignored (RFC 7617)."""
     scheme, _, credentials = (authorization or "").partition(" ")
     credentials = credentials.strip()

@@ -4,8 +4,10 @@ import asyncio
 import gzip
 import hashlib
 import json
+import os
 import tracemalloc
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -154,3 +156,36 @@ def test_a_keys_file_that_cannot_be_used_is_named(content: str | None, tmp_path:
         path.write_text(content)
     with pytest.raises(StartRefusedError, match=r"MILLRACE_GATEWAY_KEYS_FILE: .*keys\.json"):
         KeyRing(path)
+
+
+@pytest.mark.parametrize(("seconds", "valid"), [(-1, False), (60, True)])
+def test_a_key_is_good_until_it_expires(seconds: float, valid: bool, tmp_path: Path) -> None:
+    ends = datetime.now(UTC) + timedelta(seconds=seconds)
+    ring = keys(tmp_path / "keys.json", {**line("mr_x", "write"), "expires_at": ends.isoformat()})
+    if valid:
+        assert ring.authorize("Bearer mr_x", "write").expires_at == ends
+    else:
+        with pytest.raises(RequestRefusedError, match="unauthenticated"):
+            ring.authorize("Bearer mr_x", "write")
+
+
+def test_a_file_replaced_by_one_of_the_same_size_and_time_is_read_again(tmp_path: Path) -> None:
+    path, other = tmp_path / "keys.json", tmp_path / "other.json"
+    ring = keys(path, line("mr_x", "write"))
+    other.write_text(json.dumps([line("mr_y", "write")]))
+    for file in (path, other):
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+    ring.reload()
+    other.replace(path)
+    assert ring.reload()
+    assert ring.admit("mr_y", "write").source == "shop"
+    with pytest.raises(RequestRefusedError, match="unauthenticated"):
+        ring.admit("mr_x", "write")
+
+
+@pytest.mark.parametrize(
+    "change", [{"rate": 0}, {"rate": -1}, {"burst": 0}, {"expires_at": "2026-01-01T00:00:00"}, {"scopes": ["admin"]}]
+)
+def test_an_entry_that_means_nothing_is_refused_with_its_file(change: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(StartRefusedError, match=r"keys\.json"):
+        keys(tmp_path / "keys.json", {**line("mr_x", "write"), **change})
