@@ -17,7 +17,7 @@ from rich.table import Table
 
 from contracts import topics as contract_topics
 from contracts.settings import home, setting_faults
-from stack import checks, lifecycle, logs, parts
+from stack import checks, keys_cli, lifecycle, logs, parts
 from stack.display import Display
 from stack.errors import StackError
 from stack.kafka import create_topics
@@ -35,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(keys_cli.app, name="keys")
 _PASS_ON: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

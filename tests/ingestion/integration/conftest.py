@@ -5,7 +5,6 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,20 +24,18 @@ from schemas_avro import load_registry
 from stack import kafka, process
 from stack.layout import Layout
 from stack.settings import StackSettings
+from tests.conftest import free_base_port
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 KEY = "mr_" + "k" * 32
 WRITE_ONLY_KEY = "mr_" + "w" * 32
-FIRST_PORT = 7312
-BROKER_BASE_PORT = 7320
+_given_ports = [0]
 
 
 def free_port() -> int:
-    for port in range(FIRST_PORT, BROKER_BASE_PORT):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise RuntimeError("no free port")
+    """A port nobody listens on, and that no earlier call gave away; the five after it are free as well."""
+    _given_ports.append(free_base_port(above=_given_ports[-1]))
+    return _given_ports[-1]
 
 
 def wait_until(reached: Callable[[], bool], timeout_seconds: float = 20) -> None:
@@ -186,7 +183,7 @@ class OwnBroker:
     """A broker that a test may kill, pause and start again."""
 
     def __init__(self, home: Path) -> None:
-        settings = StackSettings(base_port=BROKER_BASE_PORT, kafka_heap_mb=256)
+        settings = StackSettings(base_port=free_port(), kafka_heap_mb=256)
         self._layout = Layout(home)
         self._layout.logs.mkdir(parents=True, exist_ok=True)
         self._part = kafka.part(settings, self._layout, dict(os.environ), ())
