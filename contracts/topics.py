@@ -68,3 +68,6 @@ HEADER_RECEIVED_AT: Final = "received_at"
 """The gateway's clock when the request arrived: epoch milliseconds as ASCII digits."""
 HEADER_IMPORT: Final = "import"
 """`1` on events loaded with the import flag: old times are expected, never counted as late."""
+HEADER_CLIENT_IP: Final = "client_ip"
+"""The sender's IP address as far as the gateway's settings keep it: truncated (IPv4 to /24, IPv6 to /48), a keyed
+hash in hex digits, or no such header."""

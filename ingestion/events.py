@@ -4,7 +4,7 @@ One wide struct instead of one per subject, because a body is decoded in one pas
 which subject an event belongs to.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -53,3 +53,9 @@ class Batch:
     """The bytes of event i as received. Called for refused events only, so it may cost something."""
     schema_ids: Sequence[int | None] | None = None
     """Writer schemas, where the protocol names them."""
+    pointers: Sequence[Mapping[str, str]] | None = None
+    """Where the protocol's own event has what our fields hold: JSON Pointers by ours, `/user_id` by `/userId`."""
+    key: str = ""
+    """The write key that body or query names; empty where it names none."""
+    historical: bool = False
+    """Whether the body says that these are old events to be loaded; needs a key with the scope `import`."""

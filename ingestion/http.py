@@ -1,7 +1,7 @@
 """The HTTP side: an RSGI application (Granian's interface), routes, and one place where errors become answers."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from enum import Enum, auto
 from pathlib import Path
 from typing import Final, Protocol
@@ -13,29 +13,15 @@ from contracts.metrics import Instruments
 from ingestion.adapters import Adapter
 from ingestion.answers import JSON, Answer, document, problem
 from ingestion.errors import HANDLING, Problem, RequestRefusedError
-from ingestion.intake import Intake, Request
+from ingestion.intake import Intake
 from ingestion.kafka import Broker
+from ingestion.request import Request, Scope
+from ingestion.routes import Handler, Route, Routes
+from ingestion.sender import Senders
 
 OPENAPI: Final = Path(__file__).resolve().parent.parent / "contracts" / "gateway.openapi.json"
 
 _log = structlog.get_logger()
-
-
-class Headers(Protocol):
-    """Request headers, names in lower case."""
-
-    def get(self, key: str, default: None = None) -> str | None:
-        """The first value of a header."""
-
-
-class Scope(Protocol):
-    """The head of a request as RSGI gives it."""
-
-    proto: str
-    method: str
-    path: str
-    query_string: str
-    headers: Headers
 
 
 class Exchange(Protocol):
@@ -59,9 +45,6 @@ class State(Enum):
     """Still answering, with readiness already 503."""
 
 
-Handler = Callable[[Scope, Exchange], Awaitable[Answer]]
-
-
 class Application:
     """What Granian calls for every request."""
 
@@ -69,7 +52,9 @@ class Application:
         self,
         *,
         adapters: Sequence[Adapter],
+        pages: Iterable[Route],
         intake: Intake,
+        senders: Senders,
         broker: Broker,
         instruments: Instruments,
         collect: Callable[[], CollectorRegistry],
@@ -86,54 +71,55 @@ class Application:
         self._seconds = instruments.histogram("millrace_gateway_request_seconds")
         self._problems = instruments.counter("millrace_gateway_problems_total")
         self._gauges = instruments
-        self._routes: dict[str, tuple[str, Handler]] = {
-            "/health/live": ("GET", self._live),
-            "/health/ready": ("GET", self._ready),
-            "/metrics": ("GET", self._metrics),
-            "/openapi.json": ("GET", self._describe),
-        }
+        self._senders = senders
+        self.routes = Routes()
+        for path, show in (
+            ("/health/live", self._live),
+            ("/health/ready", self._ready),
+            ("/metrics", self._metrics),
+            ("/openapi.json", self._describe),
+        ):
+            self.routes.add(Route(path, {"GET": show}))
+        for page in pages:
+            self.routes.add(page)
         for adapter in adapters:
-            self._routes |= {path: ("POST", self._taking(adapter)) for path in adapter.paths}
-
-    @property
-    def routes(self) -> dict[str, str]:
-        """Method of every path."""
-        return {path: method for path, (method, _) in self._routes.items()}
+            take = self._taking(adapter)
+            for path, methods in adapter.routes.items():
+                handlers = dict.fromkeys(methods, take)
+                if "GET" in methods:  # looking is not sending: link checkers and previews ask by HEAD
+                    handlers["HEAD"] = self._showing(adapter)
+                self.routes.add(Route(path, handlers, adapter.cors, adapter.problem))
 
     async def __rsgi__(self, scope: Scope, protocol: Exchange) -> None:
         """Answer one request, whatever happens."""
         started = time.perf_counter()
         self.in_flight += 1
+        route, parts = self.routes.find(scope.path)
         try:
-            answer = await self._answer(scope, protocol)
+            answer = await self._answer(route, parts, scope, protocol)
         finally:
             self.in_flight -= 1
-        protocol.response_bytes(answer.status, list(answer.headers), answer.body)
-        route = scope.path if scope.path in self._routes else "other"
-        self._requests.labels(route, str(answer.status)).inc()
-        self._seconds.labels(route).observe(time.perf_counter() - started)
+        headers = list(answer.headers)
+        if route is not None and route.cors is not None and scope.method != "OPTIONS":
+            headers += route.cors.headers(scope.headers)
+        protocol.response_bytes(answer.status, headers, answer.body)
+        name = "other" if route is None else route.path
+        self._requests.labels(name, str(answer.status)).inc()
+        self._seconds.labels(name).observe(time.perf_counter() - started)
 
-    async def _answer(self, scope: Scope, protocol: Exchange) -> Answer:
+    async def _answer(self, route: Route | None, parts: tuple[str, ...], scope: Scope, protocol: Exchange) -> Answer:
         try:
-            return await self._find(scope.path, scope.method)(scope, protocol)
+            return await _handler(route, scope.method)(scope, protocol, *parts)
         except RequestRefusedError as error:
             refused = error
         except Exception:
-            _log.exception("request_failed", path=scope.path[:256])
+            _log.exception("request_failed", path=_name(route, scope))
             refused = RequestRefusedError(Problem.INTERNAL_ERROR, "The gateway's log has the details.")
         self._problems.labels(refused.problem.value).inc()
         getattr(_log, HANDLING[refused.problem].log_level)(
-            "request_refused", path=scope.path[:256], code=refused.problem.value, detail=refused.detail
+            "request_refused", path=_name(route, scope), code=refused.problem.value, detail=refused.detail
         )
-        return problem(refused, self._retry_after_seconds)
-
-    def _find(self, path: str, method: str) -> Handler:
-        route = self._routes.get(path)
-        if route is None:
-            raise RequestRefusedError(Problem.NOT_FOUND, "The paths are described at /openapi.json.")
-        if method != route[0]:
-            raise RequestRefusedError(Problem.METHOD_NOT_ALLOWED, f"Use {route[0]}.", (("allow", route[0]),))
-        return route[1]
+        return (problem if route is None else route.problem)(refused, self._retry_after_seconds)
 
     def refresh_gauges(self) -> None:
         """Set the gauges to this moment; with several workers nobody can ask each of them at scrape time."""
@@ -143,19 +129,16 @@ class Application:
 
     def _taking(self, adapter: Adapter) -> Handler:
         async def take(scope: Scope, protocol: Exchange) -> Answer:
-            get = scope.headers.get
-            request = Request(
-                received_at_ms=time.time_ns() // 1_000_000,
-                query=scope.query_string,
-                authorization=get("authorization"),
-                content_type=get("content-type"),
-                content_encoding=get("content-encoding"),
-                content_length=get("content-length"),
-                traceparent=get("traceparent"),
-            )
+            request = Request(time.time_ns() // 1_000_000, scope, self._senders.of(scope))
             return await self._intake.take(adapter, request, protocol)
 
         return take
+
+    def _showing(self, adapter: Adapter) -> Handler:
+        async def show(_scope: Scope, _protocol: Exchange) -> Answer:
+            return adapter.answer((), 0)
+
+        return show
 
     async def _live(self, _scope: Scope, _protocol: Exchange) -> Answer:
         return document(200, {"live": True})
@@ -170,3 +153,18 @@ class Application:
 
     async def _describe(self, _scope: Scope, _protocol: Exchange) -> Answer:
         return Answer(200, (JSON,), self._openapi)
+
+
+def _handler(route: Route | None, method: str) -> Handler:
+    if route is None:
+        raise RequestRefusedError(Problem.NOT_FOUND, "The paths are described at /openapi.json.")
+    handler = route.handler(method)
+    if handler is None:
+        allow = ", ".join(route.methods())
+        raise RequestRefusedError(Problem.METHOD_NOT_ALLOWED, f"Use {allow}.", (("allow", allow),))
+    return handler
+
+
+def _name(route: Route | None, scope: Scope) -> str:
+    """A path fit for a log: the variable part of a route may be a key."""
+    return scope.path[:256] if route is None else route.path

@@ -6,7 +6,6 @@ The answer is given after the broker has acknowledged every record the request b
 import asyncio
 import re
 import uuid
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -14,7 +13,7 @@ import msgspec
 
 from contracts.metrics import Instruments
 from contracts.rejections import Reason
-from contracts.topics import HEADER_IMPORT, HEADER_RECEIVED_AT, HEADER_SOURCE, REJECTED
+from contracts.topics import HEADER_CLIENT_IP, HEADER_IMPORT, HEADER_RECEIVED_AT, HEADER_SOURCE, REJECTED
 from ingestion.adapters import Adapter
 from ingestion.answers import Answer, Verdict, refusal
 from ingestion.body import BodySource, Budget, read_body
@@ -23,33 +22,22 @@ from ingestion.encode import make_encoder
 from ingestion.errors import BodyUnreadableError, EventRefusedError, Problem, RequestRefusedError
 from ingestion.events import Batch
 from ingestion.kafka import Broker, Header
-from ingestion.keys import KeyRing, WriteKey
+from ingestion.keys import KeyRing, WriteKey, presented_key
 from ingestion.rate_limit import RateLimiter
+from ingestion.request import Request
+from ingestion.sender import Senders
 from ingestion.settings import GatewaySettings
 from ingestion.validate import Record, Validator, id_of
 from schemas_avro import Registry
 
 HEADER_TRACEPARENT: Final = "traceparent"
 _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_MASK: Final = b"[write key]"
 _YIELD_EVERY: Final = 500
 """Events validated before other requests get their turn."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """The head of a request."""
-
-    received_at_ms: int
-    query: str
-    authorization: str | None
-    content_type: str | None
-    content_encoding: str | None
-    content_length: str | None
-    traceparent: str | None
-
-
-@dataclass(frozen=True)
-class _Origin:
+class _Origin(msgspec.Struct, frozen=True, gc=False):
     """What every record of a request says about where it came from."""
 
     source: str
@@ -57,6 +45,9 @@ class _Origin:
     imported: bool
     media_type: str
     traceparent: str | None
+    client_ip: bytes | None
+    secret: bytes
+    """The write key where it may stand in the body: what is kept of refused events must not tell it."""
 
     def headers(self) -> list[Header]:
         headers: list[Header] = [
@@ -65,6 +56,8 @@ class _Origin:
         ]
         if self.imported:
             headers.append((HEADER_IMPORT, b"1"))
+        if self.client_ip is not None:
+            headers.append((HEADER_CLIENT_IP, self.client_ip))
         if self.traceparent is not None:
             headers.append((HEADER_TRACEPARENT, self.traceparent.encode()))
         return headers
@@ -79,12 +72,14 @@ class Intake:
         settings: GatewaySettings,
         registry: Registry,
         keys: KeyRing,
+        senders: Senders,
         validator: Validator,
         broker: Broker,
         instruments: Instruments,
     ) -> None:
         self._settings = settings
         self._keys = keys
+        self._senders = senders
         self._validator = validator
         self._broker = broker
         self._encode_rejected = make_encoder(registry.latest("rejected"))
@@ -99,44 +94,66 @@ class Intake:
 
     async def take(self, adapter: Adapter, request: Request, source: BodySource) -> Answer:
         """Answer one request. Raises RequestRefusedError where nothing of it was accepted."""
-        imported = _wants_import(request.query)
-        key = self._keys.authorize(request.authorization, "write")
-        if imported:
-            self._keys.authorize(request.authorization, "import")
-        media_type = adapter.media_type(request.content_type)
-        self._rate_limiter.check(key)
+        header = request.scope.headers.get
+        imported = _wants_import(request.scope.query_string)
+        presented = presented_key(header("authorization"))
+        key = None
+        if presented or not adapter.names_key:
+            key = self._admit(presented, imported)
+            self._rate_limiter.check(key)
+        media_type = adapter.media_type(header("content-type"))
         if self._broker.unavailable is not None:
             raise RequestRefusedError(Problem.BROKER_UNAVAILABLE, f"Not now: {self._broker.unavailable}.")
-        origin = _Origin(
-            key.source, request.received_at_ms, imported, media_type, _valid_traceparent(request.traceparent)
-        )
         sent = await read_body(
             source,
-            request.content_length,
+            header("content-length"),
             self._settings.max_body_bytes,
             self._settings.read_timeout_seconds,
             self.budget,
         )
         self._body_bytes.inc(len(sent))
         try:
-            return await self._process(adapter, request.content_encoding, sent, origin, key)
+            coding = (header("content-encoding") or "identity").strip().lower()
+            body = sent if coding == "identity" else decompress(coding, sent, self._limits)
+            try:
+                batch = adapter.read(request, media_type, body)
+            except BodyUnreadableError as unreadable:
+                if key is not None:
+                    self._rate_limiter.take(key, 1)
+                    origin = self._origin(adapter, request, key, presented, imported=imported, media_type=media_type)
+                    await self._keep_body(body, unreadable, origin)
+                raise
+            if key is None:
+                presented = batch.key
+                key = self._admit(presented, imported)
+            if batch.historical and not imported:
+                self._keys.admit(presented, "import")
+                imported = True
+            limits = self._rate_limiter.take(key, len(batch.events))
+            origin = self._origin(adapter, request, key, presented, imported=imported, media_type=media_type)
+            answer = await self._deliver(adapter, batch, origin)
+            return msgspec.structs.replace(answer, headers=(*answer.headers, *limits)) if limits else answer
         finally:
             self.budget.release(len(sent))
 
-    async def _process(
-        self, adapter: Adapter, encoding: str | None, sent: bytes, origin: _Origin, key: WriteKey
-    ) -> Answer:
-        coding = (encoding or "identity").strip().lower()
-        body = sent if coding == "identity" else decompress(coding, sent, self._limits)
-        try:
-            batch = adapter.read(origin.media_type, body)
-        except BodyUnreadableError as unreadable:
-            self._rate_limiter.take(key, 1)
-            await self._keep_body(body, unreadable, origin)
-            raise
-        limits = self._rate_limiter.take(key, len(batch.events))
-        answer = await self._deliver(adapter, batch, origin)
-        return msgspec.structs.replace(answer, headers=(*answer.headers, *limits)) if limits else answer
+    def _admit(self, presented: str, imported: bool) -> WriteKey:
+        key = self._keys.admit(presented, "write")
+        if imported:
+            self._keys.admit(presented, "import")
+        return key
+
+    def _origin(
+        self, adapter: Adapter, request: Request, key: WriteKey, presented: str, *, imported: bool, media_type: str
+    ) -> _Origin:
+        return _Origin(
+            key.source,
+            request.received_at_ms,
+            imported,
+            media_type,
+            _valid_traceparent(request.scope.headers.get("traceparent")),
+            self._senders.kept(request.sender),
+            presented.encode(errors="surrogatepass") if adapter.names_key else b"",
+        )
 
     async def _deliver(self, adapter: Adapter, batch: Batch, origin: _Origin) -> Answer:
         records: list[Record] = []
@@ -151,6 +168,8 @@ class Intake:
             except EventRefusedError as refused:
                 if refused.event_id is None and not isinstance(event, EventRefusedError):
                     refused.event_id = id_of(event)
+                if batch.pointers and not isinstance(event, EventRefusedError):
+                    refused.pointer = batch.pointers[index].get(refused.pointer, refused.pointer)
                 schema_id = batch.schema_ids[index] if batch.schema_ids else None
                 record = self._rejected_record(refused, batch.raw(index), schema_id, origin)
                 verdicts.append(refusal(index, refused))
@@ -168,6 +187,8 @@ class Intake:
         self._rejected.labels(origin.source, refused.reason.value).inc()
 
     async def _send(self, records: list[Record], origin: _Origin) -> None:
+        if not records:  # some protocols allow a batch without events
+            return
         headers = origin.headers()
         delivery = self._broker.begin(len(records))
         for record in records:
@@ -178,6 +199,8 @@ class Intake:
         self, refused: EventRefusedError, raw: bytes, schema_id: int | None, origin: _Origin
     ) -> Record:
         limit = self._settings.max_rejected_bytes
+        if origin.secret:
+            raw = raw.replace(origin.secret, _MASK)
         value = self._encode_rejected(
             str(uuid.uuid4()),
             origin.received_at_ms,

@@ -20,6 +20,7 @@ from ingestion.http import Application, State
 from ingestion.intake import Intake
 from ingestion.kafka import Broker, producer_configuration
 from ingestion.keys import KeyRing
+from ingestion.sender import Senders, read_salt
 from ingestion.settings import GatewaySettings
 from ingestion.validate import Rules, Validator
 from schemas_avro import load_registry
@@ -42,6 +43,7 @@ class Worker:
         self._supervisor = supervisor
         self.settings = settings
         self.keys = KeyRing(settings.keys_file)
+        senders = Senders(settings.client_ip, settings.trusted_proxies, read_salt(settings.salt_file))
         self.broker = Broker(
             producer_configuration(
                 kafka.bootstrap,
@@ -59,13 +61,16 @@ class Worker:
             settings=settings,
             registry=registry,
             keys=self.keys,
+            senders=senders,
             validator=Validator(rules, registry),
             broker=self.broker,
             instruments=instruments,
         )
         self.application = Application(
             adapters=make_adapters(settings, registry),
+            pages=(),
             intake=intake,
+            senders=senders,
             broker=self.broker,
             instruments=instruments,
             collect=lambda: _collected(prometheus),

@@ -1,9 +1,9 @@
 """Settings of the gateway: `MILLRACE_GATEWAY_<NAME>` or the table `[gateway]` of the settings file."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, IPvAnyNetwork
 
 from contracts.settings import PartSettings, home
 
@@ -44,6 +44,15 @@ class GatewaySettings(PartSettings):
     max_age_days: float = Field(default=7, gt=0)
     """Older events are refused unless they are sent with `?import=true`."""
 
+    allowed_origins: tuple[str, ...] = ("*",)
+    """Origins whose pages may send from the browser (`https://shop.example`); `*` is any."""
+    client_ip: Literal["truncated", "hashed", "off"] = "truncated"
+    """What is kept of the sender's IP address: its network (/24, /48), a keyed hash, or nothing."""
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Networks of the proxies in front, whose `X-Forwarded-For` is believed."""
+    salt_file: Path = Field(default_factory=lambda: home() / "salt")
+    """Secret behind the hashes of IP addresses; made at the first start. Several hosts need the same."""
+
     delivery_timeout_ms: int = Field(default=10_000, ge=1000)
     """How long the broker may take to acknowledge before the answer is 503. Clients should wait longer than this."""
     linger_ms: float = Field(default=1, ge=0)
@@ -63,3 +72,8 @@ class GatewaySettings(PartSettings):
     """On SIGTERM: how long to wait for requests under way and for the broker's acknowledgements."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     """Least level to log."""
+
+    @property
+    def origins(self) -> frozenset[str] | None:
+        """The allowed origins; None for any."""
+        return None if "*" in self.allowed_origins else frozenset(self.allowed_origins)

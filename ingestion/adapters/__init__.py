@@ -4,12 +4,15 @@ An adapter says which paths it serves, turns a body into events and verdicts int
 limits, validation, delivery, the topic `rejected`) is the same for all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ingestion.adapters.native import NativeAdapter
 from ingestion.answers import Answer, Verdict
+from ingestion.cors import Cors
+from ingestion.errors import RequestRefusedError
 from ingestion.events import Batch
+from ingestion.request import Request
 from ingestion.settings import GatewaySettings
 from schemas_avro import Registry
 
@@ -20,19 +23,34 @@ class Adapter(Protocol):
     """One way to send events. Stateless: one instance serves all requests."""
 
     @property
-    def paths(self) -> Sequence[str]:
-        """Paths this adapter takes POST requests on."""
+    def routes(self) -> Mapping[str, Sequence[str]]:
+        """Paths, and the methods that carry events on them."""
+
+    @property
+    def cors(self) -> Cors:
+        """What pages of other origins may do here."""
+
+    @property
+    def names_key(self) -> bool:
+        """Whether body or query may name the write key: without `Authorization` the body is then read first."""
 
     def media_type(self, content_type: str | None) -> str:
-        """The supported media type of a request. Raises RequestRefusedError; called before the body is read."""
+        """The supported media type of a request. Raises RequestRefusedError; called before the body is read.
 
-    def read(self, media_type: str, body: bytes) -> Batch:
+        It is kept with refused events; a protocol of its own adds its name as the parameter `protocol`.
+        """
+
+    def read(self, request: Request, media_type: str, body: bytes) -> Batch:
         """The events of a decompressed body. Raises BodyUnreadableError or RequestRefusedError."""
 
     def answer(self, verdicts: Sequence[Verdict], rejected: int) -> Answer:
         """The answer once every event is acknowledged, whether accepted or kept in `rejected`."""
 
+    def problem(self, refused: RequestRefusedError, retry_after_seconds: int) -> Answer:
+        """The answer to a request that is refused as a whole."""
+
 
 def make_adapters(settings: GatewaySettings, registry: Registry) -> tuple[Adapter, ...]:
     """All adapters there are."""
-    return (NativeAdapter(settings, registry),)
+    public = Cors(settings.origins)
+    return (NativeAdapter(settings, registry, public),)

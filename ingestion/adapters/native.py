@@ -1,14 +1,16 @@
 """Millrace's own protocol: `POST /v1/events` with JSON, NDJSON or Avro, one event or many."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from ingestion.answers import Answer, Verdict, results
+from ingestion.answers import Answer, Verdict, problem, results
+from ingestion.cors import Cors
 from ingestion.decode_json import read_json, read_ndjson
 from ingestion.decompress import Limits
 from ingestion.errors import Problem, RequestRefusedError
 from ingestion.events import Batch
 from ingestion.framing import AvroReader
+from ingestion.request import Request
 from ingestion.settings import GatewaySettings
 from schemas_avro import Registry
 
@@ -21,9 +23,11 @@ MEDIA_TYPES: Final = (JSON, NDJSON, AVRO)
 class NativeAdapter:
     """Events in the shape of the schemas themselves."""
 
-    paths: Sequence[str] = ("/v1/events",)
+    routes: Mapping[str, Sequence[str]] = {"/v1/events": ("POST",)}
+    names_key = False
 
-    def __init__(self, settings: GatewaySettings, registry: Registry) -> None:
+    def __init__(self, settings: GatewaySettings, registry: Registry, cors: Cors) -> None:
+        self.cors = cors
         self._avro = AvroReader(registry)
         self._max_events = settings.max_events
         self._max_event_bytes = settings.max_event_bytes
@@ -38,7 +42,7 @@ class NativeAdapter:
             )
         return stated
 
-    def read(self, media_type: str, body: bytes) -> Batch:
+    def read(self, _request: Request, media_type: str, body: bytes) -> Batch:
         """The events of a body."""
         if media_type == JSON:
             return read_json(body, self._max_events, self._max_event_bytes)
@@ -49,3 +53,7 @@ class NativeAdapter:
     def answer(self, verdicts: Sequence[Verdict], rejected: int) -> Answer:
         """A verdict per event, in the order of the events."""
         return results(verdicts, rejected)
+
+    def problem(self, refused: RequestRefusedError, retry_after_seconds: int) -> Answer:
+        """A problem document."""
+        return problem(refused, retry_after_seconds)

@@ -210,7 +210,7 @@ def test_whole_request_errors_have_their_status_and_code(gateway: Gateway) -> No
         assert answer.headers["content-type"] == "application/problem+json"
         assert "set-cookie" not in answer.headers
         conforms(answer.json(), "Problem")
-    assert gateway.client.get("/v1/events").headers["allow"] == "POST"
+    assert gateway.client.get("/v1/events").headers["allow"] == "POST, OPTIONS"
 
 
 def test_a_chunked_body_is_limited_without_a_content_length(gateway: Gateway) -> None:

@@ -42,7 +42,7 @@ def test_the_description_lists_every_code_and_status() -> None:
 
 def test_the_description_has_every_path_and_media_type() -> None:
     adapters = make_adapters(GatewaySettings(), load_registry())
-    served = {path for adapter in adapters for path in adapter.paths}
+    served = {path for adapter in adapters for path in adapter.routes}
     assert set(OPENAPI["paths"]) == served | {"/health/live", "/health/ready", "/metrics", "/openapi.json"}
     assert tuple(OPENAPI["paths"]["/v1/events"]["post"]["requestBody"]["content"]) == MEDIA_TYPES
 
