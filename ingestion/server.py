@@ -13,13 +13,14 @@ from prometheus_client import CollectorRegistry, multiprocess
 
 from contracts.metrics import GATEWAY, Instruments
 from contracts.settings import KafkaSettings, ShopSettings
-from contracts.topics import EVENT_TOPICS, REJECTED
+from contracts.topics import ALL, EVENT_TOPICS, REJECTED
 from ingestion.adapters import make_adapters
 from ingestion.errors import StartRefusedError
 from ingestion.http import Application, State
 from ingestion.intake import Intake
 from ingestion.kafka import Broker, producer_configuration
 from ingestion.keys import KeyRing
+from ingestion.registry_api import RegistryApi
 from ingestion.sender import Senders, read_salt
 from ingestion.settings import GatewaySettings
 from ingestion.validate import Rules, Validator
@@ -68,7 +69,7 @@ class Worker:
         )
         self.application = Application(
             adapters=make_adapters(settings, registry),
-            pages=(),
+            pages=RegistryApi(registry, ALL, kafka.topic_prefix, settings.read_timeout_seconds).routes(),
             intake=intake,
             senders=senders,
             broker=self.broker,

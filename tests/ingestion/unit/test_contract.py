@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from contracts import metrics, rejections
+from contracts import metrics, rejections, topics
 from contracts.rejections import Reason
 from ingestion.adapters import make_adapters
 from ingestion.adapters.native import MEDIA_TYPES
 from ingestion.answers import problem
 from ingestion.errors import HANDLING, Problem, RequestRefusedError
+from ingestion.registry_api import RegistryApi
 from ingestion.settings import GatewaySettings
 from ingestion.values import MAX_TEXT
 from schemas_avro import load_registry
@@ -43,6 +44,7 @@ def test_the_description_lists_every_code_and_status() -> None:
 def test_the_description_has_every_path_and_media_type() -> None:
     adapters = make_adapters(GatewaySettings(), load_registry())
     served = {path for adapter in adapters for path in adapter.routes}
+    served |= {route.path for route in RegistryApi(load_registry(), topics.ALL, "", 1).routes()}
     assert set(OPENAPI["paths"]) == served | {"/health/live", "/health/ready", "/metrics", "/openapi.json"}
     assert tuple(OPENAPI["paths"]["/v1/events"]["post"]["requestBody"]["content"]) == MEDIA_TYPES
 
