@@ -61,7 +61,7 @@ class Session:
     """Page of the first event that has one."""
     exit_page: str | None
     path: tuple[tuple[int, str, str, str | None, str | None], ...]
-    """First 50 steps: epoch ms, event id, action, product id, page."""
+    """First 50 steps: epoch ms, action, event id, product id, page; in the order of these."""
 
     @property
     def duration(self) -> timedelta:
@@ -210,6 +210,7 @@ class Oracle:
 
 def _session(island: list[Fact]) -> Session:
     pages = [fact.page for fact in island if fact.page is not None]
+    path = sorted(island, key=lambda fact: (fact.at_ms, fact.action, fact.event_id))[:_LONGEST_PATH]
     return Session(
         session_id=island[0].session_id,
         started_at=island[0].at,
@@ -218,7 +219,7 @@ def _session(island: list[Fact]) -> Session:
         measures=measured(island),
         entry_page=pages[0] if pages else None,
         exit_page=pages[-1] if pages else None,
-        path=tuple((f.at_ms, f.event_id, f.action, f.product_id, f.page) for f in island[:_LONGEST_PATH]),
+        path=tuple((f.at_ms, f.action, f.event_id, f.product_id, f.page) for f in path),
     )
 
 

@@ -14,8 +14,9 @@ import asyncpg
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from contracts import tables
+import contracts.projections  # noqa: F401 - they join the metadata
 from contracts.settings import PostgresSettings
+from contracts.tables import metadata
 from serving.errors import Unavailable, from_database
 from serving.queries import ResultRow, Statement
 from serving.queries.as_of import AS_OF
@@ -73,7 +74,7 @@ class Database:
         Raises:
             ServingError: the database is not reachable.
         """
-        names = [table.name for table in tables.metadata.sorted_tables]
+        names = [table.name for table in metadata.sorted_tables]
         found = [(func.to_regclass(func.quote_ident(name)).is_(None)).label(name) for name in names]
         snapshot = self.snapshot()
         try:

@@ -2,7 +2,8 @@
 
 from sqlalchemy import BigInteger, func, select
 
-from contracts.tables import books, epochs, site_minutes, totals
+from contracts.projections import site_minutes
+from contracts.tables import books, epochs, totals
 from serving.queries import Statement
 
 
@@ -10,7 +11,8 @@ def balances() -> Statement:
     """One row: the totals, and each sum that a check compares them with. No row before the first epoch.
 
     The log is compared without summing the whole ledger: `totals` has the sum at `epoch`, and only the epochs
-    after `log_epoch` (those whose append is still under way) are taken off it.
+    after `log_epoch` (those whose append is still under way) are taken off it. Bots count here: the books are about
+    every record.
     """
     offsets = select(
         func.coalesce(func.sum(books.c.next_offset - books.c.first_offset), 0).cast(BigInteger).label("span"),

@@ -12,8 +12,10 @@ from sqlalchemy import (
     Integer,
     Interval,
     LargeBinary,
+    Table,
     func,
     literal,
+    true,
     type_coerce,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -32,7 +34,6 @@ COUNTS: Final = (
     "units",
     "refunds",
     "late",
-    "revision",
 )
 MONEY: Final = ("revenue", "refunded")
 SKETCHES: Final = ("users", "buyers")
@@ -51,6 +52,11 @@ def duration(value: timedelta) -> ColumnElement[timedelta]:
 def bucket(minute: ColumnElement[datetime], stride: timedelta) -> ColumnElement[datetime]:
     """Start of the stride-long bucket of a minute, aligned to 1970-01-01T00:00Z."""
     return func.date_bin(duration(stride), minute, moment(ORIGIN), type_=DateTime(timezone=True))
+
+
+def counted(table: Table, bot: bool | None) -> ColumnElement[bool]:
+    """Only what people did (False), only what bots did (True), or both (None)."""
+    return true() if bot is None else table.c.bot.is_(bot)
 
 
 def total(column: ColumnElement[Any]) -> ColumnElement[Any]:

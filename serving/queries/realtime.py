@@ -5,25 +5,31 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import DateTime, func, select
 
-from contracts.tables import site_minutes
+from contracts.projections import site_minutes
 from serving.queries import Statement
-from serving.queries.measures import duration, moment, total
+from serving.queries.measures import counted, duration, moment, sketches, sums, total
 from serving.windows import MINUTE
 
 _MEASURES = ("events", "views", "adds", "purchases", "revenue")
 
 
-def realtime(newest_minute: datetime, minutes: int, today: datetime, sketches: Collection[str]) -> Statement:
+def realtime(
+    newest_minute: datetime, minutes: int, today: datetime, wanted_sketches: Collection[str], bot: bool | None
+) -> Statement:
     """The newest `minutes` minutes, oldest first, empty ones as zero, each row also with the day's totals.
 
-    `sketches` names the sketches to fetch; null where a minute has none.
+    Sketches come as arrays, with a null where a minute has none.
     """
     day = (
         select(
             total(site_minutes.c.revenue).label("revenue_today"),
             total(site_minutes.c.purchases).label("purchases_today"),
         )
-        .where(site_minutes.c.minute >= moment(today), site_minutes.c.minute < moment(newest_minute + MINUTE))
+        .where(
+            site_minutes.c.minute >= moment(today),
+            site_minutes.c.minute < moment(newest_minute + MINUTE),
+            counted(site_minutes, bot),
+        )
         .subquery("day")
     )
     axis = (
@@ -39,12 +45,13 @@ def realtime(newest_minute: datetime, minutes: int, today: datetime, sketches: C
     return (
         select(
             axis.c.minute,
-            *(func.coalesce(site_minutes.c[name], 0).label(name) for name in _MEASURES),
+            *sums(site_minutes, _MEASURES),
             day.c.revenue_today,
             day.c.purchases_today,
-            *(site_minutes.c[name] for name in sketches),
+            *sketches(site_minutes, wanted_sketches),
         )
         .join_from(axis, day, day.c.purchases_today >= 0)
-        .outerjoin(site_minutes, site_minutes.c.minute == axis.c.minute)
+        .outerjoin(site_minutes, (site_minutes.c.minute == axis.c.minute) & counted(site_minutes, bot))
+        .group_by(axis.c.minute, day.c.revenue_today, day.c.purchases_today)
         .order_by(axis.c.minute)
     )

@@ -4,16 +4,18 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, DateTime, Interval, Subquery, Text, func, literal, literal_column, select
 
-from contracts.tables import site_minutes
+from contracts.projections import site_minutes
 from serving.queries import Statement
-from serving.queries.measures import moment, sketches, sums
+from serving.queries.measures import counted, moment, sketches, sums
 from serving.windows import Span
 
 _LOCAL = DateTime(timezone=False)
 _ZONED = DateTime(timezone=True)
 
 
-def sales(span: Span, grain: Literal["hour", "day"], zone: str, wanted_sketches: set[str], limit: int) -> Statement:
+def sales(
+    span: Span, grain: Literal["hour", "day"], zone: str, *, bot: bool | None, wanted_sketches: set[str], limit: int
+) -> Statement:
     """Every bucket that starts in the span, empty ones as zero, with its start and end.
 
     Days are walked in local time and turned into instants one by one, so a day is 23 or 25 hours long where the
@@ -42,13 +44,13 @@ def sales(span: Span, grain: Literal["hour", "day"], zone: str, wanted_sketches:
             .render_derived()
         )
         axis = _axis(walk.c.at, walk.c.at + step)
-    names = ("purchases", "units", "revenue", "refunds", "refunded", "late", "revision")
+    names = ("purchases", "units", "revenue", "refunds", "refunded", "late")
     return (
         select(axis.c.start, axis.c.end, *sums(site_minutes, names), *sketches(site_minutes, wanted_sketches))
         .join_from(
             axis,
             site_minutes,
-            (site_minutes.c.minute >= axis.c.start) & (site_minutes.c.minute < axis.c.end),
+            (site_minutes.c.minute >= axis.c.start) & (site_minutes.c.minute < axis.c.end) & counted(site_minutes, bot),
             isouter=True,
         )
         .where(axis.c.start >= moment(span.start), axis.c.start < moment(span.end))

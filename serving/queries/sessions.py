@@ -7,10 +7,10 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Text, cast, exists, false, func, select, true, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 
-from contracts.tables import sessions
+from contracts.projections import sessions
 from serving.cursors import SessionKey
 from serving.queries import Statement
-from serving.queries.measures import moment
+from serving.queries.measures import counted, moment
 from serving.windows import Span
 
 _KEY = (sessions.c.started_at, sessions.c.session_id)
@@ -33,7 +33,6 @@ _COLUMNS = (
     "exit_page",
     "path",
     "late",
-    "revision",
 )
 
 
@@ -46,6 +45,7 @@ class SessionFilter:
     user_id: str | None = None
     session_id: str | None = None
     product_id: str | None = None
+    bot: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _bound(key: SessionKey) -> ColumnElement[Any]:
 
 
 def _conditions(where: SessionFilter, ended_by: datetime | None) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
+    found: list[ColumnElement[bool]] = [counted(sessions, where.bot)]
     if where.span is not None:
         found += [
             sessions.c.started_at >= moment(where.span.start),

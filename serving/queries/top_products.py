@@ -2,13 +2,13 @@
 
 from sqlalchemy import func, select
 
-from contracts.tables import product_minutes
+from contracts.projections import product_minutes
 from serving.queries import Statement
-from serving.queries.measures import moment, sums
+from serving.queries.measures import counted, moment, sums
 from serving.windows import Span
 
 
-def top_products(span: Span, measure: str, first: int) -> Statement:
+def top_products(span: Span, measure: str, first: int, bot: bool | None) -> Statement:
     """Sums per product over the minutes that begin in the span, the largest first; ties by product id."""
     table = product_minutes
     value = func.sum(table.c[measure])
@@ -18,7 +18,7 @@ def top_products(span: Span, measure: str, first: int) -> Statement:
             func.array_remove(func.array_agg(func.distinct(table.c.category)), "").label("categories"),
             *sums(table),
         )
-        .where(table.c.minute >= moment(span.start), table.c.minute < moment(span.end))
+        .where(table.c.minute >= moment(span.start), table.c.minute < moment(span.end), counted(table, bot))
         .group_by(table.c.product_id)
         .having(value > 0)
         .order_by(value.desc(), table.c.product_id)

@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Integer, Table, func, literal, select
 
-from contracts.tables import category_minutes, product_minutes
+from contracts.projections import category_minutes, product_minutes
 from serving.queries import Statement
-from serving.queries.measures import bucket, duration, moment, sketches, sums
+from serving.queries.measures import bucket, counted, duration, moment, sketches, sums
 from serving.windows import Span, Windows
 
 
@@ -16,12 +16,13 @@ def product_windows(
     products: Sequence[str] | None,
     categories: Sequence[str] | None,
     *,
+    bot: bool | None,
     wanted_sketches: Collection[str],
     limit: int,
 ) -> Statement:
     """Measures of each product and category in each window that starts in `starts`."""
     table = product_minutes
-    keyed = _windowed(table, starts, windows, ["product_id", "category"])
+    keyed = _windowed(table, starts, windows, ["product_id", "category"]).where(counted(table, bot))
     if products is not None:
         keyed = keyed.where(table.c.product_id.in_(products))
     if categories is not None:
@@ -37,15 +38,17 @@ def product_windows(
     )
 
 
-def revenue_windows(starts: Span, windows: Windows, categories: Sequence[str] | None, limit: int) -> Statement:
+def revenue_windows(
+    starts: Span, windows: Windows, categories: Sequence[str] | None, *, bot: bool | None, limit: int
+) -> Statement:
     """Purchases and refunds of each category in each window; categories without either are left out."""
     table = category_minutes
-    keyed = _windowed(table, starts, windows, ["category"])
+    keyed = _windowed(table, starts, windows, ["category"]).where(counted(table, bot))
     if categories is not None:
         keyed = keyed.where(table.c.category.in_(categories))
     part = keyed.subquery("part")
     keys = [part.c.window_start, part.c.category]
-    measured = ("purchases", "units", "revenue", "refunds", "refunded", "late", "revision")
+    measured = ("purchases", "units", "revenue", "refunds", "refunded", "late")
     return (
         select(*keys, *sums(part, measured))
         .where(part.c.window_start >= moment(starts.start), part.c.window_start < moment(starts.end))
@@ -62,7 +65,7 @@ def _windowed(table: Table, starts: Span, windows: Windows, keys: list[str]) -> 
     The slide divides the window, so a minute of the slide-long bucket `b` belongs to the windows starting at
     `b`, `b - slide`, … `b - (overlap - 1) × slide`.
     """
-    values = [column for column in table.c if column.name not in {"minute", *keys, "last_epoch"}]
+    values = [column for column in table.c if column.name not in {"minute", *keys, "bot", "last_epoch"}]
     newest = bucket(table.c.minute, windows.slide)
     if windows.overlap == 1:
         window_start = newest

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 from typing import Annotated
 
 import strawberry
@@ -17,7 +18,10 @@ from serving.sketches import count_users
 from serving.windows import Span
 
 FINAL = "Whether the watermark has passed the end: nothing on time can change it any more."
-REVISION = "How many epochs brought late events into it. It only grows; a number read earlier is older than this one."
+REVISION = (
+    "How many events came into it after the watermark had passed them. It only grows, and where it has grown, numbers "
+    "read earlier were corrected."
+)
 CURRENCY = "ISO 4217 code of the shop's one currency."
 
 
@@ -62,6 +66,21 @@ class TimeRange:
 Range = Annotated[
     TimeRange, strawberry.argument(description="Windows, minutes and sessions that start in it are in the answer.")
 ]
+
+
+@strawberry.enum(
+    description="Whether what bots did is in the answer: events with a bot score of 50 or more, and sessions and users "
+    "with such an event."
+)
+class BotFilter(Enum):
+    EXCLUDE = strawberry.enum_value("exclude", description="Only what people did.")
+    INCLUDE = strawberry.enum_value("include", description="What people did and what bots did.")
+    ONLY = strawberry.enum_value("only", description="Only what bots did.")
+
+    @property
+    def bot(self) -> bool | None:
+        """What the column `bot` must be; None for either."""
+        return None if self is BotFilter.INCLUDE else self is BotFilter.ONLY
 
 
 @strawberry.interface(description="Numbers of a half-open window of event time, [windowStart, windowEnd).")

@@ -12,7 +12,7 @@ from serving.errors import InvalidArgument, TooLarge
 from serving.queries import ResultRow
 from serving.queries.top_products import top_products as top_products_sql
 from serving.queries.windows import product_windows
-from serving.schema.common import CURRENCY, Range, Window, is_final, page_size, users_in
+from serving.schema.common import CURRENCY, BotFilter, Range, Window, is_final, page_size, users_in
 from serving.schema.context import Info, selected
 from serving.schema.scalars import Long
 from serving.windows import Windows
@@ -80,6 +80,7 @@ async def product_metrics(
     slide: Slide = None,
     products: list[strawberry.ID] | None = None,
     categories: list[str] | None = None,
+    bots: BotFilter = BotFilter.EXCLUDE,
     limit: Annotated[
         int | None,
         strawberry.argument(description="Most rows wanted. Without it, an answer over the maximum is an error."),
@@ -100,6 +101,7 @@ async def product_metrics(
             windows,
             products,
             categories,
+            bot=bots.bot,
             wanted_sketches=wanted,
             limit=settings.max_rows + 1 if limit is None else limit,
         )
@@ -126,7 +128,7 @@ def _product_window(
         window_start=row.window_start,
         window_end=end,
         is_final=is_final(end, as_of),
-        revision=row.revision,
+        revision=row.late,
         late_events=row.late,
         product_id=strawberry.ID(row.product_id),
         category=row.category,
@@ -142,9 +144,11 @@ async def top_products(
     range: Range,
     by: ProductMeasure,
     first: int = 10,
+    bots: BotFilter = BotFilter.EXCLUDE,
 ) -> list[RankedProduct]:
     """Sums per product, the largest first."""
-    rows = await info.context.snapshot.rows(top_products_sql(range.span(), by.value, page_size("first", first, info)))
+    statement = top_products_sql(range.span(), by.value, page_size("first", first, info), bots.bot)
+    rows = await info.context.snapshot.rows(statement)
     currency = info.context.services.shop.currency
     return [
         RankedProduct(

@@ -12,7 +12,7 @@ import strawberry
 from serving.database import Snapshot
 from serving.queries import ResultRow
 from serving.queries.realtime import realtime as realtime_sql
-from serving.schema.common import CURRENCY, AsOf
+from serving.schema.common import CURRENCY, AsOf, BotFilter
 from serving.schema.context import Info, Services, selected
 from serving.schema.revenue import checked_zone
 from serving.schema.scalars import Long
@@ -71,15 +71,16 @@ async def realtime(
     time_zone: Annotated[
         str | None, strawberry.argument(description="IANA name of the zone whose midnight begins today.")
     ] = None,
+    bots: BotFilter = BotFilter.EXCLUDE,
 ) -> Realtime | None:
     """Null before the first epoch."""
     wanted = {"users"} if selected(info, _USERS) else set()
     wanted |= {"buyers"} if selected(info, _BUYERS) else set()
-    return await read_realtime(info.context.services, info.context.snapshot, time_zone, wanted)
+    return await read_realtime(info.context.services, info.context.snapshot, time_zone, bots, wanted)
 
 
 async def read_realtime(
-    services: Services, snapshot: Snapshot, time_zone: str | None, sketches: set[str]
+    services: Services, snapshot: Snapshot, time_zone: str | None, bots: BotFilter, sketches: set[str]
 ) -> Realtime | None:
     """The numbers in the snapshot; those that need a sketch which is not asked for are None."""
     zone = ZoneInfo(checked_zone(time_zone or services.shop.time_zone))
@@ -89,7 +90,7 @@ async def read_realtime(
     now = as_of.committed_at
     newest = floor(now, MINUTE)
     today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    rows = await snapshot.rows(realtime_sql(newest, SERIES_MINUTES, today, sketches))
+    rows = await snapshot.rows(realtime_sql(newest, SERIES_MINUTES, today, sketches, bots.bot))
     recent = rows[-RECENT_MINUTES:]
     seconds = (now - recent[0].minute).total_seconds()
     active, users, buyers = await asyncio.to_thread(_users, rows, recent, sketches)
@@ -117,7 +118,11 @@ def _users(
     """Active users of the last minutes, users of the hour, buyers of the hour."""
     if "users" not in sketches:
         return None, None, None
-    active = count_users(row.users for row in recent)
+    active = _united(recent, "users")
     if "buyers" not in sketches:
         return active, None, None
-    return active, count_users(row.users for row in rows), count_users(row.buyers for row in rows)
+    return active, _united(rows, "users"), _united(rows, "buyers")
+
+
+def _united(rows: Sequence[ResultRow], sketch: str) -> int:
+    return count_users(one for row in rows for one in row._mapping[sketch] if one is not None)

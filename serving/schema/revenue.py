@@ -12,7 +12,7 @@ import strawberry
 from serving.errors import InvalidArgument, TooLarge
 from serving.queries.sales import sales as sales_sql
 from serving.queries.windows import revenue_windows
-from serving.schema.common import CURRENCY, Range, Window, average, is_final, users_in
+from serving.schema.common import CURRENCY, BotFilter, Range, Window, average, is_final, users_in
 from serving.schema.context import Info, selected
 from serving.schema.products import Length
 from serving.schema.scalars import Long
@@ -62,6 +62,7 @@ async def revenue(
     range: Range,
     window: Length = timedelta(minutes=5),
     categories: list[str] | None = None,
+    bots: BotFilter = BotFilter.EXCLUDE,
 ) -> list[RevenueWindow]:
     """Rolls category minutes up to windows."""
     settings, snapshot = info.context.services.settings, info.context.snapshot
@@ -69,7 +70,7 @@ async def revenue(
     starts = windows.starts_in(range.span(), settings.max_points)
     if starts is None:
         return []
-    rows = await snapshot.rows(revenue_windows(starts, windows, categories, settings.max_rows + 1))
+    rows = await snapshot.rows(revenue_windows(starts, windows, categories, bot=bots.bot, limit=settings.max_rows + 1))
     if len(rows) > settings.max_rows:
         raise TooLarge("range", f"the answer has more than {settings.max_rows} rows; name categories or shorten it")
     as_of = await snapshot.as_of()
@@ -78,7 +79,7 @@ async def revenue(
             window_start=row.window_start,
             window_end=row.window_start + window,
             is_final=is_final(row.window_start + window, as_of),
-            revision=row.revision,
+            revision=row.late,
             late_events=row.late,
             category=row.category,
             count=row.purchases,
@@ -101,6 +102,7 @@ async def sales(
         str | None,
         strawberry.argument(description="IANA name such as `Europe/Berlin`; without it, the shop's own zone."),
     ] = None,
+    bots: BotFilter = BotFilter.EXCLUDE,
 ) -> list[SalesBucket]:
     """Rolls site minutes up to the hours or days of a zone."""
     settings, snapshot, shop = info.context.services.settings, info.context.snapshot, info.context.services.shop
@@ -112,7 +114,10 @@ async def sales(
     customers = bool(selected(info, ["uniqueCustomers"]))
     if customers and span.length > settings.max_sketch_minutes * MINUTE:
         raise TooLarge("range", f"`uniqueCustomers` is counted over at most {settings.max_sketch_minutes} minutes")
-    rows = await snapshot.rows(sales_sql(span, unit, zone, {"buyers"} if customers else set(), settings.max_points + 2))
+    wanted = {"buyers"} if customers else set()
+    rows = await snapshot.rows(
+        sales_sql(span, unit, zone, bot=bots.bot, wanted_sketches=wanted, limit=settings.max_points + 2)
+    )
     buyers = await users_in(rows, "buyers") if customers else []
     as_of = await snapshot.as_of()
     return [
@@ -120,7 +125,7 @@ async def sales(
             window_start=row.start,
             window_end=row.end,
             is_final=is_final(row.end, as_of),
-            revision=row.revision,
+            revision=row.late,
             late_events=row.late,
             revenue=row.revenue,
             purchases=row.purchases,

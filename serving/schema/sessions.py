@@ -13,7 +13,7 @@ from serving.database import EpochRow
 from serving.errors import InvalidArgument
 from serving.queries import ResultRow
 from serving.queries.sessions import Page, SessionFilter, completed_by, one_session, session_page
-from serving.schema.common import CURRENCY, REVISION, AsOf, TimeRange, page_size
+from serving.schema.common import CURRENCY, REVISION, AsOf, BotFilter, TimeRange, page_size
 from serving.schema.context import Info
 from serving.schema.scalars import Long
 
@@ -45,8 +45,8 @@ class Step:
 
     @classmethod
     def parse(cls, text: str) -> "Step":
-        """A step as processing keeps it: the JSON text of [ms, event id, action, product id, page]."""
-        millis, event_id, action, product_id, page = json.loads(text)
+        """A step as processing keeps it: the JSON text of [ms, action, event id, product id, page]."""
+        millis, action, event_id, product_id, page = json.loads(text)
         return cls(
             at=_ORIGIN + timedelta(milliseconds=int(millis)),
             action=action,
@@ -125,6 +125,7 @@ async def sessions(
         strawberry.ID | None,
         strawberry.argument(description="Sessions with this product among their first 50 events; needs a `range`."),
     ] = None,
+    bots: BotFilter = BotFilter.EXCLUDE,
     first: int | None = None,
     after: str | None = None,
     last: int | None = None,
@@ -152,6 +153,7 @@ async def sessions(
         user_id=user_id,
         session_id=session_id,
         product_id=product_id,
+        bot=bots.bot,
     )
     as_of = await info.context.snapshot.as_of()
     ended_by = completed_by(as_of.watermark if as_of else None, info.context.services.session_gap)
@@ -214,7 +216,7 @@ def _session(row: ResultRow, info: Info, as_of: EpochRow | None) -> Session:
         exit_page=row.exit_page,
         bounced=row.events == 1,
         late_events=row.late,
-        revision=row.revision,
+        revision=row.late,
         as_of=AsOf.of(as_of) if as_of else None,
         steps=row.path,
     )

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import strawberry
 
 from serving.errors import TryLater
-from serving.schema.common import AsOf
+from serving.schema.common import AsOf, BotFilter
 from serving.schema.context import Info, Services
 from serving.schema.realtime import Realtime, read_realtime
 from serving.schema.revenue import checked_zone
@@ -23,13 +23,15 @@ async def epochs(info: Info) -> AsyncIterator[AsOf]:
             yield sent
 
 
-async def realtime(info: Info, time_zone: str | None = None) -> AsyncIterator[Realtime]:
+async def realtime(
+    info: Info, time_zone: str | None = None, bots: BotFilter = BotFilter.EXCLUDE
+) -> AsyncIterator[Realtime]:
     """The shop just now, then again at each commit."""
     services = info.context.services
     zone = checked_zone(time_zone or services.shop.time_zone)
     async for epoch in services.feed.epochs():
         try:
-            sent = await services.live.get(epoch, ("realtime", zone), lambda: _realtime(services, zone))
+            sent = await services.live.get(epoch, ("realtime", zone, bots), lambda: _realtime(services, zone, bots))
         except TryLater:
             continue
         if sent is not None:
@@ -45,10 +47,10 @@ async def _as_of(services: Services) -> AsOf | None:
         await snapshot.close()
 
 
-async def _realtime(services: Services, zone: str) -> Realtime | None:
+async def _realtime(services: Services, zone: str, bots: BotFilter) -> Realtime | None:
     snapshot = services.database.snapshot()
     try:
-        return await read_realtime(services, snapshot, zone, {"users", "buyers"})
+        return await read_realtime(services, snapshot, zone, bots, {"users", "buyers"})
     finally:
         await snapshot.close()
 

@@ -117,13 +117,25 @@ def test_a_session_has_its_first_user_its_pages_and_its_path_in_order_of_time() 
     assert (session.entry_page, session.exit_page) == ("/home", "/p1")
     assert (session.measures.purchases, session.measures.revenue) == (1, Decimal("7.50"))
     assert [step[1:] for step in session.path] == [
-        ("e1", "scroll", None, None),
-        ("e2", "view", None, "/home"),
-        ("e3", "click", "p1", "/p1"),
-        ("t1", "purchase", "p1", None),
+        ("scroll", "e1", None, None),
+        ("view", "e2", None, "/home"),
+        ("click", "e3", "p1", "/p1"),
+        ("purchase", "t1", "p1", None),
     ]
     assert not session.bounced
     assert judged.sessions["s2", NOON].bounced
+
+
+def test_steps_at_one_instant_are_in_the_order_of_their_actions_and_then_of_their_ids() -> None:
+    judged = oracle(
+        click("a", 0, "view", user_id="bob", page_url="/a"),
+        click("b", 0, "add_to_cart", page_url="/b"),
+        click("c", 0, "add_to_cart", page_url="/c"),
+    )
+    session = judged.sessions["s1", NOON]
+    assert [step[1:3] for step in session.path] == [("add_to_cart", "b"), ("add_to_cart", "c"), ("view", "a")]
+    # Whose it is and where it began and ended go by time and id alone.
+    assert (session.user_id, session.entry_page, session.exit_page) == ("bob", "/a", "/c")
 
 
 @pytest.mark.parametrize(("minutes", "completed"), [(29.99, False), (30, True), (31, True)])

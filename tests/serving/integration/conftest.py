@@ -18,7 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serving.shop import Refusal, Shop, create_tables, visits, write
+from tests.serving.events import Refusal, visits
+from tests.serving.shop import Shop, create_tables, write
 
 ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 3, 1, 12, 34, 20, tzinfo=UTC)

@@ -7,8 +7,9 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser import needs_chromium, tab
+from tests.serving.events import Refusal, visits
 from tests.serving.integration.conftest import Server
-from tests.serving.shop import Refusal, Shop, visits, write
+from tests.serving.shop import Shop, write
 
 pytestmark = [
     pytest.mark.integration,

@@ -17,8 +17,9 @@ from stack.layout import Layout
 from stack.settings import StackSettings
 from stack.state import State, write_state
 from tests.conftest import free_base_port, running
+from tests.serving.events import visits
 from tests.serving.integration.conftest import NOW, eventually, serving
-from tests.serving.shop import Shop, create_tables, engine, visits, write
+from tests.serving.shop import Shop, create_tables, engine, write
 
 pytestmark = pytest.mark.integration
 

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.serving.events import Event
 from tests.serving.integration.conftest import Server
-from tests.serving.shop import Event, Shop, write
+from tests.serving.shop import Shop, write
 
 pytestmark = pytest.mark.integration
 

@@ -8,8 +8,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from tests.serving.events import visits
 from tests.serving.integration.conftest import NOW, Server
-from tests.serving.shop import Shop, engine, visits, write
+from tests.serving.shop import Shop, engine, write
 
 pytestmark = pytest.mark.integration
 

@@ -13,8 +13,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
+from tests.serving.events import visits
 from tests.serving.integration.conftest import Server
-from tests.serving.shop import Shop, engine, visits, write
+from tests.serving.shop import Shop, engine, write
 
 pytestmark = pytest.mark.integration
 
