@@ -12,7 +12,9 @@ from pydantic import ValidationError
 
 from contracts.logging import configure_logging
 from contracts.settings import setting_faults
+from processing.decode import Decoder
 from processing.deltas import DuckDeltas
+from processing.enrich import Enricher
 from processing.epoch import EpochRunner
 from processing.errors import FatalError
 from processing.event_log import EventLog
@@ -49,15 +51,11 @@ def main() -> int:
         metrics.registry,
         lambda: stream.not_ready if stream else "starting Spark and warming up",
     )
-    registry, engine, projections = load_registry(), DuckDeltas(), build_projections(settings.shop)
-    judge = Judge(registry, settings.shop)
+    registry = load_registry()
     spark = build_spark(options, options.checkpoint.parent / "scratch")
     warm_up(
         spark,
         registry=registry,
-        judge=judge,
-        engine=engine,
-        projections=projections,
         checkpoint=f"{options.checkpoint}/warm-up",
         seconds=options.warm_up_seconds,
     )
@@ -66,10 +64,11 @@ def main() -> int:
     runner = EpochRunner(
         store=store,
         event_log=EventLog(settings.log.path, options.log_interval_seconds),
-        judge=judge,
-        engine=engine,
-        projections=projections,
-        registry=registry,
+        decoder=Decoder(registry),
+        judge=Judge(settings.shop),
+        enricher=Enricher(),
+        engine=DuckDeltas(),
+        projections=build_projections(settings.shop),
         shop=settings.shop,
         settings=options,
         metrics=metrics,

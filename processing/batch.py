@@ -5,16 +5,15 @@ records = events + quarantined + rejected, always; duplicates are told apart lat
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contracts.topics import ALL, EVENT_TOPICS, REJECTED
+from contracts.topics import EVENT_TOPICS
+from processing.enrich import ENRICHED, Enricher
 
 EVENT_TOPIC_NAMES: Final = [topic.name for topic in EVENT_TOPICS]
-TOPIC_NUMBERS: Final = {topic.name: number for number, topic in enumerate(ALL)}
-"""Topic as the small number kept in `recent_ids`: its place in `contracts.topics.ALL`."""
 
 OFFSETS: Final = pa.schema(
     [
@@ -36,6 +35,7 @@ EVENT_LOG: Final = pa.schema(
         ("log_time", pa.timestamp("us", "UTC")),
         ("received_at", pa.timestamp("us", "UTC")),
         ("source", pa.string()),
+        ("client_ip", pa.string()),
         ("imported", pa.bool_()),
         ("late", pa.bool_()),
         ("event_id", pa.string()),
@@ -56,21 +56,31 @@ EVENT_LOG: Final = pa.schema(
         ("order_id", pa.string()),
         ("currency", pa.string()),
         ("kind", pa.string()),
+        *ENRICHED,
     ]
 )
 """The event log's columns: what Delta holds, and the view `events` that every projection's delta is written over."""
 
 
+class Spans(TypedDict):
+    """What was read."""
+
+    offsets: pa.Table
+    """A row per partition; columns of `OFFSETS`, until exclusive."""
+    newest_log_time: datetime
+
+
 @dataclass(frozen=True)
 class Batch:
-    """The records of one epoch."""
+    """The records of one epoch, each in one of the tables."""
 
     events: pa.Table
-    """Valid events of both topics, still with duplicates; columns of `processing.decode.decode`."""
+    """Valid events of both topics, still with duplicates; columns of `processing.judge`."""
     quarantined: pa.Table
+    """topic, partition, offset, log_time, quarantine (the reason), raw."""
     rejected: pa.Table
+    """topic, partition, offset and the fields that the gateway wrote."""
     offsets: pa.Table
-    """What was read, a row per partition; columns of `OFFSETS`, until exclusive."""
     newest_log_time: datetime
 
     @property
@@ -79,12 +89,10 @@ class Batch:
         return count
 
 
-def sort_records(decoded: pa.Table) -> Batch:
-    """Split decoded records by what they are and note the offsets they span. `decoded` must not be empty."""
-    quarantined = pc.is_valid(decoded["quarantine"])
-    rejected = pc.and_(pc.invert(quarantined), pc.equal(decoded["topic"], REJECTED.name))
-    valid = pc.invert(pc.or_(quarantined, rejected))
-    spans = decoded.group_by(["topic", "partition"]).aggregate(
+def span_of(parts: list[pa.Table]) -> Spans:
+    """The offsets that the parts of a batch span. At least one record must be in them."""
+    places = pa.concat_tables([part.select(["topic", "partition", "offset", "log_time"]) for part in parts])
+    spans = places.group_by(["topic", "partition"]).aggregate(
         [("offset", "min"), ("offset", "max"), ("offset", "count")]
     )
     offsets = pa.table(
@@ -97,16 +105,10 @@ def sort_records(decoded: pa.Table) -> Batch:
         ],
         schema=OFFSETS,
     )
-    return Batch(
-        events=decoded.filter(valid),
-        quarantined=decoded.filter(quarantined),
-        rejected=decoded.filter(rejected),
-        offsets=offsets,
-        newest_log_time=pc.max(decoded["log_time"]).as_py().astimezone(UTC),
-    )
+    return Spans(offsets=offsets, newest_log_time=pc.max(places["log_time"]).as_py().astimezone(UTC))
 
 
-def event_rows(events: pa.Table, epoch: int, watermark: datetime | None) -> pa.Table:
+def event_rows(events: pa.Table, epoch: int, watermark: datetime | None, enricher: Enricher) -> pa.Table:
     """Deduplicated events as rows of the log. Late: older than the watermark that stood before this epoch."""
     count = events.num_rows
     if watermark is None:
@@ -120,7 +122,8 @@ def event_rows(events: pa.Table, epoch: int, watermark: datetime | None) -> pa.T
         "received_at": pc.cast(pc.cast(events["received_at"], pa.timestamp("ms", "UTC")), pa.timestamp("us", "UTC")),
         "late": late,
     }
-    columns = [derived[name] if name in derived else events[name] for name in EVENT_LOG.names]
+    enriched = enricher.enrich(events)
+    columns = [derived[name] if name in derived else enriched[name] for name in EVENT_LOG.names]
     return pa.table(
         [column.cast(field.type) for column, field in zip(columns, EVENT_LOG, strict=True)], schema=EVENT_LOG
     )

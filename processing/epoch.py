@@ -1,42 +1,47 @@
 """An epoch: one micro-batch of the query, from Kafka records to one committed transaction.
 
-decode (Spark) → judge → dedupe → deltas → merges → ledger → commit → event log → results. Everything up to the
-commit is one Postgres transaction; everything after it can be repeated from the ledger and skips what it has done.
+decode → judge → dedupe → enrich → deltas → merges → ledger → commit → event log → results. Nothing before the commit
+leaves a trace if it fails; everything after it can be repeated from the ledger and skips what it has done.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from time import monotonic, perf_counter
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
-from pyspark.sql import DataFrame, SparkSession
 
 from contracts.settings import ShopSettings
-from processing import ledger
-from processing.batch import Batch, event_rows, sort_records
-from processing.decode import decode
-from processing.dedupe import Deduplicated, applied_before, deduplicate, forget, keep_duplicates
+from processing import failpoints, ledger
+from processing.batch import Batch, event_rows
+from processing.decode import Decoder
+from processing.dedupe import Deduplicated, applied_before, deduplicate, forget, keep_duplicates, load_ids, write_ids
 from processing.deltas import DeltaEngine
+from processing.duck import Duck
+from processing.enrich import Enricher
 from processing.event_log import EventLog
 from processing.judge import Judge
 from processing.kept import keep_quarantined, keep_rejected
 from processing.ledger import Entry, Position
+from processing.merge import fold_in
 from processing.metrics import EpochMetrics
 from processing.projection import Projection
+from processing.recent_ids import RecentIds
 from processing.results import ResultsPublisher
 from processing.settings import ProcessingSettings
-from processing.source import RangeReader
+from processing.source import Ranges
 from processing.store import Store, Transaction
 from processing.watermark import observe, watermark
-from schemas_avro import Registry
 
 log = structlog.get_logger()
 
-_FORGET_EVERY_SECONDS = 60.0
+_FORGET_EVERY_SECONDS: Final = 60.0
+_REPAIRED_TOGETHER: Final = 500_000
+"""Events appended at a time while the log is repaired."""
 
 
 @dataclass
@@ -63,10 +68,11 @@ class EpochRunner:
         *,
         store: Store,
         event_log: EventLog,
+        decoder: Decoder,
         judge: Judge,
+        enricher: Enricher,
         engine: DeltaEngine,
         projections: tuple[Projection, ...],
-        registry: Registry,
         shop: ShopSettings,
         settings: ProcessingSettings,
         metrics: EpochMetrics,
@@ -74,59 +80,75 @@ class EpochRunner:
     ) -> None:
         self._store = store
         self._event_log = event_log
+        self._decoder = decoder
+        self._judge = judge
+        self._enricher = enricher
         self._engine = engine
         self._projections = projections
-        self._registry = registry
-        self._judge = judge
         self._shop = shop
         self._settings = settings
         self._metrics = metrics
         self._results = results
+        self._duck = Duck()
+        self._recent = RecentIds()
         self._forgotten_at = monotonic()
         self.position = Position()
 
     def resume(self) -> Position:
-        """Create what is missing and read the committed position. Call before the first epoch and after any fault."""
+        """Create what is missing and read the committed state. Call before the first epoch and after any fault."""
         self._store.create_tables()
+        self._recent = RecentIds()  # gives its memory back before the next one takes as much
         with self._store.transaction() as transaction:
             self.position = ledger.read_position(transaction)
+            self._recent = load_ids(transaction)
         return self.position
 
-    def decoded(self, records: DataFrame) -> DataFrame:
-        """Kafka records decoded. Part of the streaming plan, so that it is built once and not in every epoch."""
-        return decode(records, self._registry)
+    def run(self, records: pa.Table, read_seconds: float = 0.0) -> None:
+        """Fold one micro-batch of Kafka records. Returns after commit; raises with nothing committed.
 
-    def run(self, decoded_records: DataFrame) -> None:
-        """Fold one micro-batch of decoded records. Returns after commit; raises with nothing committed."""
-        phases, started_at = Phases(), datetime.now(UTC)
-        with phases.time("decode"):
-            decoded = decoded_records.toArrow()
-        if decoded.num_rows == 0:
+        `read_seconds` is what reading the records took, for the record.
+        """
+        if records.num_rows == 0:
             return
+        phases, started_at = Phases({"read": read_seconds}), datetime.now(UTC)
         epoch = self.position.epoch + 1
+        with phases.time("decode"):
+            decoded = self._decoder.decode(records)
         with phases.time("judge"):
-            batch = sort_records(self._judge.judge(decoded))
+            batch = self._judge.judge(decoded)
+        failpoints.at(failpoints.DECODED)
+        with phases.time("dedupe"):
+            told = deduplicate(self._recent, batch.events, epoch)
+        with phases.time("enrich"):
+            events = event_rows(told.first, epoch, self.position.watermark, self._enricher)
+        with phases.time("deltas"):
+            deltas = list(self._engine.deltas(events, self._projections)) if events.num_rows else []
         with self._store.transaction() as transaction:
-            with phases.time("dedupe"):
-                told = deduplicate(transaction, batch.events, epoch)
-            events = event_rows(told.first, epoch, self.position.watermark)
-            with phases.time("deltas"):
-                deltas = list(self._engine.deltas(events, self._projections)) if events.num_rows else []
             with phases.time("merge"):
-                changed = [
-                    (projection.name, projection.merge.apply(transaction, delta, epoch)) for projection, delta in deltas
-                ]
-                self._keep(transaction, batch, told, epoch)
+                merged = []
+                for projection, delta in deltas:
+                    merged.append(fold_in(transaction, self._duck, projection, delta))
+                    failpoints.at(f"{failpoints.MERGED}:{projection.name}")
+            with phases.time("ledger"):
+                forgotten = self._keep(transaction, batch, told, epoch)
                 entry = self._entry(epoch, started_at, batch, told, events)
                 ledger.write_entry(transaction, entry)
+                failpoints.at(failpoints.ENTRY_WRITTEN)
+            begun = perf_counter()
+        phases.seconds["commit"] = perf_counter() - begun
+        failpoints.at(failpoints.COMMITTED)
         committed_at = datetime.now(UTC)
+        self._recent.add(epoch, told.fresh)
+        self._recent.forget(forgotten)
         self.position = Position(epoch, entry.watermark, entry.times, self._moved(batch))
         self._event_log.add(epoch, events)
         with phases.time("log"):
             if self._event_log.is_due:
                 self.flush_log()
         with phases.time("results"):
-            self._publish(epoch, changed)
+            if self._results is not None:
+                self._results.publish(epoch, merged)
+        failpoints.at(failpoints.PUBLISHED)
         self._metrics.observe(entry, phases.seconds, committed_at)
         log.info(
             "epoch_committed",
@@ -135,17 +157,19 @@ class EpochRunner:
             seconds={name: round(seconds, 3) for name, seconds in phases.seconds.items()},
         )
 
-    def repair_log(self, spark: SparkSession, read_range: RangeReader) -> None:
+    def repair_log(self, read: Callable[[Ranges], pa.Table]) -> None:
         """Append to the event log every epoch that the ledger has and the log has not, read again from Kafka."""
         held = self._event_log.open()
         with self._store.transaction() as transaction:
             missing = ledger.offset_ranges(transaction, held)
         for epoch, ranges in missing:
-            batch = sort_records(self._judge.judge(self.decoded(read_range(spark, ranges)).toArrow()))
+            batch = self._judge.judge(self._decoder.decode(read(ranges)))
             with self._store.transaction() as transaction:
                 applied = applied_before(transaction, batch.events, epoch)
                 mark = ledger.watermark_before(transaction, epoch)
-            self._event_log.add(epoch, event_rows(applied, epoch, mark))
+            self._event_log.add(epoch, event_rows(applied, epoch, mark, self._enricher))
+            if self._event_log.waiting_rows > _REPAIRED_TOGETHER:
+                self._event_log.flush()
             log.info("epoch_repaired", epoch=epoch, events=applied.num_rows)
         self._event_log.flush()
         with self._store.transaction() as transaction:
@@ -155,21 +179,27 @@ class EpochRunner:
         """Append the epochs that wait to the event log, and note it in the ledger."""
         appended = self._event_log.flush()
         if appended is not None:
+            failpoints.at(failpoints.APPENDED)
             with self._store.transaction() as transaction:
                 ledger.note_log(transaction, appended.epoch, appended.version, appended.rows)
+            failpoints.at(failpoints.APPEND_NOTED)
 
     @property
     def log_is_due(self) -> bool:
         """Whether committed epochs have waited long enough for their append."""
         return self._event_log.is_due
 
-    def _keep(self, transaction: Transaction, batch: Batch, told: Deduplicated, epoch: int) -> None:
+    def _keep(self, transaction: Transaction, batch: Batch, told: Deduplicated, epoch: int) -> int:
+        """Write down all but the events applied. Returns the last epoch whose ids may be forgotten after the commit."""
+        write_ids(transaction, epoch, told.fresh)
+        failpoints.at(failpoints.IDS_WRITTEN)
         keep_duplicates(transaction, told.duplicates)
         keep_quarantined(transaction, batch.quarantined, epoch)
         keep_rejected(transaction, batch.rejected, epoch)
-        if monotonic() - self._forgotten_at > _FORGET_EVERY_SECONDS:
-            forget(transaction, self._settings.dedupe_horizon_seconds)
-            self._forgotten_at = monotonic()
+        if monotonic() - self._forgotten_at <= _FORGET_EVERY_SECONDS:
+            return 0
+        self._forgotten_at = monotonic()
+        return forget(transaction, self._settings.dedupe_horizon_seconds)
 
     def _entry(self, epoch: int, started_at: datetime, batch: Batch, told: Deduplicated, events: pa.Table) -> Entry:
         times = observe(self.position.times, told.first)
@@ -196,11 +226,6 @@ class EpochRunner:
         for row in batch.offsets.to_pylist():
             offsets.setdefault(row["topic"], {})[row["partition"]] = row["until_offset"]
         return offsets
-
-    def _publish(self, epoch: int, changed: list[tuple[str, pa.Table]]) -> None:
-        if self._results is not None:
-            for projection, rows in changed:
-                self._results.publish(epoch, projection, rows)
 
 
 def _count_true(flags: pa.ChunkedArray) -> int:

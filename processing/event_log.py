@@ -75,6 +75,11 @@ class EventLog:
         self._pending.append((epoch, events))
 
     @property
+    def waiting_rows(self) -> int:
+        """How many events wait for the next append."""
+        return sum(events.num_rows for _, events in self._pending)
+
+    @property
     def is_due(self) -> bool:
         """Whether the oldest epoch waiting has waited for the interval."""
         return bool(self._pending) and monotonic() - self._pending_since >= self.interval_seconds

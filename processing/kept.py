@@ -14,10 +14,7 @@ def keep_quarantined(transaction: Transaction, quarantined: pa.Table, epoch: int
 
 def keep_rejected(transaction: Transaction, rejected: pa.Table, epoch: int) -> None:
     """Write what the gateway refused to the table `rejected_events`."""
-    details = rejected["rejected"].combine_chunks()
-    columns = {name: rejected[name] for name in ("topic", "partition", "offset")}
-    fields = {field.name: details.field(field.name) for field in details.type}
-    _insert(transaction, "rejected_events", pa.table({**columns, **fields}), epoch)
+    _insert(transaction, "rejected_events", rejected, epoch)
 
 
 def _insert(transaction: Transaction, target: str, rows: pa.Table, epoch: int) -> None:

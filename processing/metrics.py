@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry
+from pyspark.sql.streaming.listener import StreamingQueryProgress
 
 from contracts.metrics import PROCESSING, Instruments
 from processing.ledger import TALLY, Entry
@@ -21,6 +22,11 @@ class EpochMetrics:
         self._freshness = instruments.histogram("millrace_processing_freshness_seconds")
         self._records = instruments.counter("millrace_processing_records_total")
         self._watermark = instruments.gauge("millrace_processing_watermark_timestamp_seconds")
+
+    def observe_progress(self, progress: StreamingQueryProgress | None) -> None:
+        """Record what the query tells of itself, if it has run yet."""
+        if progress is not None and progress.sources:
+            self.behind.set(float(progress.sources[0].metrics.get("maxOffsetsBehindLatest", 0)))
 
     def observe(self, entry: Entry, phases: dict[str, float], committed_at: datetime) -> None:
         """Record a committed epoch."""

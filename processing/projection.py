@@ -1,8 +1,8 @@
-"""What a projection is: a name, a table, a delta over events and a merge into the table. Nothing else knows about it.
+"""What a projection is: a table, a delta over events, and a fold of rows. Nothing else knows about it.
 
 The delta is Spark SQL over the view `events` (columns: `processing.batch.EVENT_LOG`), the same text for the stream and
-for a rebuild from the Delta log. The merge is commutative and associative, so order, batching, replay and lateness
-cannot change what the table ends up holding.
+for a rebuild from the Delta log. The fold joins rows that belong together; it is commutative, associative and has
+no other input, so order, batching, replay and lateness cannot change what the table ends up holding.
 """
 
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ import pyarrow as pa
 from sqlalchemy import Table
 
 from processing import sketches
-from processing.store import Transaction
+from processing.duck import Duck
 
 
-class Rule(Enum):
-    """How one column of a delta row meets the column of the row that is there."""
+class Fold(Protocol):
+    """How rows of a table and rows of a delta become the rows of the table."""
 
-    SUM = auto()
-    UNITE = auto()
-    """Union of theta sketches."""
+    @property
+    def meeting(self) -> tuple[str, ...]:
+        """The columns of a delta row by which it meets rows of the table."""
 
+    @property
+    def met(self) -> str:
+        """SQL condition between a row `t` of the table and a row `d` of the delta: the two belong together."""
 
-class Merge(Protocol):
-    """The second half of a projection."""
-
-    def apply(self, transaction: Transaction, delta: pa.Table, epoch: int) -> pa.Table:
-        """Fold a delta into the table; returns `key` and `row` as JSON texts: what changed, no row for what is gone."""
+    def combine(self, duck: Duck, rows: pa.Table) -> pa.Table:
+        """Rows of table and delta, in any order and number, as rows of the table."""
 
 
 @dataclass(frozen=True)
@@ -37,62 +37,75 @@ class Projection:
 
     table: Table
     delta: str
-    merge: Merge
+    fold: Fold
 
     @property
     def name(self) -> str:
         return self.table.name
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The table's primary key."""
+        return tuple(column.name for column in self.table.primary_key)
+
+
+class Rule(Enum):
+    """How one column's values of one key become one value."""
+
+    SUM = auto()
+    MIN = auto()
+    MAX = auto()
+    GATHER = auto()
+    """Lists as one sorted list without repetitions."""
+    UNITE = auto()
+    """Union of theta sketches."""
+
+
+_AGGREGATES = {
+    Rule.SUM: "sum({})",
+    Rule.MIN: "min({})",
+    Rule.MAX: "max({})",
+    # Nearly always the lists are the same, and taking them apart is dear.
+    Rule.GATHER: "CASE WHEN min({0}) = max({0}) THEN min({0}) ELSE list_sort(list_distinct(flatten(list({0})))) END",
+    Rule.UNITE: "list({})",
+}
+
 
 @dataclass(frozen=True)
-class KeyedMerge:
-    """Merge by key, a rule per column. Columns `revision` and `last_epoch` are kept by the merge itself."""
+class KeyedFold:
+    """Rows of one key become one row, a rule per column."""
 
-    table: Table
+    keys: tuple[str, ...]
     rules: dict[str, Rule]
 
-    def apply(self, transaction: Transaction, delta: pa.Table, epoch: int) -> pa.Table:
-        staged = f"delta_{self.table.name}"
-        keys = [column.name for column in self.table.primary_key]
-        transaction.load(staged, self._united(transaction, delta, keys))
-        measures = list(self.rules)
-        columns = ", ".join([*keys, *measures])
-        updates = ", ".join(f"{name} = {self._merged(name)}" for name in measures)
-        order = ", ".join(keys)
-        key_json = ", ".join(f"'{key}', {key}" for key in keys)
-        sketch_columns = "".join(f" - '{name}'" for name, rule in self.rules.items() if rule is Rule.UNITE)
-        return transaction.query(
-            f"WITH changed AS (INSERT INTO {self.table.name} AS t ({columns}, revision, last_epoch)"
-            f" SELECT {columns}, (late > 0)::int, $1 FROM {staged} ORDER BY {order}"
-            f" ON CONFLICT ({order}) DO UPDATE SET {updates},"
-            " revision = t.revision + excluded.revision, last_epoch = excluded.last_epoch RETURNING t.*)"
-            f" SELECT json_build_object({key_json})::text AS key, (to_jsonb(changed){sketch_columns})::text AS row"
-            " FROM changed",
-            (epoch,),
-        )
+    @property
+    def meeting(self) -> tuple[str, ...]:
+        return self.keys
 
-    def _merged(self, name: str) -> str:
-        match self.rules[name]:
-            case Rule.SUM:
-                return f"t.{name} + excluded.{name}"
-            case Rule.UNITE:
-                return f"excluded.{name}"  # united with what was there before it was staged
+    @property
+    def met(self) -> str:
+        return " AND ".join(f"t.{key} = d.{key}" for key in self.keys)
 
-    def _united(self, transaction: Transaction, delta: pa.Table, keys: list[str]) -> pa.Table:
-        """The delta with each sketch united with the one that the table holds under the same key."""
-        sketch_columns = [name for name, rule in self.rules.items() if rule is Rule.UNITE]
-        if not sketch_columns:
-            return delta
-        ordinals = pa.array(range(delta.num_rows), pa.int32())
-        transaction.load(f"keys_{self.table.name}", delta.select(keys).append_column("ordinal", ordinals))
-        there = transaction.query(
-            f"SELECT k.ordinal, {', '.join(f't.{name}' for name in sketch_columns)}"
-            f" FROM keys_{self.table.name} k JOIN {self.table.name} t USING ({', '.join(keys)})"
-        )
-        rows = there["ordinal"].to_pylist()
-        for name in sketch_columns:
-            values = delta[name].to_pylist()
-            for row, kept in zip(rows, there[name].to_pylist(), strict=True):
-                values[row] = sketches.unite(kept, values[row])
-            delta = delta.set_column(delta.schema.get_field_index(name), name, pa.array(values, pa.binary()))
-        return delta
+    def combine(self, duck: Duck, rows: pa.Table) -> pa.Table:
+        """See `Fold.combine`."""
+        keys = ", ".join(self.keys)
+        columns = ", ".join(f"{_AGGREGATES[rule].format(name)} AS {name}" for name, rule in self.rules.items())
+        combined = duck.query(f"SELECT {keys}, {columns} FROM rows GROUP BY {keys}", rows=rows)
+        for name, rule in self.rules.items():
+            if rule is Rule.UNITE:
+                united = pa.array([_united(parts) for parts in combined[name].to_pylist()], pa.binary())
+                combined = combined.set_column(combined.schema.get_field_index(name), name, united)
+        return combined
+
+
+def _united(parts: list[bytes]) -> bytes:
+    first, *others = parts
+    for other in others:
+        first = sketches.unite(first, other)
+    return first
+
+
+def keyed(table: Table, delta: str, rules: dict[str, Rule]) -> Projection:
+    """A projection by primary key. `last_epoch`, the newest epoch that touched a row, is every table's own column."""
+    keys = tuple(column.name for column in table.primary_key)
+    return Projection(table, delta, KeyedFold(keys, rules | {"last_epoch": Rule.MAX}))

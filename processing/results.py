@@ -1,17 +1,24 @@
 """The topic `analytics-results`: every row that an epoch changed, as it stands after the epoch.
 
 Values are absolute, so a consumer that sees one twice, or only the last (the topic is compacted), ends up the same.
+Publishing has a thread of its own: nobody's number waits for it.
 """
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import pyarrow as pa
 import structlog
 from confluent_kafka import KafkaError, Message, Producer
+from sqlalchemy import DateTime, LargeBinary, Table
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from contracts.settings import KafkaSettings
 from contracts.topics import RESULTS
+from processing.duck import Duck
+from processing.handover import Handover
+from processing.merge import Merged
 
 log = structlog.get_logger()
 
@@ -23,6 +30,8 @@ class ResultsPublisher:
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._topic = kafka.topic_prefix + RESULTS.name
+        self._duck = Duck()
+        self._handover = Handover()
         self.failed = 0
         self._producer = Producer(
             {
@@ -34,23 +43,42 @@ class ResultsPublisher:
             }
         )
 
-    def publish(self, epoch: int, projection: str, changed: pa.Table) -> None:
-        """Queue an epoch's changed rows of one projection: columns `key` and `row`, JSON texts.
+    def publish(self, epoch: int, merged: Sequence[Merged]) -> None:
+        """Publish what an epoch changed. Waits only while the epoch before it is still being published."""
+        self._handover.put(self._publish, epoch, merged)
 
-        A row that is gone (a session that was joined to an earlier one) is published as a tombstone.
-        """
-        for key, row in zip(changed["key"].to_pylist(), changed["row"].to_pylist(), strict=True):
-            value = _value(epoch, projection, key, row) if row is not None else None
-            try:
-                self._producer.produce(
-                    self._topic, value, key=f"{projection}:{key}".encode(), on_delivery=self._delivered
-                )
-            except BufferError:
-                self.failed += 1
+    def _publish(self, epoch: int, merged: Sequence[Merged]) -> None:
+        for each in merged:
+            name = each.projection.name
+            for key, row in self._texts(each.projection.table, each.written):
+                self._produce(f"{name}:{key}", f'{{"projection":"{name}","epoch":{epoch},"key":{key},"row":{row}}}')
+            for key, _ in self._texts(each.projection.table, each.gone):
+                self._produce(f"{name}:{key}", None)  # a tombstone: the row was joined into another
         self._producer.poll(0)
+
+    def _texts(self, table: Table, rows: pa.Table) -> Iterator[tuple[str, str]]:
+        """Key and row of each row as JSON texts."""
+        keys = [column.name for column in table.primary_key]
+        shown = [name for name in rows.column_names if _is_shown(table, name)]
+        texts = self._duck.query(
+            f"SELECT {_json(table, keys)} AS key, {_json(table, shown)} AS row FROM rows", rows=rows
+        )
+        return zip(texts["key"].to_pylist(), texts["row"].to_pylist(), strict=True)
+
+    def _produce(self, key: str, value: str | None) -> None:
+        try:
+            self._producer.produce(
+                self._topic,
+                value.encode() if value is not None else None,
+                key=key.encode(),
+                on_delivery=self._delivered,
+            )
+        except BufferError:
+            self.failed += 1
 
     def close(self) -> None:
         """Deliver what is queued."""
+        self._handover.close()
         self._producer.flush(_FLUSH_SECONDS)
 
     def _delivered(self, error: KafkaError | None, _message: Message) -> None:
@@ -59,5 +87,18 @@ class ResultsPublisher:
             log.warning("result_not_delivered", error=error.str())
 
 
-def _value(epoch: int, projection: str, key: str, row: str) -> bytes:
-    return f'{{"projection":{json.dumps(projection)},"epoch":{epoch},"key":{key},"row":{row}}}'.encode()
+def _is_shown(table: Table, name: str) -> bool:
+    """Sketches and the texts that only merges read are left out."""
+    return not isinstance(table.columns[name].type, LargeBinary | ARRAY) and not name.endswith("_key")
+
+
+def _json(table: Table, names: Sequence[str]) -> str:
+    """SQL for a JSON object of these columns; times in ISO 8601."""
+
+    def value(name: str) -> str:
+        if isinstance(table.columns[name].type, DateTime):
+            return f"strftime({name} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%gZ')"
+        return name
+
+    members = ", ".join(f"{json.dumps(name)}: {value(name)}" for name in names)
+    return f"CAST(to_json({{{members}}}) AS VARCHAR)"

@@ -1,10 +1,10 @@
-"""Kafka as Spark reads it: the stream from the ledger's position, and a bounded range for repairs."""
+"""Kafka as it is read: the stream, by Spark, from the ledger's position; and bounded ranges for repairs."""
 
 import json
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+import pyarrow as pa
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
@@ -17,8 +17,20 @@ READ_TOPICS: Final = (CLICKSTREAM.name, TRANSACTIONS.name, REJECTED.name)
 _EARLIEST: Final = -2
 _BROKER_SECONDS: Final = 10
 
+_Headers: TypeAlias = list[tuple[str, bytes]]
 Ranges: TypeAlias = dict[str, dict[int, tuple[int, int]]]
-RangeReader: TypeAlias = Callable[[SparkSession, Ranges], DataFrame]
+
+RECORDS: Final = pa.schema(
+    [
+        ("topic", pa.string()),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("timestamp", pa.timestamp("us", "UTC")),
+        ("headers", pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))),
+        ("value", pa.binary()),
+    ]
+)
+"""A table of Kafka records, as Spark's source gives it; the timestamp is the broker's."""
 
 
 def starting_offsets(kafka: KafkaSettings, next_offsets: Offsets) -> str:
@@ -79,30 +91,72 @@ def read_stream(spark: SparkSession, kafka: KafkaSettings, starting: str, max_ev
         .option("failOnDataLoss", "true")
         .load()
     )
-    return _without_prefix(stream, kafka.topic_prefix)
+    return _without_prefix(stream, kafka.topic_prefix).select(*RECORDS.names)
 
 
-def range_reader(kafka: KafkaSettings) -> RangeReader:
-    """Reads exactly the given offset ranges, as a batch."""
+def read_ranges(kafka: KafkaSettings, ranges: Ranges) -> pa.Table:
+    """Exactly the records of the given offset ranges (until exclusive), in the columns of Spark's Kafka source.
 
-    def read(spark: SparkSession, ranges: Ranges) -> DataFrame:
-        def edge(side: int) -> str:
-            spans = {kafka.topic_prefix + topic: partitions for topic, partitions in ranges.items()}
-            return json.dumps({topic: {str(p): span[side] for p, span in of.items()} for topic, of in spans.items()})
+    Raises LogGapError where Kafka no longer has all of them, RetryableError while the broker does not answer.
+    """
+    ends = {
+        (kafka.topic_prefix + topic, partition): span for topic, of in ranges.items() for partition, span in of.items()
+    }
+    consumer = Consumer(
+        {
+            "bootstrap.servers": kafka.bootstrap,
+            "group.id": "millrace-processing",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+        }
+    )
+    records: list[Message] = []
+    try:
+        for (topic, partition), (first, _) in ends.items():
+            _check_holds(consumer, topic, partition, first)
+        consumer.assign([TopicPartition(topic, partition, span[0]) for (topic, partition), span in ends.items()])
+        missing = sum(until - first for first, until in ends.values())
+        while missing:
+            polled = consumer.consume(10_000, timeout=_BROKER_SECONDS)
+            if not polled:
+                raise RetryableError(f"the broker at {kafka.bootstrap} does not give the records that it has")
+            for record in polled:
+                if record.error() is not None:
+                    raise RetryableError(f"the broker at {kafka.bootstrap}: {record.error()}")
+                if _place(record)[1] < ends[_place(record)[0]][1]:
+                    records.append(record)
+                    missing -= 1
+    except KafkaException as error:
+        raise RetryableError(f"the broker at {kafka.bootstrap} does not answer: {error}") from error
+    finally:
+        consumer.close()
+    return _as_table(records, kafka.topic_prefix)
 
-        batch = (
-            spark.read.format("kafka")
-            .option("kafka.bootstrap.servers", kafka.bootstrap)
-            .option("assign", json.dumps({kafka.topic_prefix + topic: sorted(of) for topic, of in ranges.items()}))
-            .option("startingOffsets", edge(0))
-            .option("endingOffsets", edge(1))
-            .option("includeHeaders", "true")
-            .option("failOnDataLoss", "true")
-            .load()
-        )
-        return _without_prefix(batch, kafka.topic_prefix)
 
-    return read
+def _place(record: Message) -> tuple[tuple[str, int], int]:
+    """Topic and partition, and offset, which every record without an error has."""
+    return (str(record.topic()), int(record.partition() or 0)), int(record.offset() or 0)
+
+
+def _as_table(records: list[Message], prefix: str) -> pa.Table:
+    values = {
+        "topic": [_place(record)[0][0][len(prefix) :] for record in records],
+        "partition": [record.partition() for record in records],
+        "offset": [record.offset() for record in records],
+        "timestamp": [record.timestamp()[1] * 1000 for record in records],
+        "headers": [
+            [{"key": key, "value": value} for key, value in cast(_Headers, record.headers() or [])] or None
+            for record in records
+        ],
+        "value": [record.value() for record in records],
+    }
+    return pa.table([pa.array(values[field.name], field.type) for field in RECORDS], schema=RECORDS)
+
+
+def _check_holds(consumer: Consumer, topic: str, partition: int, offset: int) -> None:
+    first, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_BROKER_SECONDS)
+    if offset < first:
+        raise LogGapError(f"{topic}-{partition} begins at {first}, but records from {offset} are needed again")
 
 
 def _without_prefix(records: DataFrame, prefix: str) -> DataFrame:

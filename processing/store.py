@@ -14,6 +14,7 @@ from adbc_driver_postgresql import dbapi
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+import contracts.projections  # noqa: F401 - they join the metadata
 from contracts.settings import PostgresSettings
 from contracts.tables import metadata
 from processing.errors import AnotherProcessorError
@@ -41,8 +42,9 @@ def _column_type(arrow: pa.DataType) -> str:
 class Transaction:
     """Statements of one open transaction. Everything it loads is gone when the transaction ends."""
 
-    def __init__(self, cursor: Any) -> None:
+    def __init__(self, cursor: Any, staging: set[str]) -> None:
         self._cursor = cursor
+        self._staging = staging
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
         """Run a statement whose rows, if any, nobody wants."""
@@ -54,9 +56,11 @@ class Transaction:
         return self._cursor.fetch_arrow_table()
 
     def load(self, name: str, table: pa.Table) -> None:
-        """COPY an Arrow table into the temporary table `name`, whose columns are the Arrow table's."""
-        columns = ", ".join(f'"{field.name}" {_column_type(field.type)}' for field in table.schema)
-        self.execute(f'CREATE TEMP TABLE IF NOT EXISTS "{name}" ({columns}) ON COMMIT DELETE ROWS')
+        """COPY an Arrow table into the temporary table `name`, made with the Arrow table's columns when first used."""
+        if name not in self._staging:
+            columns = ", ".join(f'"{field.name}" {_column_type(field.type)}' for field in table.schema)
+            self.execute(f'CREATE TEMP TABLE "{name}" ({columns}) ON COMMIT DELETE ROWS')
+            self._staging.add(name)
         if table.num_rows:
             self._cursor.adbc_ingest(name, table, mode="append", temporary=True)
 
@@ -68,6 +72,8 @@ class Store:
         self._url = settings.url.get_secret_value()
         self._schema = settings.db_schema
         self._connection: Any = None
+        self._staging: set[str] = set()
+        """Temporary tables that the connection has."""
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -75,7 +81,7 @@ class Store:
         connection = self._connection or self._open()
         try:
             with connection.cursor() as cursor:
-                yield Transaction(cursor)
+                yield Transaction(cursor, self._staging)
             connection.commit()
         except BaseException:
             # Also after an error of ours: a fresh connection is the one state we know to be clean.
@@ -105,6 +111,9 @@ class Store:
     def _open(self) -> Any:
         options = quote(
             f"-c search_path={self._schema} -c timezone=UTC -c jit=off -c application_name=millrace-processing"
+            # Every statement looks up few rows of large tables by key. Temporary tables have no statistics, and
+            # without them the planner may think that reading a whole table is cheaper.
+            " -c enable_hashjoin=off -c enable_mergejoin=off"
         )
         separator = "&" if "?" in self._url else "?"
         connection = dbapi.connect(f"{self._url}{separator}options={options}&connect_timeout=10")
@@ -119,7 +128,7 @@ class Store:
         if not granted:
             connection.close()
             raise AnotherProcessorError(self._schema)
-        self._connection = connection
+        self._connection, self._staging = connection, set()
         return connection
 
     @property

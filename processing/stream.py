@@ -2,8 +2,9 @@
 
 import shutil
 import threading
+from functools import partial
 from pathlib import Path
-from time import monotonic
+from time import monotonic, perf_counter
 
 import structlog
 from pyspark.errors import StreamingQueryException
@@ -13,9 +14,10 @@ from pyspark.sql.streaming.query import StreamingQuery
 from contracts.settings import KafkaSettings
 from processing.epoch import EpochRunner
 from processing.errors import FatalError, ProcessingError
+from processing.handover import Handover
 from processing.metrics import EpochMetrics
 from processing.settings import ProcessingSettings
-from processing.source import range_reader, read_stream, starting_offsets
+from processing.source import read_ranges, read_stream, starting_offsets
 
 log = structlog.get_logger()
 
@@ -44,8 +46,7 @@ class Stream:
         self._kafka = kafka
         self._metrics = metrics
         self._stopping = threading.Event()
-        self._epoch_running = threading.Lock()
-        self._cause: Exception | None = None
+        self._handover = Handover()
         self._runs = 0
         self.not_ready: str | None = "starting"
         """Why the part is not ready, or None when it is."""
@@ -73,17 +74,15 @@ class Stream:
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _run_query(self) -> None:
-        self._cause = None
         position = self._runner.resume()
         starting = starting_offsets(self._kafka, position.next_offsets)
-        self._runner.repair_log(self._spark, range_reader(self._kafka))
-        checkpoint = self._fresh_checkpoint()
-        source = read_stream(self._spark, self._kafka, starting, self._settings.max_events_per_epoch)
+        self._runner.repair_log(partial(read_ranges, self._kafka))
+        self._handover = Handover()
         query = (
-            self._runner.decoded(source)
+            read_stream(self._spark, self._kafka, starting, self._settings.max_events_per_epoch)
             .writeStream.queryName("millrace")
-            .foreachBatch(self._epoch)
-            .option("checkpointLocation", str(checkpoint))
+            .foreachBatch(self._take)
+            .option("checkpointLocation", str(self._fresh_checkpoint()))
             .trigger(processingTime=f"{self._settings.epoch_interval_ms} milliseconds")
             .start()
         )
@@ -92,55 +91,34 @@ class Stream:
         try:
             self._watch(query)
         finally:
-            with self._epoch_running:
-                query.stop()
+            query.stop()
+            self._handover.close()
+        if self._handover.failure is not None:
+            raise self._handover.failure
         if self._stopping.is_set():
             self._runner.flush_log()
 
     def _watch(self, query: StreamingQuery) -> None:
-        """Wait for the end of the query; between epochs, append to the log what has waited long enough."""
-        while not self._stopping.is_set():
+        """Wait for the end of the query; while nothing comes, append to the log what has waited long enough."""
+        while not self._stopping.is_set() and self._handover.failure is None:
             try:
                 if query.awaitTermination(1):
                     return
             except StreamingQueryException:
-                if isinstance(self._cause, StoppingError):
+                if self._stopping.is_set() or self._handover.failure is not None:
                     return
-                if self._cause is not None:
-                    raise self._cause from None
                 raise
-            self._observe_lag(query)
-            if self._epoch_running.acquire(blocking=False):
-                try:
-                    if self._runner.log_is_due:
-                        self._runner.flush_log()
-                finally:
-                    self._epoch_running.release()
+            self._metrics.observe_progress(query.lastProgress)
+            if self._handover.is_idle and self._runner.log_is_due:
+                self._handover.put(self._runner.flush_log)
 
-    def _observe_lag(self, query: StreamingQuery) -> None:
-        progress = query.lastProgress
-        if progress is not None and progress.sources:
-            self._metrics.behind.set(float(progress.sources[0].metrics.get("maxOffsetsBehindLatest", 0)))
-
-    def _epoch(self, decoded: DataFrame, _batch_id: int) -> None:
-        try:
-            self._await_turn()
-            try:
-                self._runner.run(decoded)
-            finally:
-                self._epoch_running.release()
-        except Exception as error:
-            self._cause = error  # Spark passes on only a text of it
-            raise
-
-    def _await_turn(self) -> None:
-        """Take the lock. Who holds it may be stopping the query and waiting for this epoch: then the epoch gives up."""
-        while not self._epoch_running.acquire(timeout=0.05):
-            if self._stopping.is_set():
-                raise StoppingError
+    def _take(self, records: DataFrame, _batch_id: int) -> None:
+        """Read a micro-batch and hand it over; the next one is read while this one is folded."""
         if self._stopping.is_set():
-            self._epoch_running.release()
             raise StoppingError
+        begun = perf_counter()
+        table = records.toArrow()
+        self._handover.put(self._runner.run, table, perf_counter() - begun)
 
     def _fresh_checkpoint(self) -> Path:
         """An empty scratch folder: what Spark keeps there is never read again by another run."""

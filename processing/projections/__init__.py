@@ -3,11 +3,26 @@
 from contracts.settings import ShopSettings
 from processing.projection import Projection
 from processing.projections.category_minutes import category_minutes
+from processing.projections.conversions import conversions
+from processing.projections.delays import delays
+from processing.projections.orders import orders
 from processing.projections.product_minutes import product_minutes
 from processing.projections.sessions import sessions
 from processing.projections.site_minutes import site_minutes
+from processing.projections.user_categories import user_categories
+from processing.projections.users import users
 
 
 def build_projections(shop: ShopSettings) -> tuple[Projection, ...]:
     """The projections in the order in which an epoch folds them."""
-    return (product_minutes(), category_minutes(), site_minutes(), sessions(shop))
+    return (
+        product_minutes(),
+        category_minutes(),
+        site_minutes(),
+        sessions(shop),
+        conversions(),
+        orders(),
+        users(),
+        user_categories(),
+        delays(),
+    )

@@ -2,7 +2,9 @@
 
 from typing import Final
 
-from processing.projection import Rule
+from sqlalchemy import Table
+
+from processing.projection import Projection, Rule, keyed
 from processing.sketches import LG_NOMINAL_ENTRIES
 
 PURCHASE: Final = "kind = 'purchase'"
@@ -24,6 +26,7 @@ COUNTS: Final = {
 REVENUE: Final = f"coalesce(sum(amount) FILTER (WHERE {PURCHASE}), 0)"
 REFUNDED: Final = f"coalesce(sum(amount) FILTER (WHERE {REFUND}), 0)"
 LATE: Final = "count(*) FILTER (WHERE late)"
+LAST_EPOCH: Final = "max(epoch)"
 
 SKETCHES: Final = ("users", "buyers")
 """Measures that are sets of users: theta sketches."""
@@ -40,8 +43,15 @@ _MEASURES: Final = {
 RULES: Final = {name: Rule.UNITE if name in SKETCHES else Rule.SUM for name in _MEASURES}
 
 
-def minutes_delta(keys: dict[str, str], where: str = "true") -> str:
-    """Delta of a minute projection: `keys` maps key columns beside the minute to their SQL."""
-    grouped = {"minute": "date_trunc('minute', timestamp)", **keys}
-    columns = ", ".join(f"{sql} AS {name}" for name, sql in {**grouped, **_MEASURES}.items())
-    return f"SELECT {columns} FROM events WHERE {where} GROUP BY {', '.join(grouped.values())}"
+def minutes(table: Table, keys: dict[str, str], where: str = "true") -> Projection:
+    """A minute projection: `keys` maps its key columns beside `minute` and `bot` to their SQL."""
+    grouped = {"minute": "date_trunc('minute', timestamp)", **keys, "bot": "bot"}
+    delta = select(grouped, _MEASURES, where)
+    return keyed(table, delta, RULES)
+
+
+def select(keys: dict[str, str], measures: dict[str, str], where: str = "true") -> str:
+    """Delta SQL: the measures of the events that match, by key."""
+    columns = {**keys, **measures, "last_epoch": LAST_EPOCH}
+    listed = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
+    return f"SELECT {listed} FROM events WHERE {where} GROUP BY {', '.join(keys.values())}"

@@ -1,6 +1,6 @@
 """Sessions: islands of one session id's events that are less than the gap apart in event time.
 
-An island is its interval and sums, plus first and last steps as sortable texts, so that islands can be merged in any
+An island is its interval and sums, plus first and last steps as sortable texts, so that islands can be joined in any
 order: a late event may extend one island or join two, and the result is what one pass over all events would give.
 Two events exactly the gap apart belong to two sessions, as in Spark's `session_window`.
 """
@@ -10,142 +10,163 @@ from typing import Final
 
 import pyarrow as pa
 
-from contracts import tables
+from contracts import projections
 from contracts.settings import ShopSettings
+from processing.duck import Duck
 from processing.projection import Projection
-from processing.projections.measures import COUNTS, LATE, REVENUE
-from processing.store import Transaction
+from processing.projections.measures import COUNTS, LAST_EPOCH, LATE, REVENUE
 
 MAX_PATH_STEPS: Final = 50
 
-_AT: Final = "lpad(CAST(unix_millis(timestamp) AS string), 15, '0')"
+_MS: Final = "lpad(CAST(unix_millis(timestamp) AS string), 15, '0')"
 _ACTION: Final = "coalesce(action, kind)"
-_STEP: Final = f"json_texts({_AT}, event_id, {_ACTION}, product_id, page_url)"
-_HAS_PAGE: Final = "FILTER (WHERE page_url IS NOT NULL)"
+_STEP: Final = f"json_texts({_MS}, {_ACTION}, event_id, product_id, page_url)"
+_ORDER: Final = f"concat({_MS}, event_id)"
+"""A text whose order is the order of events."""
+
+_SUMS: Final = {**COUNTS, "revenue": REVENUE, "late": LATE}
+_FIRST_OF: Final[dict[str, tuple[str | None, dict[str, str]]]] = {
+    "first_key": (None, {"user_id": "user_id"}),
+    "entry_key": ("page_url", {"entry_page": "page_url"}),
+    "agent_key": ("device", {"device": "device", "browser": "browser", "os": "os"}),
+    "referral_key": (
+        "medium",
+        {name: name for name in ("medium", "referrer_source", "campaign_source", "campaign")},
+    ),
+    "category_key": ("nullif(category, '')", {"category": "category"}),
+}
+"""Order key, the value that an event must have to count, and what is read off the first such event."""
+_LAST_OF: Final[dict[str, tuple[str | None, dict[str, str]]]] = {"exit_key": ("page_url", {"exit_page": "page_url"})}
+_MAXIMA: Final = {
+    "bot_evidence": "max(concat(lpad(CAST(bot_score AS string), 3, '0'), coalesce(bot_reason, '')))",
+    "last_epoch": LAST_EPOCH,
+}
+
+
+def _chosen(choices: dict[str, tuple[str | None, dict[str, str]]], least: str) -> dict[str, str]:
+    """Delta SQL of what is read off the first (`least` is min) or last (max) event of some kind; '' stands for null."""
+    columns = {}
+    for key, (needed, values) in choices.items():
+        such = f" FILTER (WHERE {needed} IS NOT NULL)" if needed else ""
+        columns[key] = f"{least}({_ORDER}){such}"
+        columns |= {name: f"{least}_by(coalesce({sql}, ''), {_ORDER}){such}" for name, sql in values.items()}
+    return columns
+
+
+def _rechosen(choices: dict[str, tuple[str | None, dict[str, str]]], least: str) -> list[str]:
+    """The same over islands: each carries its key with its values."""
+    columns = []
+    for key, (_, values) in choices.items():
+        columns.append(f"{least}({key}) AS {key}")
+        columns += [f"{least}_by({name}, {key}) AS {name}" for name in values]
+    return columns
+
+
+FUNNEL: Final = {
+    "viewed_at": ("page_view", "view"),
+    "added_at": ("add_to_cart",),
+    "checkout_at": ("checkout_start",),
+    "purchased_at": ("purchase",),
+}
+"""The funnel's steps by the actions that reach them: each is the first such action not before the step ahead of it."""
 
 _DELTA: Final = """
-    SELECT session_id,
-      min(timestamp) AS started_at,
-      max(timestamp) AS ended_at,
-      {counts},
-      {revenue} AS revenue,
-      min(json_texts({at}, event_id, {action}, user_id, NULL)) AS first_event,
-      min({step}) {has_page} AS entry_event,
-      max({step}) {has_page} AS exit_event,
-      slice(array_sort(collect_list({step})), 1, {steps}) AS path,
-      {late} AS late
-    FROM (
-      SELECT *, sum(begins) OVER (PARTITION BY session_id ORDER BY timestamp) AS island
-      FROM (
-        SELECT *, CASE WHEN unix_millis(timestamp)
-            - lag(unix_millis(timestamp)) OVER (PARTITION BY session_id ORDER BY timestamp) < {gap_ms}
-          THEN 0 ELSE 1 END AS begins
-        FROM events))
+    WITH marked AS (
+      SELECT session_id, timestamp, CASE WHEN unix_millis(timestamp)
+          - lag(unix_millis(timestamp)) OVER (PARTITION BY session_id ORDER BY timestamp) < {gap_ms}
+        THEN 0 ELSE 1 END AS begins
+      FROM (SELECT DISTINCT session_id, timestamp FROM events)
+    ), numbered AS (
+      SELECT session_id, timestamp, sum(begins) OVER (PARTITION BY session_id ORDER BY timestamp) AS island
+      FROM marked
+    )
+    SELECT session_id, min(timestamp) AS started_at, max(timestamp) AS ended_at,
+      {aggregates},
+      slice(array_sort(collect_list({step})), 1, {steps}) AS path
+    FROM events JOIN numbered USING (session_id, timestamp)
     GROUP BY session_id, island
 """
 
-_SUMS: Final = (*COUNTS, "revenue", "late")
-
-_TOUCHED: Final = """
-    INSERT INTO touched_sessions
-    SELECT {columns} FROM sessions s WHERE EXISTS (
-      SELECT FROM delta_sessions d WHERE d.session_id = s.session_id
-      AND s.started_at < d.ended_at + $1::bigint * interval '1 ms'
-      AND s.ended_at > d.started_at - $1::bigint * interval '1 ms')
-"""
-
-_MERGED: Final = """
-    INSERT INTO merged_sessions
-    WITH parts AS (
-      SELECT {columns} FROM touched_sessions UNION ALL SELECT {columns} FROM delta_sessions
-    ), marked AS (
-      SELECT *, CASE WHEN started_at < max(ended_at) OVER earlier + $1::bigint * interval '1 ms'
-        THEN 0 ELSE 1 END AS begins
-      FROM parts
+_COMBINED: Final = """
+    WITH marked AS (
+      SELECT session_id, started_at, ended_at, CASE
+          WHEN epoch_ms(started_at) < max(epoch_ms(ended_at)) OVER earlier + {gap_ms} THEN 0 ELSE 1 END AS begins
+      FROM (SELECT DISTINCT session_id, started_at, ended_at FROM rows)
       WINDOW earlier AS (PARTITION BY session_id ORDER BY started_at, ended_at
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-    ), islands AS (
-      SELECT *, sum(begins) OVER (PARTITION BY session_id ORDER BY started_at, ended_at
-        ROWS UNBOUNDED PRECEDING) AS island
+    ), numbered AS (
+      SELECT session_id, started_at, ended_at, sum(begins) OVER (PARTITION BY session_id
+        ORDER BY started_at, ended_at ROWS UNBOUNDED PRECEDING) AS island
       FROM marked
-    ), steps AS (
-      SELECT session_id, island, (array_agg(step ORDER BY step COLLATE "C"))[1:{steps}] AS path
-      FROM islands CROSS JOIN unnest(path) AS step GROUP BY session_id, island
-    )
-    SELECT session_id, min(started_at), max(ended_at), {sums},
-      min(first_event COLLATE "C"), min(entry_event COLLATE "C"), max(exit_event COLLATE "C"), min(steps.path)
-    FROM islands JOIN steps USING (session_id, island) GROUP BY session_id, island
+    ), islands AS (
+      SELECT session_id, min(started_at) AS started_at, max(ended_at) AS ended_at, {aggregates},
+        list_slice(list_sort(flatten(list(path))), 1, {steps}) AS path
+      FROM rows JOIN numbered USING (session_id, started_at, ended_at) GROUP BY session_id, island
+    ), {funnel}
+    SELECT *, CAST(bot_evidence[1:3] AS smallint) AS bot_score, nullif(bot_evidence[4:], '') AS bot_reason,
+      bot_evidence >= '050' AS bot
+    FROM {last_step}
 """
+"""Windows are taken over the intervals alone: sorting whole rows costs several times as much."""
 
-_KEY: Final = "json_build_object('session_id', s.session_id, 'started_at', s.started_at)::text"
 
-_REPLACED: Final = """
-    DELETE FROM sessions s USING touched_sessions t
-    WHERE s.session_id = t.session_id AND s.started_at = t.started_at
-      AND NOT EXISTS (SELECT FROM merged_sessions m WHERE m.session_id = t.session_id AND m.started_at = t.started_at)
-    RETURNING {key} AS key, NULL AS row
-"""
+def _funnel() -> tuple[str, str]:
+    """Common table expressions that add the funnel's columns one after another, and the name of the last of them.
 
-_WRITTEN: Final = """
-    WITH changed AS (
-      INSERT INTO sessions AS s ({columns}, user_id, entry_page, exit_page, revision, last_epoch)
-      SELECT {columns}, first_event::jsonb ->> 3, entry_event::jsonb ->> 4, exit_event::jsonb ->> 4,
-        (late > 0)::int, $1
-      FROM merged_sessions ORDER BY session_id, started_at
-      ON CONFLICT (session_id, started_at) DO UPDATE SET {updates},
-        user_id = excluded.user_id, entry_page = excluded.entry_page, exit_page = excluded.exit_page,
-        revision = s.revision + (excluded.late > s.late)::int, last_epoch = excluded.last_epoch
-      RETURNING s.*)
-    SELECT {key} AS key, (to_jsonb(s) - 'path' - 'first_event' - 'entry_event' - 'exit_event')::text AS row
-    FROM changed s
-"""
-
-_COLUMNS: Final = (
-    "session_id",
-    "started_at",
-    "ended_at",
-    *_SUMS,
-    "first_event",
-    "entry_event",
-    "exit_event",
-    "path",
-)
+    In a step's text the time takes the places 3 to 17 and the action begins at place 21, so neither needs parsing.
+    """
+    steps, previous, since = [], "islands", "''"
+    for name, actions in FUNNEL.items():
+        reached = " OR ".join(f"starts_with(step[21:], '{action}\"')" for action in actions)
+        first = f"list_filter(path, lambda step: step[3:17] >= {since} AND ({reached}))[1][3:17]"
+        steps.append(f"{name}_step AS (SELECT *, {first} AS {name}_ms FROM {previous})")
+        previous, since = f"{name}_step", f"{name}_ms"
+    times = ", ".join(f"make_timestamptz(CAST({name}_ms AS BIGINT) * 1000) AS {name}" for name in FUNNEL)
+    texts = ", ".join(f"{name}_ms" for name in FUNNEL)
+    steps.append(f"funnel AS (SELECT * EXCLUDE ({texts}), {times} FROM {previous})")
+    return ", ".join(steps), "funnel"
 
 
 @dataclass(frozen=True)
-class IslandMerge:
-    """Join a delta's islands with the islands they touch."""
+class IslandFold:
+    """Islands that are less than the gap apart become one."""
 
     gap_ms: int
+    meeting: tuple[str, ...] = ("session_id", "started_at", "ended_at")
 
-    def apply(self, transaction: Transaction, delta: pa.Table, epoch: int) -> pa.Table:
-        """Fold islands in; returns the changed sessions."""
-        columns = ", ".join(_COLUMNS)
-        ordered = delta.select(list(_COLUMNS))
-        transaction.load("delta_sessions", ordered)
-        transaction.load("touched_sessions", ordered.slice(0, 0))
-        transaction.load("merged_sessions", ordered.slice(0, 0))
-        transaction.execute(_TOUCHED.format(columns=columns), (self.gap_ms,))
-        sums = ", ".join(f"sum({name})" for name in _SUMS)
-        transaction.execute(_MERGED.format(columns=columns, sums=sums, steps=MAX_PATH_STEPS), (self.gap_ms,))
-        gone = transaction.query(_REPLACED.format(key=_KEY))
-        updates = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[2:])
-        written = transaction.query(_WRITTEN.format(columns=columns, updates=updates, key=_KEY), (epoch,))
-        return pa.concat_tables([gone, written])
+    @property
+    def met(self) -> str:
+        gap = f"interval '{self.gap_ms} ms'"
+        return (
+            f"t.session_id = d.session_id AND t.started_at < d.ended_at + {gap} AND t.ended_at > d.started_at - {gap}"
+        )
+
+    def combine(self, duck: Duck, rows: pa.Table) -> pa.Table:
+        """See `Fold.combine`."""
+        funnel, last_step = _funnel()
+        sql = _COMBINED.format(
+            gap_ms=self.gap_ms,
+            aggregates=", ".join(
+                [f"sum({name}) AS {name}" for name in _SUMS]
+                + _rechosen(_FIRST_OF, "min")
+                + _rechosen(_LAST_OF, "max")
+                + [f"max({name}) AS {name}" for name in _MAXIMA]
+            ),
+            steps=MAX_PATH_STEPS,
+            funnel=funnel,
+            last_step=last_step,
+        )
+        return duck.query(sql, rows=rows)
 
 
 def sessions(shop: ShopSettings) -> Projection:
     """The projection for the shop's session gap."""
     gap_ms = shop.session_gap_seconds * 1000
+    aggregates = _SUMS | _chosen(_FIRST_OF, "min") | _chosen(_LAST_OF, "max") | _MAXIMA
     delta = _DELTA.format(
-        counts=",\n      ".join(f"{sql} AS {name}" for name, sql in COUNTS.items()),
-        revenue=REVENUE,
-        at=_AT,
-        action=_ACTION,
+        aggregates=", ".join(f"{sql} AS {name}" for name, sql in aggregates.items()),
         step=_STEP,
-        has_page=_HAS_PAGE,
         steps=MAX_PATH_STEPS,
-        late=LATE,
         gap_ms=gap_ms,
     )
-    return Projection(tables.sessions, delta, IslandMerge(gap_ms))
+    return Projection(projections.sessions, delta, IslandFold(gap_ms))

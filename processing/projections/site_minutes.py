@@ -1,10 +1,10 @@
 """The same measures per minute for the whole site: sales, realtime numbers, and the sum that the books check."""
 
-from contracts import tables
-from processing.projection import KeyedMerge, Projection
-from processing.projections.measures import RULES, minutes_delta
+from contracts import projections
+from processing.projection import Projection
+from processing.projections.measures import minutes
 
 
 def site_minutes() -> Projection:
     """Every applied event is counted here exactly once."""
-    return Projection(tables.site_minutes, minutes_delta({}), KeyedMerge(tables.site_minutes, RULES))
+    return minutes(projections.site_minutes, {})

@@ -1,0 +1,41 @@
+"""DuckDB as processing uses it: a connection per thread, which knows the part of Spark's SQL that deltas use.
+
+The text of a delta is Spark's dialect (decision 2); DuckDB gets the few Spark functions it lacks as macros.
+"""
+
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+_SPARK_FUNCTIONS: Final = (
+    "CREATE MACRO unix_millis(instant) AS epoch_ms(instant)",
+    "CREATE MACRO unix_seconds(instant) AS CAST(floor(epoch_ms(instant) / 1000) AS BIGINT)",
+    "CREATE MACRO json_texts(a, b, c, d, e) AS CAST(to_json([a, b, c, d, e]) AS VARCHAR)",
+    "CREATE MACRO array_sort(items) AS list_sort(items)",
+    "CREATE MACRO slice(items, first, length) AS list_slice(items, first, first + length - 1)",
+    "CREATE MACRO collect_list(item) AS list(item)",
+    "CREATE MACRO collect_set(item) AS list(DISTINCT item)",
+    # The members; `processing.deltas` makes the sketch of them.
+    "CREATE MACRO theta_sketch_agg(member, lg_entries) AS list(DISTINCT member) FILTER (WHERE member IS NOT NULL)",
+)
+
+
+class Duck:
+    """A connection in UTC with Spark's functions. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._connection = duckdb.connect()
+        self._connection.execute("SET TimeZone = 'UTC'")
+        for macro in _SPARK_FUNCTIONS:
+            self._connection.execute(macro)
+
+    def query(self, sql: str, **tables: pa.Table) -> pa.Table:
+        """Run a query over Arrow tables, given by the names it uses."""
+        for name, table in tables.items():
+            self._connection.register(name, table)
+        try:
+            return self._connection.sql(sql).to_arrow_table()
+        finally:
+            for name in tables:
+                self._connection.unregister(name)
