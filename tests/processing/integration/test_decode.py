@@ -20,6 +20,7 @@ from processing.event_log import EventLog
 from processing.judge import EVENT_FIELDS, RAW_KEPT_BYTES, Judge
 from processing.kept import keep_quarantined, keep_rejected
 from processing.projections import build_projections
+from processing.recent_ids import RecentIds
 from processing.store import Store
 from schemas_avro import RegisteredSchema, load_registry
 from schemas_avro.golden import sample_records
@@ -277,7 +278,7 @@ def test_whatever_mutation_passes_as_valid_goes_through_every_later_step(
     assert min(batch.events.num_rows, batch.quarantined.num_rows, batch.rejected.num_rows) > 100
     projections = build_projections(ShopSettings())
     with store.transaction() as transaction:
-        told = deduplicate(transaction, batch.events, 1)
+        told = deduplicate(RecentIds(), batch.events, 1)
         rows = event_rows(told.first, 1, None)
         for projection, delta in DuckDeltas().deltas(rows, projections):
             projection.merge.apply(transaction, delta, 1)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.topics import ALL, CLICKSTREAM, REJECTED, TRANSACTIONS
-from processing.batch import EVENT_LOG, TOPIC_NUMBERS, event_rows, sort_records
+from contracts.topics import CLICKSTREAM, REJECTED, TRANSACTIONS
+from processing.batch import EVENT_LOG, event_rows, sort_records
 from tests.processing.builders import DECODED, START_MS, at, click, decoded_table, sale
 
 pytestmark = pytest.mark.unit
@@ -93,8 +93,3 @@ def test_rows_of_the_log_have_its_schema_and_the_utc_date_of_their_event() -> No
     assert rows["date"].to_pylist() == [(midnight - timedelta(days=1)).date(), midnight.date()]
     assert rows["epoch"].to_pylist() == [7, 7]
     assert rows["received_at"].to_pylist() == [at(START_MS)] * 2
-
-
-def test_topic_numbers_are_fixed_because_they_are_stored() -> None:
-    assert TOPIC_NUMBERS == {"clickstream": 0, "transactions": 1, "rejected": 2, "analytics-results": 3}
-    assert len(TOPIC_NUMBERS) == len(ALL)
