@@ -34,7 +34,7 @@ _PLACE: Final = ("topic", "partition", "offset", "log_time", "value")
 
 @dataclass(frozen=True)
 class Decoded:
-    """The records of an epoch by what they are to be. Both tables have topic, partition, offset, log_time, value, too."""
+    """The records of an epoch by what they are to be. Both tables have the record's place, time and value, too."""
 
     events: pa.Table
     """`EVENT_FIELDS`, `HEADERS` as binary columns `header_<name>`, and `fault`."""

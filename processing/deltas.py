@@ -39,9 +39,9 @@ class DuckDeltas:
 
     def deltas(self, events: pa.Table, projections: tuple[Projection, ...]) -> Iterator[tuple[Projection, pa.Table]]:
         """See `DeltaEngine.deltas`."""
-        for projection in projections:
-            raw = self._duck.query(projection.delta, events=events)
-            yield projection, typed(_sketched(raw), projection.table)
+        with self._duck.holding("events", events):
+            for projection in projections:
+                yield projection, typed(_sketched(self._duck.query(projection.delta)), projection.table)
 
 
 class SparkDeltas:

@@ -3,6 +3,8 @@
 The text of a delta is Spark's dialect (decision 2); DuckDB gets the few Spark functions it lacks as macros.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import duckdb
@@ -39,3 +41,14 @@ class Duck:
         finally:
             for name in tables:
                 self._connection.unregister(name)
+
+    @contextmanager
+    def holding(self, name: str, table: pa.Table) -> Iterator[None]:
+        """Hold an Arrow table as one of DuckDB's own: several queries over it then pay for its conversion once."""
+        self._connection.register("held", table)
+        self._connection.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM held")
+        self._connection.unregister("held")
+        try:
+            yield
+        finally:
+            self._connection.execute(f"DROP TABLE {name}")

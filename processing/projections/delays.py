@@ -12,8 +12,8 @@ BOUNDS_SECONDS: Final = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 86400, 7 * 8640
 
 def delays() -> Projection:
     """Imported events are left out: they are old on purpose."""
-    age_ms = "(unix_millis(log_time) - unix_millis(timestamp))"
-    cases = " ".join(f"WHEN {age_ms} <= {bound * 1000} THEN {bound}" for bound in BOUNDS_SECONDS)
+    cases = " ".join(f"WHEN age_ms <= {bound * 1000} THEN {bound}" for bound in BOUNDS_SECONDS)
     keys = {"minute": "date_trunc('minute', log_time)", "up_to_seconds": f"CASE {cases} ELSE -1 END"}
-    delta = select(keys, {"events": "count(*)", "late": LATE}, where="NOT imported")
+    aged = "(SELECT *, unix_millis(log_time) - unix_millis(timestamp) AS age_ms FROM events)"
+    delta = select(keys, {"events": "count(*)", "late": LATE}, where="NOT imported", source=aged)
     return keyed(projections.delays, delta, {"events": Rule.SUM, "late": Rule.SUM})

@@ -50,8 +50,8 @@ def minutes(table: Table, keys: dict[str, str], where: str = "true") -> Projecti
     return keyed(table, delta, RULES)
 
 
-def select(keys: dict[str, str], measures: dict[str, str], where: str = "true") -> str:
+def select(keys: dict[str, str], measures: dict[str, str], where: str = "true", source: str = "events") -> str:
     """Delta SQL: the measures of the events that match, by key."""
     columns = {**keys, **measures, "last_epoch": LAST_EPOCH}
     listed = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
-    return f"SELECT {listed} FROM events WHERE {where} GROUP BY {', '.join(keys.values())}"
+    return f"SELECT {listed} FROM {source} WHERE {where} GROUP BY {', '.join(keys.values())}"

@@ -21,8 +21,6 @@ MAX_PATH_STEPS: Final = 50
 _MS: Final = "lpad(CAST(unix_millis(timestamp) AS string), 15, '0')"
 _ACTION: Final = "coalesce(action, kind)"
 _STEP: Final = f"json_texts({_MS}, {_ACTION}, event_id, product_id, page_url)"
-_ORDER: Final = f"concat({_MS}, event_id)"
-"""A text whose order is the order of events."""
 
 _SUMS: Final = {**COUNTS, "revenue": REVENUE, "late": LATE}
 _FIRST_OF: Final[dict[str, tuple[str | None, dict[str, str]]]] = {
@@ -48,8 +46,8 @@ def _chosen(choices: dict[str, tuple[str | None, dict[str, str]]], least: str) -
     columns = {}
     for key, (needed, values) in choices.items():
         such = f" FILTER (WHERE {needed} IS NOT NULL)" if needed else ""
-        columns[key] = f"{least}({_ORDER}){such}"
-        columns |= {name: f"{least}_by(coalesce({sql}, ''), {_ORDER}){such}" for name, sql in values.items()}
+        columns[key] = f"{least}(event_key){such}"
+        columns |= {name: f"{least}_by(coalesce({sql}, ''), event_key){such}" for name, sql in values.items()}
     return columns
 
 
@@ -83,9 +81,10 @@ _DELTA: Final = """
     SELECT session_id, min(timestamp) AS started_at, max(timestamp) AS ended_at,
       {aggregates},
       slice(array_sort(collect_list({step})), 1, {steps}) AS path
-    FROM events JOIN numbered USING (session_id, timestamp)
+    FROM (SELECT *, concat({ms}, event_id) AS event_key FROM events) JOIN numbered USING (session_id, timestamp)
     GROUP BY session_id, island
 """
+"""`event_key` is a text whose order is the order of events."""
 
 _COMBINED: Final = """
     WITH marked AS (
@@ -166,6 +165,7 @@ def sessions(shop: ShopSettings) -> Projection:
     delta = _DELTA.format(
         aggregates=", ".join(f"{sql} AS {name}" for name, sql in aggregates.items()),
         step=_STEP,
+        ms=_MS,
         steps=MAX_PATH_STEPS,
         gap_ms=gap_ms,
     )
