@@ -17,7 +17,7 @@ from rich.table import Table
 
 from contracts import topics as contract_topics
 from contracts.settings import home, setting_faults
-from stack import checks, keys_cli, lifecycle, logs, parts
+from stack import checks, keys_cli, lifecycle, logs, parts, rejected_cli
 from stack.display import Display
 from stack.errors import StackError
 from stack.kafka import create_topics
@@ -36,6 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(keys_cli.app, name="keys")
+app.add_typer(rejected_cli.app, name="rejected")
 _PASS_ON: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -5,6 +5,7 @@ StackError                   said in one or two sentences, no traceback
 │   └── PortTakenError       ... or stops the program that holds the port
 ├── MachineError             the reader changes the machine (disk, Java, an account)
 ├── DownloadError            the reader tries again with network; what was fetched is kept
+├── PatchError               the reader changes the rule, or leaves the event as it is
 └── PartFailedError          the reader looks at the part's log, whose last lines are in the message
 """
 
@@ -27,6 +28,10 @@ class MachineError(StackError):
 
 class DownloadError(StackError):
     """A jar could not be fetched, or is not the one that the lock names."""
+
+
+class PatchError(StackError):
+    """A repair rule that cannot be read, or has no meaning for an event."""
 
 
 class PartFailedError(StackError):

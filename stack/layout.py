@@ -51,6 +51,11 @@ class Layout:
         return self.home / "keys.json"
 
     @property
+    def replayed(self) -> Path:
+        """Which rejected events were replayed, as JSON lines."""
+        return self.home / "replayed.jsonl"
+
+    @property
     def checkpoint(self) -> Path:
         """Spark's checkpoint."""
         return self.home / "checkpoint"
