@@ -9,6 +9,7 @@ from ingestion.errors import HANDLING, EventRefusedError, RequestRefusedError
 
 JSON: Final = ("content-type", "application/json")
 PROBLEM: Final = ("content-type", "application/problem+json")
+_BEARER: Final = 'Bearer realm="millrace"'
 PROBLEM_TYPE: Final = "urn:millrace:problem:"
 
 
@@ -73,6 +74,17 @@ def problem(refused: RequestRefusedError, retry_after_seconds: int) -> Answer:
     retries_here = handling.retry and all(name != "retry-after" for name, _ in refused.headers)
     retry = (("retry-after", str(retry_after_seconds)),) if retries_here else ()
     return Answer(handling.status, (PROBLEM, *refused.headers, *retry), _encode(content))
+
+
+def problem_for_sdks(refused: RequestRefusedError, retry_after_seconds: int) -> Answer:
+    """A problem document that analytics SDKs can read: `message` is what some insist on (analytics-python).
+
+    The challenge leaves Basic out, or browsers would ask the visitor of a page for a password.
+    """
+    answer = problem(refused, retry_after_seconds)
+    headers = tuple((name, _BEARER if name == "www-authenticate" else value) for name, value in answer.headers)
+    content = {**msgspec.json.decode(answer.body), "message": refused.detail}
+    return Answer(answer.status, headers, _encode(content))
 
 
 def document(status: int, content: Any) -> Answer:

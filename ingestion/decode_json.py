@@ -4,7 +4,7 @@ The typed decoder says that a body is wrong, not always precisely what; `_diagno
 by walking the plain value. A repeated key is legal JSON (RFC 8259, section 4); the last value counts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -12,10 +12,10 @@ import msgspec
 
 from contracts.rejections import Reason
 from ingestion.errors import BodyUnreadableError, EventRefusedError, Problem, RequestRefusedError
-from ingestion.events import FIELDS, Batch, Incoming
+from ingestion.events import FIELDS, Batch, Event, Incoming
 from ingestion.values import MAX_ID, pointer_token
 
-_MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _MAX_COMMAS_PER_EVENT: Final = 100
 """`[1,1,1,…]` of 20 MiB would be ten million objects before they are counted; commas bound them for nothing."""
 
@@ -33,16 +33,15 @@ def read_json(body: bytes, max_events: int, max_event_bytes: int) -> Batch:
     if len(body) <= max_event_bytes:  # so no event can be too large, and the array may be decoded in one go
         try:
             events = _many.decode(body)
-        except _MALFORMED:
+        except MALFORMED:
             pass
         else:
             check_count(len(events), max_events)
             return Batch(events, lambda index: bytes(_pieces.decode(body)[index]))
-    if body.count(b",") > _MAX_COMMAS_PER_EVENT * max_events:
-        raise _too_many("By its commas, far more", max_events)
+    check_commas(body, max_events)
     try:
         pieces = [bytes(piece) for piece in _pieces.decode(body)]
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise _unreadable(error) from error
     return _read_pieces(pieces, max_events, max_event_bytes)
 
@@ -60,6 +59,19 @@ def check_count(events: int, max_events: int) -> None:
         raise RequestRefusedError(Problem.EMPTY_BATCH, "Send at least one event.")
     if events > max_events:
         raise _too_many(f"{events} events", max_events)
+
+
+def check_parts(events: Sequence[Event], max_events: int) -> None:
+    """Refuse a body whose events consist of too many parts, such as the lines of orders."""
+    parts = sum(len(event) for event in events if isinstance(event, tuple))
+    if parts > max_events:
+        raise _too_many(f"Events of {parts} parts", max_events)
+
+
+def check_commas(body: bytes, max_events: int) -> None:
+    """Refuse a body that would be far too many objects, before they are made."""
+    if body.count(b",") > _MAX_COMMAS_PER_EVENT * max_events:
+        raise _too_many("By its commas, far more", max_events)
 
 
 def _too_many(what: str, max_events: int) -> RequestRefusedError:
@@ -87,8 +99,8 @@ def _read_piece(piece: bytes, max_event_bytes: int) -> Incoming | EventRefusedEr
         return _one.decode(piece)
     except msgspec.ValidationError as error:
         return _diagnose(piece, error)
-    except _MALFORMED as error:
-        return EventRefusedError(Reason.MALFORMED_JSON, "", _explain(error))
+    except MALFORMED as error:
+        return EventRefusedError(Reason.MALFORMED_JSON, "", explain(error))
 
 
 def _diagnose(piece: bytes, error: msgspec.ValidationError) -> EventRefusedError:
@@ -97,8 +109,8 @@ def _diagnose(piece: bytes, error: msgspec.ValidationError) -> EventRefusedError
         value = _plain.decode(piece)
     except msgspec.ValidationError:
         value = {}  # a number beyond all bounds somewhere: the typed decoder's own words must do
-    except _MALFORMED as malformed:  # the typed decoder met the wrong type first
-        return EventRefusedError(Reason.MALFORMED_JSON, "", _explain(malformed))
+    except MALFORMED as malformed:  # the typed decoder met the wrong type first
+        return EventRefusedError(Reason.MALFORMED_JSON, "", explain(malformed))
     if not isinstance(value, dict):
         return EventRefusedError(Reason.WRONG_TYPE, "", "An event is a JSON object.")
     event_id = next((value[key] for key in ("event_id", "transaction_id") if isinstance(value.get(key), str)), None)
@@ -150,7 +162,8 @@ _EXPECTED: Final = {
 }
 
 
-def _explain(error: Exception) -> str:
+def explain(error: Exception) -> str:
+    """What one of `MALFORMED` says, for a person."""
     if isinstance(error, RecursionError):
         return "Nested too deeply."
     if isinstance(error, UnicodeDecodeError):
@@ -161,4 +174,4 @@ def _explain(error: Exception) -> str:
 def _unreadable(error: Exception) -> BodyUnreadableError:
     if isinstance(error, msgspec.ValidationError):
         return BodyUnreadableError(Reason.MALFORMED_JSON, "The body is neither an object nor an array of objects.")
-    return BodyUnreadableError(Reason.MALFORMED_JSON, _explain(error))
+    return BodyUnreadableError(Reason.MALFORMED_JSON, explain(error))

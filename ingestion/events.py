@@ -4,7 +4,7 @@ One wide struct instead of one per subject, because a body is decoded in one pas
 which subject an event belongs to.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -44,17 +44,22 @@ class Incoming(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 FIELDS: Final[tuple[str, ...]] = Incoming.__struct_fields__
 
 
+Event = Incoming | tuple[Incoming, ...] | EventRefusedError
+"""An event as an adapter read it. A tuple is one event of the client's that is several of ours, as an order is: all of
+them are accepted, or it is refused as a whole."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """What an adapter read from one body, in order."""
 
-    events: Sequence[Incoming | EventRefusedError]
+    events: Sequence[Event]
     raw: Callable[[int], bytes]
     """The bytes of event i as received. Called for refused events only, so it may cost something."""
     schema_ids: Sequence[int | None] | None = None
     """Writer schemas, where the protocol names them."""
-    pointers: Sequence[Mapping[str, str]] | None = None
-    """Where the protocol's own event has what our fields hold: JSON Pointers by ours, `/user_id` by `/userId`."""
+    pointer: Callable[[int, str], str | None] | None = None
+    """Where the client's event has what a field of ours holds: JSON Pointer by place in the tuple and our pointer."""
     key: str = ""
     """The write key that body or query names; empty where it names none."""
     historical: bool = False

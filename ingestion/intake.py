@@ -20,7 +20,7 @@ from ingestion.body import BodySource, Budget, read_body
 from ingestion.decompress import Limits, decompress
 from ingestion.encode import make_encoder
 from ingestion.errors import BodyUnreadableError, EventRefusedError, Problem, RequestRefusedError
-from ingestion.events import Batch
+from ingestion.events import Batch, Incoming
 from ingestion.kafka import Broker, Header
 from ingestion.keys import KeyRing, WriteKey, presented_key
 from ingestion.rate_limit import RateLimiter
@@ -161,25 +161,43 @@ class Intake:
         reasons: list[Reason] = []
         for index, event in enumerate(batch.events):
             try:
-                if isinstance(event, EventRefusedError):
-                    raise event
-                record = self._validator.check(event, origin.received_at_ms, imported=origin.imported)
-                verdicts.append(Verdict(index, record.event_id, "accepted"))
+                if isinstance(event, Incoming):
+                    record = self._validator.check(event, origin.received_at_ms, imported=origin.imported)
+                    records.append(record)
+                    verdicts.append(Verdict(index, record.event_id, "accepted"))
+                else:
+                    parts = self._check_parts(event, batch, origin)
+                    records += parts
+                    verdicts.append(Verdict(index, parts[0].event_id, "accepted"))
             except EventRefusedError as refused:
-                if refused.event_id is None and not isinstance(event, EventRefusedError):
+                if refused.event_id is None and isinstance(event, Incoming):
                     refused.event_id = id_of(event)
-                if batch.pointers and not isinstance(event, EventRefusedError):
-                    refused.pointer = batch.pointers[index].get(refused.pointer, refused.pointer)
                 schema_id = batch.schema_ids[index] if batch.schema_ids else None
-                record = self._rejected_record(refused, batch.raw(index), schema_id, origin)
+                records.append(self._rejected_record(refused, batch.raw(index), schema_id, origin))
                 verdicts.append(refusal(index, refused))
                 reasons.append(refused.reason)
-            records.append(record)
             if index % _YIELD_EVERY == _YIELD_EVERY - 1:
                 await asyncio.sleep(0)
         await self._send(records, origin)
         self._count(records, reasons, origin.source)
         return adapter.answer(verdicts, len(reasons))
+
+    def _check_parts(
+        self, event: tuple[Incoming, ...] | EventRefusedError, batch: Batch, origin: _Origin
+    ) -> list[Record]:
+        """The records of an event that is several; refused by the place in the client's own event."""
+        if isinstance(event, EventRefusedError):
+            raise event
+        records = []
+        for place, part in enumerate(event):
+            try:
+                records.append(self._validator.check(part, origin.received_at_ms, imported=origin.imported))
+            except EventRefusedError as refused:
+                refused.event_id = id_of(event[0])
+                if batch.pointer is not None:
+                    refused.pointer = batch.pointer(place, refused.pointer) or refused.pointer
+                raise
+        return records
 
     async def _keep_body(self, body: bytes, unreadable: BodyUnreadableError, origin: _Origin) -> None:
         refused = EventRefusedError(unreadable.reason, "", unreadable.detail)

@@ -25,6 +25,8 @@ class Scope(Protocol):
     query_string: str
     client: str
     """`address:port` of the peer, `[address]:port` for IPv6."""
+    authority: str | None
+    """HTTP/2's `:authority`; HTTP/1.1 has the header `host` instead."""
     headers: Headers
 
 

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, multiprocess
 from contracts.metrics import GATEWAY, Instruments
 from contracts.settings import KafkaSettings, ShopSettings
 from contracts.topics import ALL, EVENT_TOPICS, REJECTED
-from ingestion.adapters import make_adapters
+from ingestion.adapters import make_adapters, make_pages
 from ingestion.errors import StartRefusedError
 from ingestion.http import Application, State
 from ingestion.intake import Intake
@@ -69,7 +69,10 @@ class Worker:
         )
         self.application = Application(
             adapters=make_adapters(settings, registry),
-            pages=RegistryApi(registry, ALL, kafka.topic_prefix, settings.read_timeout_seconds).routes(),
+            pages=(
+                *RegistryApi(registry, ALL, kafka.topic_prefix, settings.read_timeout_seconds).routes(),
+                *make_pages(settings, self.keys),
+            ),
             intake=intake,
             senders=senders,
             broker=self.broker,

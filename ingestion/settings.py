@@ -44,6 +44,11 @@ class GatewaySettings(PartSettings):
     max_age_days: float = Field(default=7, gt=0)
     """Older events are refused unless they are sent with `?import=true`."""
 
+    clock_tolerance_seconds: float = Field(default=5, ge=0)
+    """How far a sender's clock may be off before its times are corrected; for protocols that say when they sent."""
+
+    public_url: str = Field(default="", pattern=r"^(https?://[^/?#]+/?)?$")
+    """Address by which browsers reach the gateway, for the settings of Segment's SDK; default: as the page asked."""
     allowed_origins: tuple[str, ...] = ("*",)
     """Origins whose pages may send from the browser (`https://shop.example`); `*` is any."""
     client_ip: Literal["truncated", "hashed", "off"] = "truncated"

@@ -8,15 +8,19 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ingestion.adapters.native import NativeAdapter
+from ingestion.adapters.segment import SegmentAdapter
+from ingestion.adapters.segment_pages import SegmentPages
 from ingestion.answers import Answer, Verdict
 from ingestion.cors import Cors
 from ingestion.errors import RequestRefusedError
 from ingestion.events import Batch
+from ingestion.keys import KeyRing
 from ingestion.request import Request
+from ingestion.routes import Route
 from ingestion.settings import GatewaySettings
 from schemas_avro import Registry
 
-__all__ = ["Adapter", "make_adapters"]
+__all__ = ["Adapter", "make_adapters", "make_pages"]
 
 
 class Adapter(Protocol):
@@ -53,4 +57,9 @@ class Adapter(Protocol):
 def make_adapters(settings: GatewaySettings, registry: Registry) -> tuple[Adapter, ...]:
     """All adapters there are."""
     public = Cors(settings.origins)
-    return (NativeAdapter(settings, registry, public),)
+    return (NativeAdapter(settings, registry, public), SegmentAdapter(settings, public))
+
+
+def make_pages(settings: GatewaySettings, keys: KeyRing) -> tuple[Route, ...]:
+    """What the protocols' clients ask for besides sending events."""
+    return SegmentPages(settings, keys, Cors(settings.origins)).routes()
