@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from contracts.rejections import Reason
 from ingestion.decode_json import read_json, read_ndjson
 from ingestion.errors import BodyUnreadableError, EventRefusedError, RequestRefusedError
-from ingestion.events import Batch, Incoming
+from ingestion.events import Batch, Event, Incoming
 from ingestion.validate import Validator
 
 pytestmark = pytest.mark.unit
@@ -29,9 +29,10 @@ def lines(body: bytes) -> Batch:
     return read_ndjson(body, MAX_EVENTS, MAX_EVENT_BYTES)
 
 
-def verdict(event: Incoming | EventRefusedError, validator: Validator, now_ms: int) -> EventRefusedError | None:
+def verdict(event: Event, validator: Validator, now_ms: int) -> EventRefusedError | None:
     if isinstance(event, EventRefusedError):
         return event
+    assert isinstance(event, Incoming)
     try:
         validator.check(event, now_ms, imported=False)
     except EventRefusedError as refused:
