@@ -79,7 +79,7 @@ def _too_many(what: str, max_events: int) -> RequestRefusedError:
 
 
 def _read_object(body: bytes, max_event_bytes: int) -> Batch:
-    event = _read_piece(body, max_event_bytes)
+    event = read_event(body, max_event_bytes)
     if isinstance(event, EventRefusedError) and event.reason is Reason.MALFORMED_JSON:
         raise BodyUnreadableError(event.reason, event.detail)
     return Batch([event], lambda _: body)
@@ -87,10 +87,11 @@ def _read_object(body: bytes, max_event_bytes: int) -> Batch:
 
 def _read_pieces(pieces: list[bytes], max_events: int, max_event_bytes: int) -> Batch:
     check_count(len(pieces), max_events)
-    return Batch([_read_piece(piece, max_event_bytes) for piece in pieces], pieces.__getitem__)
+    return Batch([read_event(piece, max_event_bytes) for piece in pieces], pieces.__getitem__)
 
 
-def _read_piece(piece: bytes, max_event_bytes: int) -> Incoming | EventRefusedError:
+def read_event(piece: bytes, max_event_bytes: int) -> Incoming | EventRefusedError:
+    """One event's JSON text."""
     if len(piece) > max_event_bytes:
         return EventRefusedError(
             Reason.EVENT_TOO_LARGE, "", f"{len(piece)} bytes; at most {max_event_bytes} are taken."

@@ -58,8 +58,8 @@ class Batch:
     """The bytes of event i as received. Called for refused events only, so it may cost something."""
     schema_ids: Sequence[int | None] | None = None
     """Writer schemas, where the protocol names them."""
-    pointer: Callable[[int, str], str | None] | None = None
-    """Where the client's event has what a field of ours holds: JSON Pointer by place in the tuple and our pointer."""
+    pointer: Callable[[int, int, str], str | None] | None = None
+    """Where the client's event has what a field of ours holds: JSON Pointer by event, place in the tuple, our pointer."""
     key: str = ""
     """The write key that body or query names; empty where it names none."""
     historical: bool = False

@@ -166,7 +166,7 @@ class Intake:
                     records.append(record)
                     verdicts.append(Verdict(index, record.event_id, "accepted"))
                 else:
-                    parts = self._check_parts(event, batch, origin)
+                    parts = self._check_parts(index, event, batch, origin)
                     records += parts
                     verdicts.append(Verdict(index, parts[0].event_id, "accepted"))
             except EventRefusedError as refused:
@@ -183,7 +183,7 @@ class Intake:
         return adapter.answer(verdicts, len(reasons))
 
     def _check_parts(
-        self, event: tuple[Incoming, ...] | EventRefusedError, batch: Batch, origin: _Origin
+        self, index: int, event: tuple[Incoming, ...] | EventRefusedError, batch: Batch, origin: _Origin
     ) -> list[Record]:
         """The records of an event that is several; refused by the place in the client's own event."""
         if isinstance(event, EventRefusedError):
@@ -195,7 +195,7 @@ class Intake:
             except EventRefusedError as refused:
                 refused.event_id = id_of(event[0])
                 if batch.pointer is not None:
-                    refused.pointer = batch.pointer(place, refused.pointer) or refused.pointer
+                    refused.pointer = batch.pointer(index, place, refused.pointer) or refused.pointer
                 raise
         return records
 

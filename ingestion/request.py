@@ -14,6 +14,9 @@ class Headers(Protocol):
     def get_all(self, key: str) -> list[str]:
         """All values of a header, in order."""
 
+    def items(self) -> list[tuple[str, str]]:
+        """All headers with their values."""
+
 
 class Scope(Protocol):
     """The head of a request as RSGI gives it. The path is percent-decoded, the query string is not."""

@@ -7,6 +7,7 @@ limits, validation, delivery, the topic `rejected`) is the same for all of them.
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from ingestion.adapters.cloudevents import CloudEventsAdapter
 from ingestion.adapters.native import NativeAdapter
 from ingestion.adapters.segment import SegmentAdapter
 from ingestion.adapters.segment_pages import SegmentPages
@@ -57,7 +58,11 @@ class Adapter(Protocol):
 def make_adapters(settings: GatewaySettings, registry: Registry) -> tuple[Adapter, ...]:
     """All adapters there are."""
     public = Cors(settings.origins)
-    return (NativeAdapter(settings, registry, public), SegmentAdapter(settings, public))
+    return (
+        NativeAdapter(settings, registry, public),
+        SegmentAdapter(settings, public),
+        CloudEventsAdapter(settings),
+    )
 
 
 def make_pages(settings: GatewaySettings, keys: KeyRing) -> tuple[Route, ...]:

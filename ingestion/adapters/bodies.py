@@ -38,15 +38,16 @@ def read_members(body: bytes, max_events: int) -> dict[str, bytes]:
         raise BodyUnreadableError(Reason.MALFORMED_JSON, explain(error)) from error
 
 
-def read_elements(array: bytes, name: str, max_events: int) -> list[bytes]:
-    """The elements of a JSON array, as JSON texts; at least one. Raises BodyUnreadableError or RequestRefusedError."""
+def read_elements(array: bytes, name: str, max_events: int, *, may_be_empty: bool = False) -> list[bytes]:
+    """The elements of a JSON array, as JSON texts. Raises BodyUnreadableError or RequestRefusedError."""
     try:
         pieces = [bytes(raw) for raw in _elements.decode(array)]
     except msgspec.ValidationError as error:
         raise BodyUnreadableError(Reason.MALFORMED_JSON, f"{name} is not an array.") from error
     except MALFORMED as error:
         raise BodyUnreadableError(Reason.MALFORMED_JSON, explain(error)) from error
-    check_count(len(pieces), max_events)
+    if pieces or not may_be_empty:
+        check_count(len(pieces), max_events)
     return pieces
 
 

@@ -47,7 +47,7 @@ _NOT_THE_EVENT: Final = ("sentAt", "writeKey", "_metadata")
 """What a repeated request says anew."""
 
 
-def pointer(part: int, ours: str) -> str | None:
+def pointer(_index: int, part: int, ours: str) -> str | None:
     """Where Segment's event has what our field `ours` (a JSON Pointer) of its part holds."""
     return commerce_pointer(part, ours, _AT) or _POINTERS.get(ours)
 

@@ -60,6 +60,9 @@ class Head:
     def get_all(self, key: str) -> list[str]:
         return [self._headers[key]] if key in self._headers else []
 
+    def items(self) -> list[tuple[str, str]]:
+        return list(self._headers.items())
+
 
 class Exchange:
     """A body, and what is answered."""
