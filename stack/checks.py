@@ -26,8 +26,8 @@ STEPS: Final = (
     Step("format", ("ruff", "format", "--check", ".")),
     Step("lint", ("ruff", "check", ".")),
     Step("types", ("mypy", *PACKAGES)),
-    Step("unit", ("pytest", "-m", "unit")),
-    Step("integration", ("pytest", "-m", "integration")),
+    Step("unit", ("pytest", "-m", "unit", "-n", "2", "--dist", "loadfile")),
+    Step("integration", ("pytest", "-m", "integration", "-n", "2", "--dist", "loadfile")),
     Step("e2e", ("pytest", "-m", "e2e")),
 )
 

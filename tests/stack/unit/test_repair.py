@@ -139,7 +139,9 @@ def test_avro_events_of_every_framing_and_version_are_repaired(framing: str, sub
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"\0", b"\0\0\0\0\x63abc", avro("clickstream", 2)[:-1], avro("clickstream", 2) + b"x"]
+    "raw",
+    [b"", b"\0", b"\0\0\0\0\x63abc", avro("clickstream", 2)[:-1], avro("clickstream", 2) + b"x"],
+    ids=["empty", "one byte", "unknown schema", "truncated", "a byte too many"],
 )
 def test_bytes_that_are_not_one_avro_event_are_told(raw: bytes) -> None:
     assert "not one Avro event" in still_wrong(raw, content_type="application/avro")

@@ -120,7 +120,7 @@ def _family(run: str) -> tuple[ProcessId, int]:
     return born, child
 
 
-@pytest.mark.parametrize(("run", "alive"), [(RUN, False), ("another run", True)])
+@pytest.mark.parametrize(("run", "alive"), [(RUN, False), ("another run", True)], ids=["its own run", "another run"])
 def test_what_a_dead_leader_left_is_killed_only_if_it_carries_the_runs_name(run: str, alive: bool) -> None:
     leader, child = _family(run)
     try:
