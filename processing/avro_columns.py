@@ -36,8 +36,7 @@ class ColumnDecoder:
         self._fields = arrow_schema(reader)
         self.schema: pa.Schema = self._fields.append(pa.field(FAULT, pa.string()))
         """The columns: the latest version's fields in order, then `fault`."""
-        newest_first = reversed(registry.versions(subject))
-        self._writers = {schema.id: resolve(schema.definition, reader) for schema in newest_first}
+        self._writers = {schema.id: resolve(schema.definition, reader) for schema in registry.versions(subject)}
 
     def decode(self, values: pa.Array | pa.ChunkedArray) -> pa.Table:
         """A row per value, in order; the columns are those of `schema`.
