@@ -35,8 +35,7 @@ class Ids:
     def of(cls, events: pa.Table) -> "Ids":
         """The ids of events, in their order, by the columns `id_hash` (16 bytes) and `payload_hash` (64 bits)."""
         hashes = events["id_hash"].cast(pa.binary(16)).combine_chunks()
-        count = len(hashes)
-        digests = np.frombuffer(hashes.buffers()[1] or b"", _DIGEST, count, 16 * hashes.offset if count else 0)
+        digests = np.frombuffer(hashes.buffers()[1] or b"", _DIGEST, len(hashes), offset=16 * hashes.offset)
         payloads = events["payload_hash"].to_numpy().astype(np.uint32)
         return cls(digests["key"].astype(np.uint64), digests["check"].astype(np.uint16), payloads)
 

@@ -55,6 +55,12 @@ def test_packed_ids_with_bytes_left_over_are_refused() -> None:
         Ids.unpack(b"\0" * 27)
 
 
+def test_part_of_a_table_gives_the_ids_of_that_part() -> None:
+    hashes = [hashlib.md5(bytes([number])).digest() for number in range(4)]
+    table = pa.table({"id_hash": pa.array(hashes, pa.binary(16)), "payload_hash": pa.array(range(4), pa.int64())})
+    assert rows(Ids.of(table.slice(2))) == rows(ids_of([(hashes[2], 2), (hashes[3], 3)]))
+
+
 def test_a_hash_of_another_length_is_refused() -> None:
     with pytest.raises(pa.ArrowInvalid):
         ids_of([(hashlib.sha256(b"a").digest(), 1)])

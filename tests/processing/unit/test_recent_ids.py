@@ -100,8 +100,9 @@ def test_many_epochs_at_once_are_held_as_if_one_by_one(
 
 
 def _check_runs(recent: RecentIds) -> None:
-    """A merge never made more than the largest run, nor one of too many epochs."""
+    """A merge never made more than the largest run, nor one of too many epochs; what is empty is gone."""
     for run in recent._runs:
+        assert len(run) > 0
         assert len(run) <= LARGEST or run.first_epoch == run.last_epoch
         assert run.last_epoch - run.first_epoch < 12
 
@@ -127,13 +128,15 @@ def random_ids(dice: np.random.Generator, size: int) -> Ids:
     )
 
 
-def test_runs_stay_few_and_ids_small() -> None:
-    dice, recent = np.random.default_rng(1), RecentIds(largest_run=40_000)
+def test_runs_stay_few_merges_cheap_and_ids_small() -> None:
+    dice, recent, written = np.random.default_rng(1), RecentIds(largest_run=40_000), 0
     for epoch in range(1, 1001):
         fresh = random_ids(dice, int(dice.integers(100, 300)))
         assert not recent.find(fresh).epochs.any()
         recent.add(epoch, fresh)
+        written += len(recent._runs[-1])
         assert len(recent._runs) <= 2 * len(recent) / 40_000 + 10
+    assert written < 8 * len(recent)
     octets = sum(
         array.nbytes
         for run in recent._runs
