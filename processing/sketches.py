@@ -4,7 +4,7 @@ A sketch keeps the 4,096 smallest hashes of its members: up to so many the count
 1.6 %. The smallest hashes of a union are the same in whatever order it is made, so merging is exact in that sense too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final
 
 from datasketches import compact_theta_sketch, theta_union, update_theta_sketch
@@ -19,8 +19,10 @@ def unite(left: bytes, right: bytes) -> bytes:
     return _union(compact_theta_sketch.deserialize(left), compact_theta_sketch.deserialize(right))
 
 
-def of(members: Iterable[str]) -> bytes:
+def of(members: Collection[str]) -> bytes:
     """The sketch of these members."""
+    if not members:
+        return _EMPTY
     sketch = update_theta_sketch(LG_NOMINAL_ENTRIES)
     for member in members:
         sketch.update(member)
@@ -51,3 +53,6 @@ def _union(*parts: compact_theta_sketch) -> bytes:
         union.update(part)
     united: bytes = union.get_result().serialize()
     return united
+
+
+_EMPTY: Final = _union()
