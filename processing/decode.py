@@ -29,6 +29,9 @@ SALE_FIELDS: Final = ("amount", "quantity", "payment_method", "order_id", "curre
 EVENT_FIELDS: Final = ("event_id", *SHARED_FIELDS, *CLICK_FIELDS, *SALE_FIELDS)
 HEADERS: Final = (HEADER_SOURCE, HEADER_RECEIVED_AT, HEADER_IMPORT, HEADER_CLIENT_IP)
 
+_TIMES: Final = {"timestamp": "at_ms", "received_at": "received_at_ms"}
+
+_FARTHEST_MS: Final = (2**63 - 1) // 1000
 _PLACE: Final = ("topic", "partition", "offset", "log_time", "value")
 
 
@@ -37,9 +40,9 @@ class Decoded:
     """The records of an epoch by what they are to be. Both tables have the record's place, time and value, too."""
 
     events: pa.Table
-    """`EVENT_FIELDS`, `HEADERS` as binary columns `header_<name>`, and `fault`."""
+    """`EVENT_FIELDS` (the time as `at_ms`), `HEADERS` as binary columns `header_<name>`, and `fault`."""
     rejected: pa.Table
-    """The fields of the subject `rejected`, and `fault`."""
+    """The fields of the subject `rejected` (the time as `received_at_ms`), and `fault`."""
 
 
 class Decoder:
@@ -69,16 +72,33 @@ class Decoder:
         for name, values in header_columns(records["headers"], HEADERS).items():
             table = table.append_column(f"header_{name}", values)
         for name in EVENT_FIELDS:
-            if name not in table.column_names:
+            if name not in table.column_names and name not in _TIMES:
                 table = table.append_column(name, pa.nulls(table.num_rows, _TYPES[name]))
-        return table.select([*_PLACE, *EVENT_FIELDS, *(f"header_{name}" for name in HEADERS), "fault"])
+        fields = [_TIMES.get(name, name) for name in EVENT_FIELDS]
+        return table.select([*_PLACE, *fields, *(f"header_{name}" for name in HEADERS), "fault"])
 
     def _decoded(self, records: pa.Table, topic: str) -> pa.Table:
-        table = self._columns[topic].decode(records["value"])
+        table = _with_times_as_numbers(self._columns[topic].decode(records["value"]))
         for name in reversed(_PLACE):
             values = records["timestamp" if name == "log_time" else name]
             table = table.add_column(0, name, values)
         return table
+
+
+def _with_times_as_numbers(table: pa.Table) -> pa.Table:
+    """Times as integers, milliseconds: what nobody has checked yet may be beyond what a timestamp can be."""
+    for name, milliseconds in _TIMES.items():
+        if name in table.column_names:
+            position = table.schema.get_field_index(name)
+            table = table.set_column(position, milliseconds, table[name].cast(pa.int64()))
+    return table
+
+
+def _held_by_microseconds(instants: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Null for an instant so far away that whoever counts in microseconds would refuse the whole batch for it."""
+    milliseconds = instants.cast(pa.int64())
+    held = pc.and_(pc.greater_equal(milliseconds, -_FARTHEST_MS), pc.less_equal(milliseconds, _FARTHEST_MS))
+    return pc.if_else(held, instants, pa.scalar(None, instants.type)).cast(pa.timestamp("us", "UTC"))
 
 
 _TYPES: Final[dict[str, pa.DataType]] = {

@@ -22,7 +22,7 @@ LAST_MILLISECOND: Final = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z, the last instant that Postgres, Python and Avro agree on how to print."""
 
 REJECTED_TEXTS: Final = ("rejection_id", "source", "reason", "pointer", "detail", "content_type", "event_id")
-REJECTED_FIELDS: Final = ("rejection_id", "received_at", *REJECTED_TEXTS[1:], "raw", "truncated")
+REJECTED_FIELDS: Final = ("rejection_id", *REJECTED_TEXTS[1:], "raw", "truncated")
 
 _TEXTS: Final = (
     "product_id",
@@ -39,7 +39,7 @@ _VALID_ID: Final = "coalesce(length({0}) BETWEEN 1 AND 128, false) AND NOT regex
 
 _EVENTS: Final = """
     WITH read AS (
-      SELECT *, TRY(epoch_ms("timestamp")) AS at_ms,
+      SELECT *,
         TRY_CAST(TRY(decode(header_{received_at})) AS BIGINT) AS header_ms,
         replace(coalesce(TRY(decode(header_{source})), ''), chr(0), '') AS source,
         replace(TRY(decode(header_{client_ip})), chr(0), '') AS client_ip,
@@ -47,6 +47,7 @@ _EVENTS: Final = """
       FROM records
     )
     SELECT * EXCLUDE (fault, value, at_ms, header_ms, {headers}),
+      CASE WHEN at_ms BETWEEN 0 AND {last_ms} THEN make_timestamptz(at_ms * 1000) END AS "timestamp",
       CASE WHEN header_ms BETWEEN 0 AND {last_ms} THEN header_ms END AS received_at,
       CASE
         WHEN fault IS NOT NULL THEN fault
@@ -69,14 +70,19 @@ _EVENTS: Final = """
 """
 
 _REJECTED: Final = """
-    SELECT topic, partition, "offset", log_time, {fields}, CASE
+    SELECT topic, partition, "offset", log_time, {fields},
+      CASE WHEN received_at_ms BETWEEN 0 AND {last_ms} THEN make_timestamptz(received_at_ms * 1000) END AS received_at,
+      CASE
         WHEN fault IS NOT NULL THEN fault
         WHEN contains(concat({texts}), chr(0)) THEN '{r.INVALID_TEXT}'
-        WHEN coalesce(TRY(epoch_ms(received_at)) NOT BETWEEN 0 AND {last_ms}, true) THEN '{r.INVALID_TIMESTAMP}'
+        WHEN coalesce(received_at_ms NOT BETWEEN 0 AND {last_ms}, true) THEN '{r.INVALID_TIMESTAMP}'
       END AS quarantine,
       coalesce(array_slice(value, 1, {raw_kept}), ''::BLOB) AS bytes
     FROM records
 """
+
+_READ: Final = {"timestamp": "at_ms"}
+"""Fields that the decoder gives under another name."""
 
 _QUARANTINED: Final = ("topic", "partition", "offset", "log_time", "quarantine", "raw")
 
@@ -125,7 +131,7 @@ def _events_sql(shop: ShopSettings) -> str:
         max_quantity=MAX_QUANTITY,
         currency=shop.currency,
         raw_kept=RAW_KEPT_BYTES,
-        payload=", ".join(f"CAST({name} AS VARCHAR)" for name in EVENT_FIELDS),
+        payload=", ".join(f"CAST({_READ.get(name, name)} AS VARCHAR)" for name in EVENT_FIELDS),
     )
 
 

@@ -28,7 +28,7 @@ def fold_in(transaction: Transaction, duck: Duck, projection: Projection, delta:
     """Fold a delta into the projection's table."""
     name = projection.name
     transaction.load(f"meet_{name}", delta.select(list(projection.fold.meeting)))
-    there = typed(transaction.query(_rows_met(projection, delta.column_names)), projection.table)
+    there = typed(transaction.query(rows_met(projection, f"meet_{name}", delta.column_names)), projection.table)
     merged = typed(projection.fold.combine(duck, pa.concat_tables([there, delta])), projection.table)
     gone = _gone(duck, projection, there, merged)
     _delete(transaction, projection, gone)
@@ -36,16 +36,16 @@ def fold_in(transaction: Transaction, duck: Duck, projection: Projection, delta:
     return Merged(projection, merged, gone)
 
 
-def _rows_met(projection: Projection, columns: list[str]) -> str:
-    """Each row of the table that a staged one meets, once."""
+def rows_met(projection: Projection, staged: str, columns: list[str]) -> str:
+    """SQL for each row of the projection's table that a row of the table `staged` meets, once."""
     name, fold = projection.name, projection.fold
     wanted = ", ".join(f't."{column}"' for column in columns)
     if fold.meeting == projection.keys:
-        return f"SELECT {wanted} FROM meet_{name} d JOIN {name} t ON {fold.met}"
+        return f"SELECT {wanted} FROM {staged} d JOIN {name} t ON {fold.met}"
     keys = ", ".join(projection.keys)
     each = ", ".join(f"t.{key}" for key in projection.keys)
     return (
-        f"WITH met AS MATERIALIZED (SELECT DISTINCT {each} FROM meet_{name} d JOIN {name} t ON {fold.met})"
+        f"WITH met AS MATERIALIZED (SELECT DISTINCT {each} FROM {staged} d JOIN {name} t ON {fold.met})"
         f" SELECT {wanted} FROM met JOIN {name} t USING ({keys})"
     )
 
