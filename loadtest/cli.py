@@ -12,6 +12,7 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from contracts.settings import PartSettings
+from loadtest import bench_cli
 from loadtest import replay as recording
 from loadtest.faults import FaultRates, Sending, inject
 from loadtest.gateway_client import RefusedError
@@ -30,6 +31,7 @@ _HELP = """Simulated and recorded traffic, load with freshness, and a client log
 Exit codes: 0 all well; 1 something was lost, wrong or refused; 2 the call itself is wrong."""
 
 app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(bench_cli.app, name="bench")
 
 Gateway = Annotated[str | None, typer.Option("--gateway", help="Base URL. Default: $MILLRACE_SIMULATOR_GATEWAY_URL.")]
 WriteKey = Annotated[str | None, typer.Option("--write-key", help="Default, and safer: $MILLRACE_SIMULATOR_WRITE_KEY.")]

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from loadtest.replay import Totals
 from loadtest.sender import Tally
@@ -44,6 +44,20 @@ def print_figures(figures: Mapping[str, Any], *, json: bool) -> None:
     table = Table(show_header=False, box=None)
     for name, value in _rows("", figures):
         table.add_row(name.replace("_", " "), value)
+    Console().print(table)
+
+
+def print_bench(figures: Mapping[str, Any]) -> None:
+    """Print a bench of the gateway: a row per case. `CPU s` is processor time per million events, or requests."""
+    columns = {
+        "req/s": ("requests_per_second", ",.0f"), "events/s": ("events_per_second", ",.0f"),
+        "of loop": ("of_produce_loop", ".1%"), "of route": ("of_empty_route", ".1%"), "p50 ms": ("p50_ms", ",.1f"),
+        "p99 ms": ("p99_ms", ",.1f"), "CPU s": ("cpu_seconds_per_million", ",.1f"), "client": ("client_cores", ".0%"),
+    }  # fmt: skip
+    headings = [Column(""), *(Column(name, justify="right", no_wrap=True) for name in columns)]
+    table = Table(*headings, box=None, padding=(0, 1, 0, 0))
+    for name, case in figures["cases"].items():
+        table.add_row(name, *(format(case[key], told) if case.get(key) else "-" for key, told in columns.values()))
     Console().print(table)
 
 

@@ -253,6 +253,12 @@ def load(context: typer.Context) -> None:
     _loadtest("load", context)
 
 
+@app.command(context_settings=_PASS_ON)
+def bench(context: typer.Context) -> None:
+    """Measure one part by itself: gateway --seconds --workers; see `bench --help`."""
+    _loadtest("bench", context)
+
+
 @app.command()
 def prepare(
     *,

@@ -46,6 +46,13 @@ def test_the_burst_is_there_at_once_and_one_more_is_not() -> None:
     assert [at.takes(key(10, 3), 1) for _ in range(4)] == [True, True, True, False]
 
 
+def test_a_source_that_was_quiet_saves_up_no_more_than_a_burst() -> None:
+    at = Moment()
+    at.takes(key(10, 3), 1)
+    at.now += 3600
+    assert [at.takes(key(10, 3), 1) for _ in range(4)] == [True, True, True, False]
+
+
 @pytest.mark.parametrize(("seconds", "taken"), [(0.099, False), (0.1, True), (0.101, True)])
 def test_tokens_come_back_at_the_rate(seconds: float, taken: bool) -> None:
     at = Moment()

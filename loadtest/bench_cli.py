@@ -1,0 +1,33 @@
+"""`bench`: one part measured by itself. What is measured and how is in the `bench_*` modules."""
+
+from typing import Annotated
+
+import typer
+
+from contracts.settings import KafkaSettings
+from loadtest.bench_gateway import BenchError, GatewayPlan, run_gateway_bench
+from loadtest.summary import print_bench, to_json
+
+app = typer.Typer(help="Measure one part by itself, beside its limits.", no_args_is_help=True)
+
+
+@app.command()
+def gateway(
+    *,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of each of the six measurements.")] = 10,
+    connections: Annotated[int, typer.Option(min=1, max=4096, help="Kept alive, each with a request under way.")] = 64,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes of the gateway.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """The gateway beside a bare produce loop and an empty route, with this stack's broker and topics of its own."""
+    try:
+        figures = run_gateway_bench(
+            GatewayPlan(seconds, connections, workers), KafkaSettings(), lambda name: typer.echo(f"{name} …", err=True)
+        )
+    except BenchError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(to_json(figures))
+    else:
+        print_bench(figures)
