@@ -14,7 +14,7 @@ from contracts.logging import configure_logging
 from contracts.settings import setting_faults
 from processing.decode import Decoder
 from processing.deltas import DuckDeltas
-from processing.enrich import Enricher
+from processing.enrichment.enrich import Enricher
 from processing.epoch import EpochRunner
 from processing.errors import FatalError
 from processing.event_log import EventLog

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.topics import EVENT_TOPICS
-from processing.enrich import ENRICHED, Enricher
+from processing.enrichment.enrich import ENRICHED, Enricher
 
 EVENT_TOPIC_NAMES: Final = [topic.name for topic in EVENT_TOPICS]
 

@@ -19,7 +19,7 @@ from contracts.topics import (
     REJECTED,
     TRANSACTIONS,
 )
-from processing.avro_columns import ColumnDecoder
+from processing.avro.columns import ColumnDecoder
 from processing.headers import header_columns
 from schemas_avro import Registry
 
@@ -31,7 +31,6 @@ HEADERS: Final = (HEADER_SOURCE, HEADER_RECEIVED_AT, HEADER_IMPORT, HEADER_CLIEN
 
 _TIMES: Final = {"timestamp": "at_ms", "received_at": "received_at_ms"}
 
-_FARTHEST_MS: Final = (2**63 - 1) // 1000
 _PLACE: Final = ("topic", "partition", "offset", "log_time", "value")
 
 
@@ -92,13 +91,6 @@ def _with_times_as_numbers(table: pa.Table) -> pa.Table:
             position = table.schema.get_field_index(name)
             table = table.set_column(position, milliseconds, table[name].cast(pa.int64()))
     return table
-
-
-def _held_by_microseconds(instants: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Null for an instant so far away that whoever counts in microseconds would refuse the whole batch for it."""
-    milliseconds = instants.cast(pa.int64())
-    held = pc.and_(pc.greater_equal(milliseconds, -_FARTHEST_MS), pc.less_equal(milliseconds, _FARTHEST_MS))
-    return pc.if_else(held, instants, pa.scalar(None, instants.type)).cast(pa.timestamp("us", "UTC"))
 
 
 _TYPES: Final[dict[str, pa.DataType]] = {

@@ -1,4 +1,4 @@
-"""Two other decoders to hold `processing.avro_columns` to, records of any schema, and damaged ones.
+"""Two other decoders to hold `processing.avro.columns` to, records of any schema, and damaged ones.
 
 A row is a plain dict: times in epoch milliseconds, money as Decimal, maps as dicts, and `fault` (None or a reason).
 """
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from contracts.rejections import Reason
 from ingestion.decode_avro import Cursor, MalformedAvroError, make_decoder
-from processing.avro_columns import ColumnDecoder
+from processing.avro.columns import ColumnDecoder
 from schemas_avro import RegisteredSchema, Registry
 
 Row: TypeAlias = dict[str, Any]

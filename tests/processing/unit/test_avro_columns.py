@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing import avro_columns
-from processing.avro_columns import BLOCK_ROWS, ColumnDecoder
-from processing.avro_cursors import Cursors
-from processing.avro_maps import FEW
+from processing.avro import columns
+from processing.avro.columns import BLOCK_ROWS, ColumnDecoder
+from processing.avro.cursors import Cursors
+from processing.avro.maps import FEW
 from schemas_avro import RegisteredSchema, load_registry
 from schemas_avro.golden import sample_bytes, sample_datums
 from tests.processing.avro_oracles import (
@@ -157,7 +157,7 @@ def test_how_the_values_lie_in_arrays_does_not_show(arrow: pa.DataType) -> None:
     ("limit", "size"), [("BLOCK_ROWS", 1), ("BLOCK_ROWS", 7), ("BLOCK_BYTES", 1), ("BLOCK_BYTES", 999)]
 )
 def test_how_values_are_put_into_blocks_does_not_show(monkeypatch: pytest.MonkeyPatch, limit: str, size: int) -> None:
-    monkeypatch.setattr(avro_columns, limit, size)
+    monkeypatch.setattr(columns, limit, size)
     table = ColumnDecoder(REGISTRY, "clickstream").decode(pa.array(BATCH, pa.binary()))
     assert rows(table) == AS_ONE
     assert table["fault"].num_chunks > len(BATCH) // 8

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing.avro_columns import ColumnDecoder
-from processing.avro_maps import FEW
+from processing.avro.columns import ColumnDecoder
+from processing.avro.maps import FEW
 from schemas_avro import RegisteredSchema, Registry
 from tests.processing.avro_oracles import (
     MALFORMED,

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from ingestion.encode import varint
-from processing.avro_maps import FEW, MAX_MAP_ENTRIES
+from processing.avro.maps import FEW, MAX_MAP_ENTRIES
 from schemas_avro import load_registry
 from tests.processing.avro_oracles import MALFORMED, UNKNOWN, by_gateway, decoded, faulty
 

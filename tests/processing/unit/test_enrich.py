@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processing.bots import BOT_FROM
-from processing.enrich import ENRICHED, Enricher
-from processing.mediums import MEDIUMS
-from processing.user_agents import DEVICES
+from processing.enrichment.bots import BOT_FROM
+from processing.enrichment.enrich import ENRICHED, Enricher
+from processing.enrichment.mediums import MEDIUMS
+from processing.enrichment.user_agents import DEVICES
 
 pytestmark = pytest.mark.unit
 

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from processing.avro_cursors import LONG, Cursors, Flags, Lanes, Longs, gather
-from processing.avro_types import not_utf8
+from processing.avro.cursors import LONG, Cursors, Flags, Lanes, Longs, gather
+from processing.avro.types import not_utf8
 
 MAX_MAP_ENTRIES: Final = 10_000
 """More than that is an error, whatever the bytes say: the gateway takes 64."""

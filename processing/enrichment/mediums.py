@@ -9,9 +9,9 @@ leaves it, so it says social, and only where no `utm_*` says more.
 import re
 from typing import Final
 
-from processing.campaigns import Campaign
-from processing.hosts import host_of, related, same_site
-from processing.referrers import Referrers
+from processing.enrichment.campaigns import Campaign
+from processing.enrichment.hosts import host_of, related, same_site
+from processing.enrichment.referrers import Referrers
 
 MEDIUMS: Final = ("direct", "internal", "search", "social", "email", "paid", "affiliate", "campaign", "referral")
 

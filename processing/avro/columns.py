@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from contracts.rejections import Reason
-from processing.avro_cursors import Cursors, Longs
-from processing.avro_resolution import arrow_schema, resolve
+from processing.avro.cursors import Cursors, Longs
+from processing.avro.resolution import arrow_schema, resolve
 from schemas_avro import Registry
 
 FAULT: Final = "fault"

@@ -1,6 +1,6 @@
 """Avro types as column readers: one value per cursor, as an Arrow array.
 
-All that event schemas use but maps (`processing.avro_maps`).
+All that event schemas use but maps (`processing.avro.maps`).
 """
 
 from typing import Final, Protocol
@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 import pyarrow as pa
 
-from processing.avro_cursors import INT, Cursors, Flags, Lanes, Longs, gather
+from processing.avro.cursors import INT, Cursors, Flags, Lanes, Longs, gather
 
 MAX_DECIMAL_BYTES: Final = 16
 MAX_DECIMAL_PRECISION: Final = 18

@@ -47,7 +47,7 @@ class Referrers:
         return table
 
     def site(self, host: str) -> Site | None:
-        """The site of a host as `processing.hosts.host_of` writes it; the longest match decides."""
+        """The site of a host as `processing.enrichment.hosts.host_of` writes it; the longest match decides."""
         found = _lookup(self.hosts, host)
         labels = host.split(".")
         for start in range(len(labels)):

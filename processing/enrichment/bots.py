@@ -6,7 +6,7 @@ often a customer's app as a script.
 
 from typing import Final, NamedTuple
 
-from processing.rules import Rules
+from processing.enrichment.rules import Rules
 
 BOT_FROM: Final = 50
 """The score from which an event counts as a bot's; 100 at most."""

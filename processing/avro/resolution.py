@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from processing.avro_cursors import INT, LONG, Cursors
-from processing.avro_maps import MapOfString
-from processing.avro_types import (
+from processing.avro.cursors import INT, LONG, Cursors
+from processing.avro.maps import MapOfString
+from processing.avro.types import (
     MAX_DECIMAL_PRECISION,
     Boolean,
     Bytes,

@@ -8,12 +8,12 @@ from typing import Final
 
 import pyarrow as pa
 
-from processing.campaigns import Campaign, campaigns_of
-from processing.factored import Factored
-from processing.hosts import origins
-from processing.mediums import Mediums
-from processing.referrers import Referrers
-from processing.user_agents import UserAgents
+from processing.enrichment.campaigns import Campaign, campaigns_of
+from processing.enrichment.factored import Factored
+from processing.enrichment.hosts import origins
+from processing.enrichment.mediums import Mediums
+from processing.enrichment.referrers import Referrers
+from processing.enrichment.user_agents import UserAgents
 
 _AGENT: Final = [
     pa.field("device", pa.string()),

@@ -7,8 +7,8 @@ from ua_parser import Domain, PartialResult, load_lazy_builtins
 from ua_parser.core import Device
 from ua_parser.regex import Resolver
 
-from processing.bots import BOT_FROM, NONE, Bots
-from processing.rules import Rules
+from processing.enrichment.bots import BOT_FROM, NONE, Bots
+from processing.enrichment.rules import Rules
 
 MAX_LENGTH: Final = 1_024
 """Characters of a user agent that are read; as many as the gateway lets pass."""
