@@ -1,5 +1,6 @@
 """What goes back to the client, as status, headers and bytes."""
 
+import base64
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
@@ -43,6 +44,11 @@ class _Results(msgspec.Struct, frozen=True):
     rejected: int
     results: Sequence[Verdict]
 
+
+_GIF: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+"""One transparent pixel."""
+_NEVER_CACHED: Final = ("cache-control", "no-cache, no-store, must-revalidate")
+_FROM_ANYWHERE: Final = ("cross-origin-resource-policy", "cross-origin")
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -90,3 +96,8 @@ def problem_for_sdks(refused: RequestRefusedError, retry_after_seconds: int) -> 
 def document(status: int, content: Any) -> Answer:
     """Any JSON document."""
     return Answer(status, (JSON,), _encode(content))
+
+
+def pixel() -> Answer:
+    """A picture nobody sees, for pages of any origin, fetched anew every time."""
+    return Answer(200, (("content-type", "image/gif"), _NEVER_CACHED, _FROM_ANYWHERE), _GIF)

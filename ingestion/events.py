@@ -49,6 +49,10 @@ Event = Incoming | tuple[Incoming, ...] | EventRefusedError
 them are accepted, or it is refused as a whole."""
 
 
+Admit = Callable[[str], None]
+"""Takes the write key that body or query names, empty for none; the head's counts. Raises RequestRefusedError."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """What an adapter read from one body, in order."""
@@ -59,8 +63,8 @@ class Batch:
     schema_ids: Sequence[int | None] | None = None
     """Writer schemas, where the protocol names them."""
     pointer: Callable[[int, int, str], str | None] | None = None
-    """Where the client's event has what a field of ours holds: JSON Pointer by event, place in the tuple, our pointer."""
-    key: str = ""
-    """The write key that body or query names; empty where it names none."""
+    """Where the client's event has a field of ours: JSON Pointer by event, place in the tuple, our pointer."""
+    anonymous: bool = False
+    """Whether the client asks that nothing of its address be kept."""
     historical: bool = False
     """Whether the body says that these are old events to be loaded; needs a key with the scope `import`."""

@@ -100,7 +100,6 @@ class Intake:
         key = None
         if presented or not adapter.names_key:
             key = self._admit(presented, imported)
-            self._rate_limiter.check(key)
         media_type = adapter.media_type(header("content-type"))
         if self._broker.unavailable is not None:
             raise RequestRefusedError(Problem.BROKER_UNAVAILABLE, f"Not now: {self._broker.unavailable}.")
@@ -115,22 +114,28 @@ class Intake:
         try:
             coding = (header("content-encoding") or "identity").strip().lower()
             body = sent if coding == "identity" else decompress(coding, sent, self._limits)
+
+            def admit(named: str) -> None:
+                nonlocal key, presented
+                if key is None:
+                    key, presented = self._admit(named, imported), named
+
             try:
-                batch = adapter.read(request, media_type, body)
+                batch = adapter.read(request, media_type, body, admit)
             except BodyUnreadableError as unreadable:
                 if key is not None:
                     self._rate_limiter.take(key, 1)
                     origin = self._origin(adapter, request, key, presented, imported=imported, media_type=media_type)
                     await self._keep_body(body, unreadable, origin)
                 raise
-            if key is None:
-                presented = batch.key
-                key = self._admit(presented, imported)
+            assert key is not None
             if batch.historical and not imported:
                 self._keys.admit(presented, "import")
                 imported = True
             limits = self._rate_limiter.take(key, len(batch.events))
             origin = self._origin(adapter, request, key, presented, imported=imported, media_type=media_type)
+            if batch.anonymous:
+                origin = msgspec.structs.replace(origin, client_ip=None)
             answer = await self._deliver(adapter, batch, origin)
             return msgspec.structs.replace(answer, headers=(*answer.headers, *limits)) if limits else answer
         finally:
@@ -140,6 +145,7 @@ class Intake:
         key = self._keys.admit(presented, "write")
         if imported:
             self._keys.admit(presented, "import")
+        self._rate_limiter.check(key)
         return key
 
     def _origin(

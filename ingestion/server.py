@@ -68,7 +68,7 @@ class Worker:
             instruments=instruments,
         )
         self.application = Application(
-            adapters=make_adapters(settings, registry),
+            adapters=make_adapters(settings, registry, senders),
             pages=(
                 *RegistryApi(registry, ALL, kafka.topic_prefix, settings.read_timeout_seconds).routes(),
                 *make_pages(settings, self.keys),

@@ -9,15 +9,18 @@ from typing import Protocol
 
 from ingestion.adapters.cloudevents import CloudEventsAdapter
 from ingestion.adapters.native import NativeAdapter
+from ingestion.adapters.pixel import PixelAdapter
 from ingestion.adapters.segment import SegmentAdapter
 from ingestion.adapters.segment_pages import SegmentPages
+from ingestion.adapters.snowplow import SnowplowAdapter, SnowplowPixel
 from ingestion.answers import Answer, Verdict
 from ingestion.cors import Cors
 from ingestion.errors import RequestRefusedError
-from ingestion.events import Batch
+from ingestion.events import Admit, Batch
 from ingestion.keys import KeyRing
 from ingestion.request import Request
 from ingestion.routes import Route
+from ingestion.sender import Senders
 from ingestion.settings import GatewaySettings
 from schemas_avro import Registry
 
@@ -45,8 +48,11 @@ class Adapter(Protocol):
         It is kept with refused events; a protocol of its own adds its name as the parameter `protocol`.
         """
 
-    def read(self, request: Request, media_type: str, body: bytes) -> Batch:
-        """The events of a decompressed body. Raises BodyUnreadableError or RequestRefusedError."""
+    def read(self, request: Request, media_type: str, body: bytes, admit: Admit) -> Batch:
+        """The events of a decompressed body. Raises BodyUnreadableError or RequestRefusedError.
+
+        Where body or query may name the write key, `admit` gets it before the events are looked at.
+        """
 
     def answer(self, verdicts: Sequence[Verdict], rejected: int) -> Answer:
         """The answer once every event is acknowledged, whether accepted or kept in `rejected`."""
@@ -55,13 +61,16 @@ class Adapter(Protocol):
         """The answer to a request that is refused as a whole."""
 
 
-def make_adapters(settings: GatewaySettings, registry: Registry) -> tuple[Adapter, ...]:
+def make_adapters(settings: GatewaySettings, registry: Registry, senders: Senders) -> tuple[Adapter, ...]:
     """All adapters there are."""
     public = Cors(settings.origins)
     return (
         NativeAdapter(settings, registry, public),
         SegmentAdapter(settings, public),
         CloudEventsAdapter(settings),
+        SnowplowAdapter(settings, senders),
+        SnowplowPixel(settings, senders),
+        PixelAdapter(public, senders),
     )
 
 

@@ -22,7 +22,7 @@ from ingestion.adapters import bodies
 from ingestion.answers import Answer, Verdict, problem, results
 from ingestion.cors import Cors, Pairs
 from ingestion.errors import EventRefusedError, Problem, RequestRefusedError
-from ingestion.events import Batch, Event, Incoming
+from ingestion.events import Admit, Batch, Event, Incoming
 from ingestion.request import Headers, Request
 from ingestion.settings import GatewaySettings
 from ingestion.values import MAX_ID, checked_id, parse_iso_8601
@@ -69,8 +69,9 @@ class CloudEventsAdapter:
             raise RequestRefusedError(Problem.UNSUPPORTED_MEDIA_TYPE, f"Send {accepted}.", (("accept", accepted),))
         return STRUCTURED
 
-    def read(self, request: Request, _media_type: str, body: bytes) -> Batch:
+    def read(self, request: Request, _media_type: str, body: bytes, admit: Admit) -> Batch:
         """One event, or an array of any length."""
+        admit(parse_qs(request.scope.query_string).get("access_token", [""])[0])
         stated = _stated(request.scope.headers.get("content-type"))
         if stated == BATCHED:
             decode_json.check_commas(body, self._max_events)
@@ -90,8 +91,7 @@ class CloudEventsAdapter:
         def pointer(index: int, _part: int, ours: str) -> str:
             return f"/data{ours}" if from_data[index] or ours != "/timestamp" else "/time"
 
-        token = parse_qs(request.scope.query_string).get("access_token", [""])[0]
-        return Batch(events, pieces.__getitem__, pointer=pointer, key=token)
+        return Batch(events, pieces.__getitem__, pointer=pointer)
 
     def answer(self, verdicts: Sequence[Verdict], rejected: int) -> Answer:
         """A verdict per event, as on `/v1/events`."""

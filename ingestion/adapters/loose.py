@@ -4,10 +4,14 @@ Whatever cannot be read without guessing is refused with its place. Numbers with
 `bodies`), so both spellings of a number are read alike.
 """
 
+import hashlib
 import re
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Collection, Iterator, Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Final
+
+import msgspec
 
 from contracts.rejections import Reason
 from ingestion.errors import EventRefusedError
@@ -99,6 +103,17 @@ def event_time(stated: Any, pointer: str, sent_at_ms: int | None, received_at_ms
     if sent_at_ms is None or abs(received_at_ms - sent_at_ms) <= tolerance_ms:
         return at
     return received_at_ms - (sent_at_ms - at)
+
+
+def make_id(event: Mapping[str, Any], stated: object, passing: Collection[str]) -> str:
+    """An id for an event without one: a repetition gets the same, if the time stated tells it from a second such event.
+
+    `passing` are the members that a repetition has anew.
+    """
+    if stated is None:
+        return str(uuid.uuid4())
+    lasting = {name: value for name, value in event.items() if name not in passing}
+    return "sha256:" + hashlib.sha256(msgspec.json.encode(lasting, order="sorted")).hexdigest()[:32]
 
 
 def properties(named: Mapping[str, str | None], *nested: Mapping[str, Any]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from ingestion.cors import Cors
 from ingestion.decode_json import read_json, read_ndjson
 from ingestion.decompress import Limits
 from ingestion.errors import Problem, RequestRefusedError
-from ingestion.events import Batch
+from ingestion.events import Admit, Batch
 from ingestion.framing import AvroReader
 from ingestion.request import Request
 from ingestion.settings import GatewaySettings
@@ -42,7 +42,7 @@ class NativeAdapter:
             )
         return stated
 
-    def read(self, _request: Request, media_type: str, body: bytes) -> Batch:
+    def read(self, _request: Request, media_type: str, body: bytes, _admit: Admit) -> Batch:
         """The events of a body."""
         if media_type == JSON:
             return read_json(body, self._max_events, self._max_event_bytes)

@@ -15,7 +15,7 @@ from ingestion.answers import Answer, Verdict, document, problem_for_sdks
 from ingestion.cors import Cors
 from ingestion.decode_json import check_parts
 from ingestion.errors import RequestRefusedError
-from ingestion.events import Batch
+from ingestion.events import Admit, Batch
 from ingestion.request import Request
 from ingestion.settings import GatewaySettings
 
@@ -41,10 +41,11 @@ class SegmentAdapter:
         """JSON by any of the names it comes under."""
         return bodies.json_media_type(content_type, "segment")
 
-    def read(self, request: Request, _media_type: str, body: bytes) -> Batch:
+    def read(self, request: Request, _media_type: str, body: bytes, admit: Admit) -> Batch:
         """One event, or the array `batch` in an envelope whose `context` holds for all of them."""
         envelope = bodies.read_members(body, self._max_events)
         key = bodies.read_value(envelope.get("writeKey"))
+        admit(key if isinstance(key, str) else "")
         kind = SINGLE.get(request.scope.path)
         if kind is not None:
             pieces, context = [_typed(body, kind, envelope)], None
@@ -60,7 +61,7 @@ class SegmentAdapter:
             user_agent=request.scope.headers.get("user-agent") if in_browser else None,
         )
         check_parts(events, self._max_events)
-        return Batch(events, pieces.__getitem__, pointer=pointer, key=key if isinstance(key, str) else "")
+        return Batch(events, pieces.__getitem__, pointer=pointer)
 
     def answer(self, verdicts: Sequence[Verdict], rejected: int) -> Answer:
         """What Segment answers, and which events were refused, if any."""

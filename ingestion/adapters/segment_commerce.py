@@ -63,7 +63,7 @@ _CENT: Final = Decimal("0.01")
 _FINEST: Final = Decimal("0.0001")
 
 
-class Visit(msgspec.Struct, frozen=True):
+class Visit(msgspec.Struct):
     """What an event says besides its name and properties."""
 
     event_id: str
@@ -73,7 +73,7 @@ class Visit(msgspec.Struct, frozen=True):
     page_url: str | None
     referrer: str | None
     user_agent: str | None
-    named: Mapping[str, str | None]
+    named: dict[str, str | None]
     """Properties of ours: names with the values there are."""
 
 
@@ -93,7 +93,7 @@ def commerce(name: str, properties: dict[str, Any], visit: Visit, at: str) -> tu
         raise EventRefusedError(
             Reason.MISSING_FIELD, f"{at}/products", "An order without products has no lines to count."
         )
-    return (_click("other", properties, (), visit, at), *_lines(kind, properties, products or (), visit, at))
+    return (_click("other", properties, (), visit, at), *order_lines(kind, properties, products or (), visit, at))
 
 
 def plain(
@@ -155,9 +155,13 @@ def _click(action: str, properties: dict[str, Any], products: Sequence[Any], vis
     return plain(action, visit, rest, product_id=product_id, category=category, query=query)
 
 
-def _lines(
-    kind: str, properties: dict[str, Any], products: Sequence[Any], visit: Visit, at: str
+def order_lines(
+    kind: str, properties: Mapping[str, Any], products: Sequence[Any], visit: Visit, at: str
 ) -> tuple[Incoming, ...]:
+    """The transactions of an order: `kind` is purchase or refund, `properties` are the order's.
+
+    Raises EventRefusedError.
+    """
     order_id = loose.text(properties.get("order_id"), f"{at}/order_id")
     currency = loose.text(properties.get("currency"), f"{at}/currency")
     payment_method = loose.text(properties.get("payment_method"), f"{at}/payment_method")
@@ -200,7 +204,7 @@ def _product_id(product: Mapping[str, Any], at: str) -> str | None:
     return loose.first_text({f"{at}/{name}": product.get(name) for name in _PRODUCT_ID})
 
 
-def _after_discount(amounts: list[Decimal], properties: dict[str, Any], at: str) -> list[Decimal]:
+def _after_discount(amounts: list[Decimal], properties: Mapping[str, Any], at: str) -> list[Decimal]:
     """The lines less their shares of the order's discount. Raises EventRefusedError if it is more than they cost."""
     stated = properties.get("discount")
     if stated is None or stated == "":

@@ -16,12 +16,8 @@
 Source: segment-docs, `spec/common`.
 """
 
-import hashlib
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-
-import msgspec
 
 from contracts.rejections import Reason
 from ingestion.adapters import bodies, loose
@@ -78,7 +74,7 @@ class SegmentMapper:
                 event["context"] = {**context, **loose.members(event.get("context"), "/context")}
                 stated = event.get("originalTimestamp") or event.get("timestamp")
                 at = loose.event_time(stated, "/timestamp", sent_at_ms, received_at_ms, self._tolerance_ms)
-                events.append(_mapped(event, event_id or _make_id(event, stated), at, user_agent))
+                events.append(_mapped(event, event_id or loose.make_id(event, stated, _NOT_THE_EVENT), at, user_agent))
             except EventRefusedError as refused:
                 refused.event_id = event_id
                 events.append(refused)
@@ -132,11 +128,3 @@ def _session(context: Mapping[str, Any], visitor: str) -> str:
     if stated is None:
         return visitor
     return f"{visitor}.{stated}" if stated.isdecimal() else stated
-
-
-def _make_id(event: Mapping[str, Any], stated: object) -> str:
-    """An id for an event without one: a repetition gets the same, if a time tells it from a second such event."""
-    if stated is None:
-        return str(uuid.uuid4())
-    lasting = {name: value for name, value in event.items() if name not in _NOT_THE_EVENT}
-    return "sha256:" + hashlib.sha256(msgspec.json.encode(lasting, order="sorted")).hexdigest()[:32]

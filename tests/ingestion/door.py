@@ -124,7 +124,7 @@ class Door:
             instruments=instruments,
         )
         self.application = Application(
-            adapters=make_adapters(self.settings, self.registry),
+            adapters=make_adapters(self.settings, self.registry, senders),
             pages=make_pages(self.settings, ring),
             intake=intake,
             senders=senders,

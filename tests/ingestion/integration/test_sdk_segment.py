@@ -3,13 +3,9 @@
 import json
 import os
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,6 +15,7 @@ from segment.analytics.client import Client  # type: ignore[import-untyped]
 from stack.settings import StackSettings
 from tests import browser
 from tests.ingestion import sdk
+from tests.ingestion.site import site
 
 pytestmark = pytest.mark.integration
 
@@ -140,37 +137,18 @@ def test_node(gateway: Any, stack_settings: StackSettings) -> None:
     assert gateway.records("rejected") == []
 
 
-@contextmanager
-def site(modules: Path) -> Iterator[str]:
-    """A page of another origin than the gateway's, with the SDK's own file beside it."""
-    files = {
-        "/": sdk.FOLDER / "segment_page.html",
-        "/standalone.js": modules / "@segment/analytics-next/dist/umd/standalone.js",
-    }
-
-    class Handler(SimpleHTTPRequestHandler):
-        def translate_path(self, path: str) -> str:
-            return str(files.get(path.partition("?")[0], "/nothing"))
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 @sdk.needs_node
 @browser.needs_chromium
 @pytest.mark.parametrize("batching", ["", "yes"])
 async def test_browser(gateway: Any, stack_settings: StackSettings, batching: str) -> None:
     """The page names the gateway once, as the SDK's CDN; the settings document says the rest."""
     query = urlencode({"key": KEY, "gateway": address(gateway), "batching": batching, "utm_source": "mail"})
-    with site(sdk.node_modules(stack_settings.cache)) as origin:
+    modules = sdk.node_modules(stack_settings.cache)
+    files = {
+        "/": sdk.FOLDER / "segment_page.html",
+        "/standalone.js": modules / "@segment/analytics-next/dist/umd/standalone.js",
+    }
+    with site(files) as origin:
         async with browser.tab(origin, address=f"/?{query}", ready="h1") as tab:
             deadline = time.monotonic() + 20
             while len(gateway.records("clickstream")) < 4:
