@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from stack import jars, kafka, postgres, process
 from stack.java import find_java, for_spark
@@ -25,6 +26,10 @@ from stack.settings import PORT_OFFSETS, StackSettings
 from stack.state import PartState, State, read_state, write_state
 
 _HOME_PREFIX = "millrace-test-"
+
+# A time per example says something about the machine, not about the code.
+settings.register_profile("millrace", deadline=None)
+settings.load_profile("millrace")
 
 
 def free_base_port(above: int = 0) -> int:

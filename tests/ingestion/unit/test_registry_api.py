@@ -58,6 +58,7 @@ def changed(definition: dict[str, Any], field: str, **change: Any) -> dict[str, 
 
 
 LATEST = CLICKSTREAM[-1].definition
+ACTION = next(field["type"] for field in LATEST["fields"] if field["name"] == "action")
 UNDOCUMENTED = json.loads(json.dumps(LATEST), object_hook=lambda told: {k: told[k] for k in told if k != "doc"})
 
 
@@ -171,8 +172,16 @@ def test_a_refusal_that_is_not_the_registrys_own_has_its_form() -> None:
         {**{key: LATEST[key] for key in LATEST if key != "namespace"}, "name": "millrace.Clickstream"},
         changed(LATEST, "event_id", type={"type": "string", "avro.java.string": "String"}),
         changed(LATEST, "event_id", doc="another"),
+        changed(LATEST, "action", type={**ACTION, "name": "millrace.Action"}),
     ],
-    ids=["without docs", "attributes in another order", "a full name", "as Java writes it", "another doc"],
+    ids=[
+        "without docs",
+        "attributes in another order",
+        "a full name",
+        "as Java writes it",
+        "another doc",
+        "an inner full name",
+    ],
 )
 def test_what_changes_no_bytes_and_no_meaning_is_the_same_schema(same: Any) -> None:
     assert find_same(CLICKSTREAM, same) is CLICKSTREAM[-1]

@@ -138,6 +138,11 @@ def test_avro_events_of_every_framing_and_version_are_repaired(framing: str, sub
         assert event["amount"] == 1.1
 
 
+def test_a_datum_under_the_name_of_another_schema_is_not_guessed() -> None:
+    raw = avro("clickstream", 2)[:5] + avro("transactions", 2)[5:]
+    assert "not one Avro event" in still_wrong(raw, content_type="application/avro")
+
+
 @pytest.mark.parametrize(
     "raw",
     [b"", b"\0", b"\0\0\0\0\x63abc", avro("clickstream", 2)[:-1], avro("clickstream", 2) + b"x"],
