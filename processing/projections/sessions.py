@@ -21,6 +21,11 @@ MAX_PATH_STEPS: Final = 50
 _MS: Final = "lpad(CAST(unix_millis(timestamp) AS string), 15, '0')"
 _ACTION: Final = "coalesce(action, kind)"
 _STEP: Final = f"json_texts({_MS}, {_ACTION}, event_id, product_id, page_url)"
+_KEY: Final = f"concat({_MS}, event_id, CASE WHEN kind IS NULL THEN '' ELSE chr(31) END)"
+"""A text whose order is the order of events: by time, then id, and a click before a sale of the same id.
+
+What tells the two apart is lower than any character of an id, so that an id still goes before those it begins.
+"""
 
 _SUMS: Final = {**COUNTS, "revenue": REVENUE, "late": LATE}
 _FIRST_OF: Final[dict[str, tuple[str | None, dict[str, str]]]] = {
@@ -81,10 +86,9 @@ _DELTA: Final = """
     SELECT session_id, min(timestamp) AS started_at, max(timestamp) AS ended_at,
       {aggregates},
       slice(array_sort(collect_list({step})), 1, {steps}) AS path
-    FROM (SELECT *, concat({ms}, event_id) AS event_key FROM events) JOIN numbered USING (session_id, timestamp)
+    FROM (SELECT *, {key} AS event_key FROM events) JOIN numbered USING (session_id, timestamp)
     GROUP BY session_id, island
 """
-"""`event_key` is a text whose order is the order of events."""
 
 _COMBINED: Final = """
     WITH marked AS (
@@ -132,6 +136,7 @@ class IslandFold:
 
     gap_ms: int
     meeting: tuple[str, ...] = ("session_id", "started_at", "ended_at")
+    common: tuple[str, ...] = ("session_id",)
 
     @property
     def met(self) -> str:
@@ -165,7 +170,7 @@ def sessions(shop: ShopSettings) -> Projection:
     delta = _DELTA.format(
         aggregates=", ".join(f"{sql} AS {name}" for name, sql in aggregates.items()),
         step=_STEP,
-        ms=_MS,
+        key=_KEY,
         steps=MAX_PATH_STEPS,
         gap_ms=gap_ms,
     )

@@ -1,10 +1,8 @@
-"""Events for tests: one plain dict per event, as an Arrow table of the log, as decoded records, as Kafka records.
+"""Events for tests: one plain dict per event, as Kafka records, and as what decoding and judging make of those.
 
-The dict has Avro's field names, times in epoch milliseconds and money as Decimal, so that the same object goes into a
-record (fastavro) and into the oracle (`loadtest.facts.to_fact`).
+The dict has Avro's field names, times in epoch milliseconds and money as Decimal. As rows of the log: `log_rows`.
 """
 
-import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +14,12 @@ import fastavro
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from contracts.settings import ShopSettings
 from contracts.topics import CLICKSTREAM, HEADER_IMPORT, HEADER_RECEIVED_AT, HEADER_SOURCE, REJECTED, TRANSACTIONS
-from processing.batch import EVENT_LOG
+from processing.batch import Batch
+from processing.decode import Decoder
+from processing.judge import Judge
+from processing.source import RECORDS
 from schemas_avro import load_registry
 
 Event: TypeAlias = dict[str, Any]
@@ -27,48 +29,9 @@ START_MS: Final = 1_772_366_400_000
 GAP_MS: Final = 30 * 60 * 1000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-_EVENT_COLUMNS: Final = EVENT_LOG.names[EVENT_LOG.names.index("event_id") :]
-
-_REJECTED: Final = pa.struct(
-    [
-        ("rejection_id", pa.string()),
-        ("received_at", pa.timestamp("us", "UTC")),
-        ("source", pa.string()),
-        ("reason", pa.string()),
-        ("pointer", pa.string()),
-        ("detail", pa.string()),
-        ("content_type", pa.string()),
-        ("event_id", pa.string()),
-        ("raw", pa.binary()),
-        ("truncated", pa.bool_()),
-    ]
-)
-
-DECODED: Final = pa.schema(
-    [
-        ("topic", pa.string()),
-        ("partition", pa.int32()),
-        ("offset", pa.int64()),
-        ("log_time", pa.timestamp("us", "UTC")),
-        ("received_at", pa.int64()),
-        ("source", pa.string()),
-        ("imported", pa.bool_()),
-        *(
-            (name, EVENT_LOG.field(name).type)
-            for name in (
-                *("event_id", "user_id", "session_id", "product_id", "category", "timestamp"),
-                *("action", "page_url", "referrer", "user_agent", "search_query", "properties"),
-                *("amount", "quantity", "payment_method", "order_id", "currency", "kind"),
-            )
-        ),
-        ("quarantine", pa.string()),
-        ("raw", pa.binary()),
-        ("id_hash", pa.binary()),
-        ("payload_hash", pa.int64()),
-        ("rejected", _REJECTED),
-    ]
-)
-"""What `processing.decode.decode` gives; a test of it against Spark holds this to it."""
+REGISTRY: Final = load_registry()
+_DECODER: Final = Decoder(REGISTRY)
+_JUDGE: Final = Judge(ShopSettings())
 
 
 def at(ms: int) -> datetime:
@@ -150,9 +113,8 @@ def id_of(event: Event) -> str:
 
 def framed(event: Event, version: int | None = None) -> bytes:
     """The event as a record's value: Confluent framing of the latest schema version, or of the one given."""
-    registry = load_registry()
     subject = topic_of(event)
-    schema = registry.latest(subject) if version is None else registry.versions(subject)[version - 1]
+    schema = REGISTRY.latest(subject) if version is None else REGISTRY.versions(subject)[version - 1]
     out = io.BytesIO()
     fastavro.schemaless_writer(out, schema.parsed, event)
     return b"\x00" + schema.id.to_bytes(4, "big") + out.getvalue()
@@ -167,7 +129,7 @@ class Record:
     offset: int = 0
     partition: int = 0
     log_ms: int = START_MS
-    headers: Sequence[tuple[str, bytes]] = field(
+    headers: Sequence[tuple[str, bytes | None]] = field(
         default=((HEADER_SOURCE, b"demo"), (HEADER_RECEIVED_AT, str(START_MS).encode()))
     )
 
@@ -178,18 +140,13 @@ def headers(received_ms: int = START_MS, *, imported: bool = False) -> list[tupl
     return [(HEADER_SOURCE, b"demo"), (HEADER_RECEIVED_AT, str(received_ms).encode()), *import_flag]
 
 
+def record(event: Event, **rest: Any) -> Record:
+    """The event's record, in the topic that it belongs in."""
+    return Record(topic_of(event), framed(event), **rest)
+
+
 def records_table(records: Iterable[Record]) -> pa.Table:
     """Records in the columns of Spark's Kafka source."""
-    schema = pa.schema(
-        [
-            ("topic", pa.string()),
-            ("partition", pa.int32()),
-            ("offset", pa.int64()),
-            ("value", pa.binary()),
-            ("timestamp", pa.timestamp("us", "UTC")),
-            ("headers", pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))),
-        ]
-    )
     rows = [
         {
             "topic": record.topic,
@@ -201,56 +158,29 @@ def records_table(records: Iterable[Record]) -> pa.Table:
         }
         for record in records
     ]
-    return pa.Table.from_pylist(rows, schema=schema)
+    return pa.Table.from_pylist(rows, schema=RECORDS)
 
 
-def event_table(events: Iterable[Event], epoch: int = 1, late: frozenset[str] = frozenset()) -> pa.Table:
-    """Deduplicated events as rows of the log; `late` holds the ids of those to label so."""
-    rows = [
-        {
-            **_columns(event),
-            "date": at(event["timestamp"]).date(),
-            "epoch": epoch,
-            "topic": topic_of(event),
-            "partition": 0,
-            "offset": number,
-            "log_time": at(event["timestamp"]),
-            "received_at": at(event["timestamp"]),
-            "source": "demo",
-            "imported": False,
-            "late": id_of(event) in late,
-        }
-        for number, event in enumerate(events)
-    ]
-    return pa.Table.from_pylist(rows, schema=EVENT_LOG)
+def batch_of(records: Iterable[Record]) -> Batch:
+    """Records decoded and judged."""
+    return _JUDGE.judge(_DECODER.decode(records_table(records)))
 
 
 def decoded_table(events: Iterable[Event], first_offset: int = 0, log_ms: int = START_MS) -> pa.Table:
-    """Events as decoded records at consecutive offsets of partition 0, valid all."""
-    rows = [
-        {
-            **_columns(event),
-            "topic": topic_of(event),
-            "partition": 0,
-            "offset": first_offset + number,
-            "log_time": at(log_ms),
-            "received_at": log_ms,
-            "source": "demo",
-            "imported": False,
-            "id_hash": hashlib.md5(f"{topic_of(event)}:{id_of(event)}".encode()).digest(),
-            "payload_hash": int.from_bytes(hashlib.sha256(framed(event)).digest()[:8], "big", signed=True),
-        }
-        for number, event in enumerate(events)
-    ]
-    return pa.Table.from_pylist(rows, schema=DECODED)
+    """Events as decoded and judged records at consecutive offsets of partition 0, in their order. All must be valid."""
+    records = [record(event, offset=number, log_ms=log_ms) for number, event in enumerate(events, first_offset)]
+    valid: pa.Table = batch_of(records or [record(click())]).events
+    assert valid.num_rows == max(len(records), 1)
+    return valid.sort_by("offset").slice(0, len(records))
 
 
-def _columns(event: Event) -> Event:
-    properties = list(event["properties"].items()) if "properties" in event else None
-    times = {"event_id": id_of(event), "timestamp": at(event["timestamp"]), "properties": properties}
-    return dict.fromkeys(_EVENT_COLUMNS) | {k: v for k, v in event.items() if k in _EVENT_COLUMNS} | times
-
-
+AGENTS: Final = (None, None, "phone", "laptop", "library", "crawler", "scanner")
+REFERRERS: Final = (None, None, "search", "ad", "site")
+"""What made-up user agents and referrers come to: `log_rows`."""
+_ACTIONS: Final = (
+    *("page_view", "view", "click", "scroll", "search", "add_to_cart", "remove_from_cart", "checkout_start", "other"),
+)
+_FUNNEL: Final = ("view", "click", "click", "add_to_cart", "checkout_start")
 _PAGES: Final = st.one_of(
     st.none(),
     st.sampled_from(("/", "/p1", "", '/a"b\\c', "/ünï/日本/🛒")),
@@ -260,9 +190,19 @@ _PAGES: Final = st.one_of(
 
 @st.composite
 def _instants(draw: st.DrawFn) -> int:
-    """Few distinct times, many of them half a session gap, or just under, exactly or just over a whole one, apart."""
+    """Few distinct times, many of them half a session gap, or just under, exactly or just over a whole one, apart.
+
+    The next ISO week begins twelve hours after `START_MS`.
+    """
     steps = draw(st.integers(0, 8)) * (GAP_MS // 2) + draw(st.integers(0, 1)) * 60_000
-    return START_MS + steps + draw(st.sampled_from((-1, 0, 0, 0, 1, 59_999, 777)))
+    later = draw(st.sampled_from((0, 0, 0, 0, 0, 12 * 3_600_000, 7 * 86_400_000)))
+    return START_MS + steps + later + draw(st.sampled_from((-1, 0, 0, 0, 1, 59_999, 777)))
+
+
+@st.composite
+def _near_instants(draw: st.DrawFn) -> int:
+    """Times of which many are just under, exactly or just over ten minutes apart."""
+    return START_MS + draw(st.integers(0, 10)) * 150_000 + draw(st.sampled_from((-1, 0, 0, 0, 1)))
 
 
 @st.composite
@@ -282,6 +222,8 @@ def _events(draw: st.DrawFn) -> Event:
             category=draw(st.none() | categories | st.just("")),
             action=draw(st.sampled_from(_ACTIONS)),
             page_url=draw(_PAGES),
+            referrer=draw(st.sampled_from(REFERRERS)),
+            user_agent=draw(st.sampled_from(AGENTS)),
         )
     return sale(
         f"e{number}",  # the same id in both topics is two events
@@ -291,12 +233,21 @@ def _events(draw: st.DrawFn) -> Event:
         amount=Decimal(draw(st.integers(0, 10**9))).scaleb(-4),
         quantity=draw(st.integers(1, 5)),
         kind=draw(st.sampled_from(("purchase", "purchase", "refund"))),
+        order_id=draw(st.sampled_from((None, "o1", "o2", "e1"))),  # an order may be called as an event is
     )
 
 
-_ACTIONS: Final = (
-    *("page_view", "view", "click", "scroll", "search", "add_to_cart", "remove_from_cart", "checkout_start", "other"),
-)
+@st.composite
+def _purchases_of_one_user(draw: st.DrawFn) -> Event:
+    """Clicks, steps of the funnel and purchases close together."""
+    number, instant, product = (
+        draw(st.integers(0, 40)),
+        draw(_near_instants()),
+        draw(st.sampled_from(("p1", "p1", "p2"))),
+    )
+    if draw(st.booleans()):
+        return click(f"e{number}", timestamp=instant, product_id=product, action=draw(st.sampled_from(_FUNNEL)))
+    return sale(f"e{number}", timestamp=instant, product_id=product)
 
 
 def streams(max_size: int = 30) -> st.SearchStrategy[list[Event]]:
@@ -305,5 +256,9 @@ def streams(max_size: int = 30) -> st.SearchStrategy[list[Event]]:
 
 
 def unique_streams(max_size: int = 30) -> st.SearchStrategy[list[Event]]:
-    """The same, every id once per topic: what is left after dedupe."""
-    return st.lists(_events(), min_size=1, max_size=max_size, unique_by=lambda event: (topic_of(event), id_of(event)))
+    """What is left after dedupe, every id once per topic: of a whole shop, or of one user who clicks and buys."""
+    return st.one_of(_unique(_events(), max_size), _unique(_purchases_of_one_user(), max_size))
+
+
+def _unique(events: st.SearchStrategy[Event], max_size: int) -> st.SearchStrategy[list[Event]]:
+    return st.lists(events, min_size=min(10, max_size), max_size=max_size, unique_by=lambda e: (topic_of(e), id_of(e)))

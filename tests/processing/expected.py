@@ -1,120 +1,279 @@
-"""What the tables must hold, according to the oracle; and what they do hold, in the same spelling."""
+"""What the projections' tables must hold of a log, in plain Python and from the definitions in `contracts.projections`;
+and what tables do hold, in the same spelling.
+
+Left out on both sides: columns that only merges read (`*_key`, `bot_evidence`). They cannot be wrong without a value
+that is read off them being wrong in some order of epochs.
+"""
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 
-from contracts import tables
-from loadtest.facts import Fact, Measures, to_fact
-from loadtest.oracle import MINUTE, Oracle, Session
+from contracts import projections
+from contracts.tables import metadata
 from processing import sketches
-from processing.store import Transaction
-from tests.processing.builders import Event
+from tests.processing.log_rows import Row
 
-Rows: TypeAlias = dict[tuple[Any, ...], dict[str, Any]]
-"""Row by primary key."""
+Key: TypeAlias = tuple[Any, ...]
+Rows: TypeAlias = dict[Key, dict[str, Any]]
+"""Row by primary key, without the key's columns."""
 
-PROJECTED: Final = (tables.product_minutes, tables.category_minutes, tables.site_minutes, tables.sessions)
-MINUTE_TABLES: Final = PROJECTED[:3]
+SESSION_GAP: Final = timedelta(minutes=30)
+CONVERSION_WINDOW: Final = timedelta(minutes=10)
+FIRST_MONDAY: Final = datetime(1969, 12, 29, tzinfo=UTC)
+PATH_STEPS: Final = 50
+DELAY_BUCKETS: Final = (1, 5, 15, 60, 300, 900, 3600, 21_600, 86_400, 604_800)
 
-_SESSION_COUNTS: Final = (
-    *("events", "views", "clicks", "searches", "adds", "removes", "checkouts", "purchases", "units", "revenue"),
+_MONEY: Final = ("revenue", "refunded")
+_FUNNEL: Final = (
+    ("viewed_at", ("page_view", "view")),
+    ("added_at", ("add_to_cart",)),
+    ("checkout_at", ("checkout_start",)),
+    ("purchased_at", ("purchase",)),
 )
-_BOOKKEEPING: Final = ("revision", "last_epoch")
-"""How often and when a row was touched: the only columns that depend on the order of the epochs."""
 
 
-def expected(events: Iterable[Event], late: frozenset[str] = frozenset()) -> dict[str, Rows]:
-    """The rows of every projection, computed by the oracle from deduplicated events; `late`: ids labelled late."""
-    facts = sorted(map(to_fact, events), key=lambda fact: fact.action)  # decides ties of one id in both topics
-    oracle, late_oracle = Oracle(facts), Oracle(fact for fact in facts if fact.event_id in late)
-    minutes: dict[str, Callable[[Fact], tuple[str, ...] | None]] = {
-        "product_minutes": lambda fact: None if fact.product_id is None else (fact.product_id, fact.category or ""),
-        "category_minutes": lambda fact: (fact.category or "",),
-        "site_minutes": lambda _: (),
+def expected(log: Iterable[Row]) -> dict[str, Rows]:
+    """The rows of every projection. `log` is deduplicated."""
+    rows = sorted(log, key=_moment)
+    with_product = [row for row in rows if row["product_id"] is not None]
+    sales = [row for row in rows if row["kind"] is not None]
+    return {
+        "product_minutes": _grouped(
+            with_product,
+            lambda row: (_minute(row["timestamp"]), row["product_id"], row["category"] or "", row["bot"]),
+            _measures,
+        ),
+        "category_minutes": _grouped(
+            rows, lambda row: (_minute(row["timestamp"]), row["category"] or "", row["bot"]), _measures
+        ),
+        "site_minutes": _grouped(rows, lambda row: (_minute(row["timestamp"]), row["bot"]), _measures),
+        "sessions": dict(
+            _session(island) for one in _groups(rows, lambda row: row["session_id"]).values() for island in islands(one)
+        ),
+        "conversions": conversions(with_product),
+        "orders": _grouped(sales, lambda row: (row["order_id"] or row["event_id"], row["user_id"]), _order),
+        "users": _grouped(rows, lambda row: (row["user_id"],), _user),
+        "user_categories": _grouped(
+            [row for row in rows if row["category"]],
+            lambda row: (row["user_id"], row["category"]),
+            lambda met: {"events": len(met), "last_epoch": _last_epoch(met)},
+        ),
+        "delays": _grouped(
+            [row for row in rows if not row["imported"]],
+            lambda row: (_minute(row["log_time"]), _bucket(row["log_time"] - row["timestamp"])),
+            lambda arrived: {"events": len(arrived), **_bookkeeping(arrived)},
+        ),
     }
-    found = {
-        name: {
-            key: _minute(measures, late_oracle.windows(by, MINUTE).get(key, Measures()).events)
-            for key, measures in oracle.windows(by, MINUTE).items()
+
+
+def islands(rows: Sequence[Row]) -> Iterable[list[Row]]:
+    """Rows in the order of time, parted where the session gap lies between two of them."""
+    island: list[Row] = []
+    for row in rows:
+        if island and row["timestamp"] - island[-1]["timestamp"] >= SESSION_GAP:
+            yield island
+            island = []
+        island.append(row)
+    yield island
+
+
+def conversions(rows: Iterable[Row]) -> Rows:
+    """Every click and every purchase, the clicks with the first purchase of the window after them."""
+    clicks = [row for row in rows if row["action"] == "click"]
+    purchases = [row for row in rows if row["kind"] == "purchase"]
+    found: Rows = {}
+    for row in (*clicks, *purchases):
+        led_to = [
+            purchase
+            for purchase in purchases
+            if row["action"] == "click"
+            and purchase["user_id"] == row["user_id"]
+            and purchase["product_id"] == row["product_id"]
+            and timedelta(0) <= purchase["timestamp"] - row["timestamp"] <= CONVERSION_WINDOW
+        ]
+        purchase = min(led_to, key=lambda each: (each["timestamp"], each["event_id"]), default=None)
+        key = (row["user_id"], row["product_id"], row["timestamp"], row["event_id"], row["kind"] == "purchase")
+        found[key] = {
+            "category": row["category"] or "",
+            "bot": row["bot"],
+            "purchased_at": purchase and purchase["timestamp"],
+            "purchase_id": purchase and purchase["event_id"],
+            "late": row["late"],
+            "last_epoch": max(row["epoch"], purchase["epoch"] if purchase else 0),
         }
-        for name, by in minutes.items()
-    }
-    late_of = Counter[tuple[Any, ...]]()
-    for fact in late_oracle.facts:
-        (island,) = (
-            key
-            for key, session in oracle.sessions.items()
-            if key[0] == fact.session_id and session.started_at <= fact.at <= session.ended_at
-        )
-        late_of[island] += 1
-    found["sessions"] = {key: _session(session, late_of[key]) for key, session in oracle.sessions.items()}
     return found
 
 
 def spelled(name: str, rows: pa.Table) -> Rows:
-    """A delta or a table in the spelling of `expected`."""
-    keys = [column.name for column in tables.metadata.tables[name].primary_key]
-    return {
-        tuple(row[key] for key in keys): _spelled_session(row) if name == "sessions" else _spelled_minute(row, keys)
-        for row in rows.to_pylist()
-    }
-
-
-def held(transaction: Transaction) -> dict[str, Rows]:
-    """What every projection's table holds, in the spelling of `expected`."""
-    return {table.name: spelled(table.name, transaction.query(f"SELECT * FROM {table.name}")) for table in PROJECTED}
-
-
-def columns_held(transaction: Transaction) -> dict[str, list[dict[str, Any]]]:
-    """Every column of every projection's table as it is, sorted by key, without the bookkeeping columns."""
-    found = {}
-    for table in PROJECTED:
-        keys = ", ".join(column.name for column in table.primary_key)
-        columns = ", ".join(column.name for column in table.columns if column.name not in _BOOKKEEPING)
-        found[table.name] = transaction.query(f"SELECT {columns} FROM {table.name} ORDER BY {keys}").to_pylist()
+    """Rows of a table in the spelling of `expected`."""
+    table = metadata.tables[name]
+    keys = [column.name for column in table.primary_key]
+    wanted = [c.name for c in table.columns if not c.name.endswith("_key") and c.name not in (*keys, "bot_evidence")]
+    found: Rows = {}
+    for row in rows.to_pylist():
+        key = tuple(row[name] for name in keys)
+        assert key not in found
+        found[key] = {name: _spelled(name, row[name]) for name in wanted}
     return found
 
 
-def _minute(measures: Measures, late: int) -> dict[str, Any]:
-    sets = {"users": sketches.of(measures.users), "buyers": sketches.of(measures.buyers)}
-    return vars(measures) | sets | {"late": late}
-
-
-def _session(session: Session, late: int) -> dict[str, Any]:
+def without_epochs(rows: dict[str, Rows]) -> dict[str, Rows]:
+    """The same without `last_epoch`, which says when a row was touched and not what is in it."""
     return {
-        "ended_at": session.ended_at,
-        **{name: getattr(session.measures, name) for name in _SESSION_COUNTS},
-        "user_id": session.user_id,
-        "entry_page": session.entry_page,
-        "exit_page": session.exit_page,
-        "path": session.path,
-        "late": late,
+        name: {key: {c: v for c, v in row.items() if c != "last_epoch"} for key, row in by_key.items()}
+        for name, by_key in rows.items()
     }
 
 
-def _spelled_minute(row: Mapping[str, Any], keys: list[str]) -> dict[str, Any]:
-    measures = {name: value for name, value in row.items() if name not in (*keys, *_BOOKKEEPING)}
-    return measures | {name: Decimal(measures[name]) for name in ("revenue", "refunded")}
+def names() -> list[str]:
+    """Every projection's table."""
+    return [table.name for table in projections.ALL]
 
 
-def _spelled_session(row: Mapping[str, Any]) -> dict[str, Any]:
-    entry, leave = (json.loads(row[name])[4] if row[name] else None for name in ("entry_event", "exit_event"))
-    if "entry_page" in row:  # a table's row has them as columns too
-        assert (row["entry_page"], row["exit_page"]) == (entry, leave)
-        assert row["user_id"] == json.loads(row["first_event"])[3]
-    steps = (json.loads(step) for step in row["path"])
+def _spelled(name: str, value: Any) -> Any:
+    if name in _MONEY:
+        return Decimal(value)  # Postgres's numeric arrives as text
+    if name == "path":
+        return [(int(ms), *rest) for ms, *rest in map(json.loads, value)]
+    return value
+
+
+def _moment(row: Row) -> tuple[Any, ...]:
+    """The order of events; a click goes before a sale of the same id and instant."""
+    return row["timestamp"], row["event_id"], row["kind"] is not None
+
+
+def _groups(rows: Iterable[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
+    groups: dict[Any, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return groups
+
+
+def _grouped(rows: Iterable[Row], key: Callable[[Row], Key], of: Callable[[list[Row]], dict[str, Any]]) -> Rows:
+    return {group: of(members) for group, members in _groups(rows, key).items()}
+
+
+def _minute(instant: datetime) -> datetime:
+    return instant.replace(second=0, microsecond=0)
+
+
+def _bucket(delay: timedelta) -> int:
+    return next((bound for bound in DELAY_BUCKETS if delay <= timedelta(seconds=bound)), -1)
+
+
+def _last_epoch(rows: Iterable[Row]) -> int:
+    return max(int(row["epoch"]) for row in rows)
+
+
+def _bookkeeping(rows: Sequence[Row]) -> dict[str, Any]:
+    return {"late": sum(row["late"] for row in rows), "last_epoch": _last_epoch(rows)}
+
+
+def _counts(rows: Sequence[Row]) -> dict[str, Any]:
+    def did(*actions: str) -> int:
+        return sum(row["action"] in actions for row in rows)
+
+    bought = [row for row in rows if row["kind"] == "purchase"]
     return {
-        "ended_at": row["ended_at"],
-        **{name: row[name] for name in _SESSION_COUNTS},
-        "revenue": Decimal(row["revenue"]),  # Postgres's numeric arrives as text
-        "user_id": json.loads(row["first_event"])[3],
-        "entry_page": entry,
-        "exit_page": leave,
-        "path": tuple((int(ms), *rest) for ms, *rest in steps),
-        "late": row["late"],
+        "events": len(rows),
+        "views": did("page_view", "view"),
+        "clicks": did("click"),
+        "searches": did("search"),
+        "adds": did("add_to_cart"),
+        "removes": did("remove_from_cart"),
+        "checkouts": did("checkout_start"),
+        "purchases": len(bought),
+        "units": sum(row["quantity"] for row in bought),
+        "revenue": sum((row["amount"] for row in bought), Decimal(0)),
     }
+
+
+def _refunds(rows: Iterable[Row]) -> list[Decimal]:
+    return [row["amount"] for row in rows if row["kind"] == "refund"]
+
+
+def _measures(rows: list[Row]) -> dict[str, Any]:
+    return {
+        **_counts(rows),
+        "refunds": len(_refunds(rows)),
+        "refunded": sum(_refunds(rows), Decimal(0)),
+        "users": sketches.of({row["user_id"] for row in rows}),
+        "buyers": sketches.of({row["user_id"] for row in rows if row["kind"] == "purchase"}),
+        **_bookkeeping(rows),
+    }
+
+
+def _order(lines: list[Row]) -> dict[str, Any]:
+    counts = _counts(lines)
+    return {
+        "ordered_at": min((line["timestamp"] for line in lines if line["kind"] == "purchase"), default=None),
+        "session_id": min(line["session_id"] for line in lines),
+        "lines": counts["purchases"],
+        "units": counts["units"],
+        "refunds": len(_refunds(lines)),
+        "revenue": counts["revenue"],
+        "refunded": sum(_refunds(lines), Decimal(0)),
+        "bot": any(line["bot"] for line in lines),
+        **_bookkeeping(lines),
+    }
+
+
+def _user(rows: list[Row]) -> dict[str, Any]:
+    return {
+        "first_seen": rows[0]["timestamp"],
+        "last_seen": rows[-1]["timestamp"],
+        **_counts(rows),
+        "refunded": sum(_refunds(rows), Decimal(0)),
+        "weeks": sorted({(row["timestamp"] - FIRST_MONDAY) // timedelta(weeks=1) for row in rows}),
+        "bot_score": max(row["bot_score"] for row in rows),
+        **_bookkeeping(rows),
+    }
+
+
+def _session(island: list[Row]) -> tuple[Key, dict[str, Any]]:
+    def read_off(rows: list[Row], *names: str) -> dict[str, Any]:
+        """Columns of the first row, empty texts for nothing; nulls without rows."""
+        return {name: (rows[0][name] or "") if rows else None for name in names}
+
+    paged = [row for row in island if row["page_url"] is not None]
+    referred = [row for row in island if row["medium"] is not None]
+    most_bot = max(island, key=lambda row: (row["bot_score"], row["bot_reason"] or ""))
+    path = sorted(map(_step, island), key=lambda step: step[:3])[:PATH_STEPS]
+    return (island[0]["session_id"], island[0]["timestamp"]), {
+        "ended_at": island[-1]["timestamp"],
+        **_counts(island),
+        "path": path,
+        "user_id": island[0]["user_id"],
+        "entry_page": paged[0]["page_url"] if paged else None,
+        "exit_page": paged[-1]["page_url"] if paged else None,
+        **read_off([row for row in island if row["device"] is not None], "device", "browser", "os"),
+        **read_off(referred, "medium", "referrer_source", "campaign_source", "campaign"),
+        **read_off([row for row in island if row["category"]], "category"),
+        "bot_score": most_bot["bot_score"],
+        "bot_reason": most_bot["bot_reason"],
+        "bot": most_bot["bot_score"] >= 50,
+        **_funnel(path),
+        **_bookkeeping(island),
+    }
+
+
+def _step(row: Row) -> tuple[Any, ...]:
+    ms = (row["timestamp"] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return ms, row["action"] or row["kind"], row["event_id"], row["product_id"], row["page_url"]
+
+
+def _funnel(path: list[tuple[Any, ...]]) -> dict[str, datetime | None]:
+    reached: dict[str, datetime | None] = {}
+    since: int | None = 0
+    for name, actions in _FUNNEL:
+        times = [ms for ms, action, *_ in path if action in actions and since is not None and ms >= since]
+        since = min(times, default=None)
+        reached[name] = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=since) if since is not None else None
+    return reached

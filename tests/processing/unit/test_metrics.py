@@ -4,10 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from processing.batch import sort_records
 from processing.ledger import TALLY, Entry
 from processing.metrics import EpochMetrics
-from tests.processing.builders import START_MS, at, click, decoded_table
+from tests.processing.builders import START_MS, at, batch_of, click, record
 
 pytestmark = pytest.mark.unit
 
@@ -19,7 +18,7 @@ def observed(metrics: EpochMetrics, name: str, **labels: str) -> float | None:
 
 def test_an_epoch_is_counted_by_outcome_and_timed_by_phase() -> None:
     metrics = EpochMetrics()
-    batch = sort_records(decoded_table([click()]))
+    batch = batch_of([record(click())])
     counts = {name: number for number, name in enumerate(TALLY)}
     for epoch in (6, 7):
         entry = Entry(epoch, datetime.now(UTC), batch, counts, {}, at(START_MS - 1000))
@@ -35,7 +34,7 @@ def test_an_epoch_is_counted_by_outcome_and_timed_by_phase() -> None:
 
 def test_before_there_is_a_watermark_none_is_told() -> None:
     metrics = EpochMetrics()
-    batch = sort_records(decoded_table([click()]))
+    batch = batch_of([record(click())])
     entry = Entry(1, datetime.now(UTC), batch, dict.fromkeys(TALLY, 0), {}, None)
     metrics.observe(entry, {}, batch.newest_log_time)
     assert observed(metrics, "millrace_processing_watermark_timestamp_seconds") in (None, 0)

@@ -53,9 +53,9 @@ def test_neither_order_nor_repetition_of_members_shows(members: set[str], random
 
 @pytest.mark.parametrize("size", [0, 1, 4_095, 4_096])
 def test_up_to_4096_members_the_count_is_exact(size: int) -> None:
-    assert sketches.estimate(sketches.of(map(str, range(size)))) == size
+    assert sketches.estimate(sketches.of([*map(str, range(size))])) == size
 
 
 @pytest.mark.parametrize("size", [4_097, 20_000, 100_000])
 def test_above_the_count_is_within_four_standard_errors(size: int) -> None:
-    assert sketches.estimate(sketches.of(map(str, range(size)))) == pytest.approx(size, rel=4 * 0.016)
+    assert sketches.estimate(sketches.of([*map(str, range(size))])) == pytest.approx(size, rel=4 * 0.016)

@@ -1,9 +1,10 @@
-"""The hand-over between the query's thread and the one that stops it."""
+"""Between the query's thread and the one that folds: a batch is handed over as Arrow, none begins after a stop."""
 
 import threading
 from pathlib import Path
 from typing import Any, cast
 
+import pyarrow as pa
 import pytest
 
 from contracts.settings import KafkaSettings
@@ -11,18 +12,31 @@ from processing.epoch import EpochRunner
 from processing.metrics import EpochMetrics
 from processing.settings import ProcessingSettings
 from processing.stream import StoppingError, Stream
+from tests.processing.builders import click, record, records_table
 
 pytestmark = pytest.mark.unit
 
+RECORDS = records_table([record(click())])
+
 
 class Runner:
-    """Counts the epochs it is given."""
+    """Notes the epochs it is given, and where."""
 
     def __init__(self) -> None:
-        self.epochs = 0
+        self.epochs: list[tuple[pa.Table, float, int]] = []
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
 
-    def run(self, _decoded: object) -> None:
-        self.epochs += 1
+    def run(self, records: pa.Table, read_seconds: float) -> None:
+        self.epochs.append((records, read_seconds, threading.get_ident()))
+        self.may_go_on.wait(5)
+
+
+class MicroBatch:
+    """What Spark hands over."""
+
+    def toArrow(self) -> pa.Table:
+        return RECORDS
 
 
 @pytest.fixture
@@ -37,30 +51,51 @@ def stream(runner: Runner, tmp_path: Path) -> Stream:
     return Stream(spark, epochs, settings, KafkaSettings(), EpochMetrics())
 
 
-def test_an_epoch_that_begins_while_the_query_is_being_stopped_gives_up(stream: Stream, runner: Runner) -> None:
-    # Whoever stops the query holds the lock and waits for the query's thread: to wait for the lock would be for ever.
-    stopper = stream._epoch_running
-    outcome: list[type[BaseException]] = []
+def take(stream: Stream) -> None:
+    stream._take(cast(Any, MicroBatch()), 0)
 
-    def epoch() -> None:
-        try:
-            stream._epoch(cast(Any, None), 0)
-        except StoppingError as error:
-            outcome.append(type(error))
 
-    with stopper:
-        thread = threading.Thread(target=epoch, daemon=True)
-        thread.start()
-        stream.stop()
-        thread.join(5)
-    assert outcome == [StoppingError]
-    assert runner.epochs == 0
+def test_a_micro_batch_is_read_by_the_query_and_folded_by_another_thread(stream: Stream, runner: Runner) -> None:
+    take(stream)
+    stream._handover.close()
+    ((records, read_seconds, thread),) = runner.epochs
+    assert records == RECORDS
+    assert read_seconds >= 0
+    assert thread != threading.get_ident()
+
+
+def test_the_next_micro_batch_is_read_while_the_one_before_is_folded(stream: Stream, runner: Runner) -> None:
+    runner.may_go_on.clear()
+    take(stream)  # returns though the epoch has not ended
+    runner.may_go_on.set()
+    take(stream)
+    stream._handover.close()
+    assert len(runner.epochs) == 2
 
 
 def test_no_epoch_begins_after_the_stop(stream: Stream, runner: Runner) -> None:
-    stream._epoch(cast(Any, None), 0)
+    take(stream)
     stream.stop()
     with pytest.raises(StoppingError):
-        stream._epoch(cast(Any, None), 1)
-    assert runner.epochs == 1
-    assert not stream._epoch_running.locked()
+        take(stream)
+    stream._handover.close()
+    assert len(runner.epochs) == 1
+
+
+def test_a_fault_of_an_epoch_ends_the_query_with_that_fault(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(stream._runner, "run", fail)
+    take(stream)
+    with pytest.raises(ZeroDivisionError):
+        take(stream)
+
+
+def test_every_run_has_an_empty_checkpoint_of_its_own(stream: Stream, tmp_path: Path) -> None:
+    first = stream._fresh_checkpoint()
+    (first / "offsets").mkdir()
+    second = stream._fresh_checkpoint()
+    assert first != second
+    assert list(tmp_path.iterdir()) == [second]
+    assert list(second.iterdir()) == []
