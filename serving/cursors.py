@@ -1,60 +1,94 @@
-"""Opaque names for a session: the cursor of a page and the global id share one form.
+"""Opaque names for a row: cursors of pages and global ids share one form.
 
-base64url of one byte for the kind, eight for the start in microseconds, then the session id in UTF-8. Clients must
-not look inside; every byte is checked when one comes back, so a name that was made up is an error and never SQL.
+base64url of one byte for the kind, the value that the list is ordered by as a signed number, then the row's own id in
+UTF-8. Clients must not look inside; every byte is checked when one comes back, so a name that was made up, or that
+belongs to a list in another order, is an error and never SQL.
 """
 
 import base64
 import binascii
-import struct
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from serving.errors import BadCursor
 
-_HEAD: Final = struct.Struct(">cq")
+V = TypeVar("V")
+
 _ORIGIN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _MAX_TEXT: Final = 1024
 
-CURSOR: Final = b"c"
-SESSION: Final = b"s"
+
+class Key(NamedTuple, Generic[V]):
+    """A row's place in a list: what the list is ordered by, then the row's own id."""
+
+    value: V
+    id: str
 
 
-class SessionKey(NamedTuple):
-    """The primary key of a session, in the order of the list."""
+class Naming(Generic[V]):
+    """One kind of opaque name. Its values are numbered, so that each row has exactly one name."""
 
-    started_at: datetime
-    session_id: str
+    def __init__(
+        self, kind: bytes, number: Callable[[V], int], value: Callable[[int], V], number_bytes: int = 8
+    ) -> None:
+        self._kind = kind
+        self._number, self._value = number, value
+        self._number_bytes = number_bytes
+
+    def encode(self, key: Key[V]) -> str:
+        """The opaque text for a row."""
+        number = self._number(key.value).to_bytes(self._number_bytes, "big", signed=True)
+        return base64.urlsafe_b64encode(self._kind + number + key.id.encode()).rstrip(b"=").decode("ascii")
+
+    def decode(self, text: str, argument: str) -> Key[V]:
+        """The row that the text names.
+
+        Raises:
+            BadCursor: the text is not one that `encode` gives for this kind.
+        """
+        try:
+            key = self._decode(text)
+            spelling = self.encode(key)
+        except (ArithmeticError, ValueError, binascii.Error) as error:
+            raise BadCursor(argument, "not one that belongs here; start from the first page") from error
+        if spelling != text:  # one name per row: no second spelling slips through
+            raise BadCursor(argument, "not one that belongs here; start from the first page")
+        return key
+
+    def _decode(self, text: str) -> Key[V]:
+        if len(text) > _MAX_TEXT:
+            raise ValueError("too long")
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        head = len(self._kind) + self._number_bytes
+        row_id = raw[head:].decode()
+        if not raw.startswith(self._kind) or not row_id or "\x00" in row_id:
+            raise ValueError("another kind")
+        return Key(self._value(int.from_bytes(raw[len(self._kind) : head], "big", signed=True)), row_id)
 
 
-def encode(kind: bytes, key: SessionKey) -> str:
-    """The opaque text for a session."""
-    head = _HEAD.pack(kind, (key.started_at - _ORIGIN) // _MICROSECOND)
-    return base64.urlsafe_b64encode(head + key.session_id.encode()).rstrip(b"=").decode("ascii")
+def _micros(moment: datetime) -> int:
+    return (moment - _ORIGIN) // _MICROSECOND
 
 
-def decode(kind: bytes, text: str, argument: str) -> SessionKey:
-    """The session that the text names.
-
-    Raises:
-        BadCursor: the text is not one that `encode` gives for this kind.
-    """
-    try:
-        key = _decode(kind, text)
-    except (ValueError, OverflowError, struct.error, binascii.Error) as error:
-        raise BadCursor(argument, "not one of this API's; start from the first page") from error
-    if encode(kind, key) != text:  # one name per session: no second spelling slips through
-        raise BadCursor(argument, "not one of this API's; start from the first page")
-    return key
+def _moment(micros: int) -> datetime:
+    return _ORIGIN + micros * _MICROSECOND
 
 
-def _decode(kind: bytes, text: str) -> SessionKey:
-    if len(text) > _MAX_TEXT:
-        raise ValueError("too long")
-    raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    found, micros = _HEAD.unpack_from(raw)
-    session_id = raw[_HEAD.size :].decode()
-    if found != kind or not session_id or "\x00" in session_id:
-        raise ValueError("another kind")
-    return SessionKey(_ORIGIN + micros * _MICROSECOND, session_id)
+def _ten_thousandths(money: Decimal) -> int:
+    return int(Fraction(money) * 10_000)  # exact, as Decimal's own arithmetic is not beyond 28 digits
+
+
+def _money(ten_thousandths: int) -> Decimal:
+    return Decimal(f"{ten_thousandths}E-4")
+
+
+SESSION: Final = Naming(b"s", _micros, _moment)
+"""Global id of a session: its start and its session id."""
+SESSIONS_BY_START: Final = Naming(b"c", _micros, _moment)
+USERS_BY_LAST_SEEN: Final = Naming(b"l", _micros, _moment)
+USERS_BY_EVENTS: Final[Naming[int]] = Naming(b"e", int, int)
+USERS_BY_REVENUE: Final = Naming(b"r", _ten_thousandths, _money, number_bytes=16)

@@ -4,6 +4,7 @@
     ├── InvalidArgument      change the request            INVALID_ARGUMENT
     │   ├── BadCursor        start paging afresh           BAD_CURSOR
     │   └── TooLarge         ask for less                  TOO_LARGE
+    ├── InvalidText          change the request            INVALID_ARGUMENT
     └── TryLater             send the same request again
         ├── Unavailable      the database is away or busy  UNAVAILABLE
         ├── NotReady         no epoch was ever committed   NOT_READY
@@ -59,6 +60,12 @@ class TooLarge(InvalidArgument):
     code = "TOO_LARGE"
 
 
+class InvalidText(ServingError):  # noqa: N818 - it reads as what it is
+    """A text that no event can hold: with a NUL, or half of a surrogate pair."""
+
+    code = "INVALID_ARGUMENT"
+
+
 class TryLater(ServingError):  # noqa: N818 - it reads as what it is
     """The request is fine; the store is not, for now."""
 
@@ -112,6 +119,8 @@ def from_database(error: BaseException) -> ServingError | None:
         return TookTooLong("The database took too long; ask for a shorter range or fewer rows.")
     if any(isinstance(link, postgres.UndefinedTableError | postgres.InvalidSchemaNameError) for link in chain):
         return NotReady("There is no data yet: processing has not created its tables.")
+    if any(isinstance(link, postgres.CharacterNotInRepertoireError | UnicodeEncodeError) for link in chain):
+        return InvalidText("A text in the request holds a NUL or half of a surrogate pair; nothing in the store does.")
     if any(isinstance(link, _UNAVAILABLE) for link in chain):
         return Unavailable("The database is not reachable just now.")
     return None

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Integer,
     Interval,
     LargeBinary,
-    Table,
     func,
     literal,
     true,
@@ -54,7 +53,7 @@ def bucket(minute: ColumnElement[datetime], stride: timedelta) -> ColumnElement[
     return func.date_bin(duration(stride), minute, moment(ORIGIN), type_=DateTime(timezone=True))
 
 
-def counted(table: Table, bot: bool | None) -> ColumnElement[bool]:
+def counted(table: FromClause, bot: bool | None) -> ColumnElement[bool]:
     """Only what people did (False), only what bots did (True), or both (None)."""
     return true() if bot is None else table.c.bot.is_(bot)
 

@@ -5,18 +5,21 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import DateTime, func, select
 
-from contracts.projections import site_minutes
+from contracts.projections import sessions, site_minutes
 from serving.queries import Statement
 from serving.queries.measures import counted, duration, moment, sketches, sums, total
 from serving.windows import MINUTE
 
-_MEASURES = ("events", "views", "adds", "purchases", "revenue")
+_MEASURES = ("events", "views", "purchases", "revenue")
 
 
 def realtime(
     newest_minute: datetime, minutes: int, today: datetime, wanted_sketches: Collection[str], bot: bool | None
 ) -> Statement:
-    """The newest `minutes` minutes, oldest first, empty ones as zero, each row also with the day's totals.
+    """The newest `minutes` minutes, oldest first, empty ones as zero.
+
+    Each row has also the day's totals, and of the sessions that started in those minutes: how many put something into
+    a cart, and how many of these bought nothing.
 
     Sketches come as arrays, with a null where a minute has none.
     """
@@ -31,6 +34,19 @@ def realtime(
             counted(site_minutes, bot),
         )
         .subquery("day")
+    )
+    bought_nothing = (sessions.c.adds > 0) & (sessions.c.purchases == 0)
+    carts = (
+        select(
+            func.count().filter(sessions.c.adds > 0).label("carts"),
+            func.count().filter(bought_nothing).label("carts_left"),
+        )
+        .where(
+            sessions.c.started_at >= moment(newest_minute - (minutes - 1) * MINUTE),
+            sessions.c.started_at < moment(newest_minute + MINUTE),
+            counted(sessions, bot),
+        )
+        .subquery("carts")
     )
     axis = (
         func.generate_series(
@@ -48,10 +64,13 @@ def realtime(
             *sums(site_minutes, _MEASURES),
             day.c.revenue_today,
             day.c.purchases_today,
+            carts.c.carts,
+            carts.c.carts_left,
             *sketches(site_minutes, wanted_sketches),
         )
         .join_from(axis, day, day.c.purchases_today >= 0)
+        .join(carts, carts.c.carts >= 0)
         .outerjoin(site_minutes, (site_minutes.c.minute == axis.c.minute) & counted(site_minutes, bot))
-        .group_by(axis.c.minute, day.c.revenue_today, day.c.purchases_today)
+        .group_by(axis.c.minute, day.c.revenue_today, day.c.purchases_today, carts.c.carts, carts.c.carts_left)
         .order_by(axis.c.minute)
     )

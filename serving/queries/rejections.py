@@ -46,3 +46,22 @@ def rejection_samples(span: Span, first: int) -> Statement:
         .order_by(table.c.received_at.desc(), table.c.topic, table.c.partition, table.c.offset.desc())
         .limit(first)
     )
+
+
+def quarantine_samples(span: Span, first: int) -> Statement:
+    """The newest records quarantined in the span, with what the log holds of them."""
+    table = quarantine
+    return (
+        select(
+            table.c.topic,
+            table.c.partition,
+            table.c.offset,
+            table.c.epoch,
+            table.c.log_time,
+            table.c.reason,
+            table.c.raw,
+        )
+        .where(table.c.log_time >= moment(span.start), table.c.log_time < moment(span.end))
+        .order_by(table.c.log_time.desc(), table.c.topic, table.c.partition, table.c.offset.desc())
+        .limit(first)
+    )

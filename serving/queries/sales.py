@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, DateTime, Interval, Subquery, Text, func, literal, literal_column, select
+from sqlalchemy import ColumnElement, DateTime, Interval, Subquery, Text, func, literal, literal_column, null, select
 
-from contracts.projections import site_minutes
+from contracts.projections import orders, site_minutes
 from serving.queries import Statement
 from serving.queries.measures import counted, moment, sketches, sums
 from serving.windows import Span
@@ -14,7 +14,14 @@ _ZONED = DateTime(timezone=True)
 
 
 def sales(
-    span: Span, grain: Literal["hour", "day"], zone: str, *, bot: bool | None, wanted_sketches: set[str], limit: int
+    span: Span,
+    grain: Literal["hour", "day"],
+    zone: str,
+    *,
+    bot: bool | None,
+    wanted_sketches: set[str],
+    wants_orders: bool,
+    limit: int,
 ) -> Statement:
     """Every bucket that starts in the span, empty ones as zero, with its start and end.
 
@@ -46,7 +53,13 @@ def sales(
         axis = _axis(walk.c.at, walk.c.at + step)
     names = ("purchases", "units", "revenue", "refunds", "refunded", "late")
     return (
-        select(axis.c.start, axis.c.end, *sums(site_minutes, names), *sketches(site_minutes, wanted_sketches))
+        select(
+            axis.c.start,
+            axis.c.end,
+            *sums(site_minutes, names),
+            *sketches(site_minutes, wanted_sketches),
+            (_orders(axis, bot) if wants_orders else null()).label("orders"),
+        )
         .join_from(
             axis,
             site_minutes,
@@ -62,3 +75,9 @@ def sales(
 
 def _axis(start: ColumnElement[Any], end: ColumnElement[Any]) -> Subquery:
     return select(start.label("start"), end.label("end")).subquery("axis")
+
+
+def _orders(axis: Subquery, bot: bool | None) -> ColumnElement[Any]:
+    """Orders placed in a bucket. An order that has only refunds so far was not placed."""
+    placed = (orders.c.ordered_at >= axis.c.start) & (orders.c.ordered_at < axis.c.end) & counted(orders, bot)
+    return select(func.count()).select_from(orders).where(placed).scalar_subquery().correlate(axis)

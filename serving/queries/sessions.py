@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import ColumnElement, Text, cast, exists, false, func, select, true, tuple_
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ColumnElement, exists, false, select, true
 
 from contracts.projections import sessions
-from serving.cursors import SessionKey
+from serving.cursors import Key
 from serving.queries import Statement
 from serving.queries.measures import counted, moment
+from serving.queries.paging import Page, paged
+from serving.queries.paths import product_id, steps_of
 from serving.windows import Span
 
 _KEY = (sessions.c.started_at, sessions.c.session_id)
@@ -32,6 +33,21 @@ _COLUMNS = (
     "entry_page",
     "exit_page",
     "path",
+    "device",
+    "browser",
+    "os",
+    "medium",
+    "referrer_source",
+    "campaign_source",
+    "campaign",
+    "category",
+    "bot_score",
+    "bot_reason",
+    "bot",
+    "viewed_at",
+    "added_at",
+    "checkout_at",
+    "purchased_at",
     "late",
 )
 
@@ -45,48 +61,29 @@ class SessionFilter:
     user_id: str | None = None
     session_id: str | None = None
     product_id: str | None = None
+    device: str | None = None
+    medium: str | None = None
+    converted: bool | None = None
     bot: bool | None = None
-
-
-@dataclass(frozen=True)
-class Page:
-    """At most `limit` sessions between two keys; `from_end` takes the last ones of those, in reverse order."""
-
-    limit: int
-    after: SessionKey | None = None
-    before: SessionKey | None = None
-    from_end: bool = False
 
 
 def session_page(where: SessionFilter, ended_by: datetime | None, page: Page) -> Statement:
     """The sessions of a page. `ended_by` is the newest end of a completed one, see `completed_by`."""
-    order = [column.asc() if page.from_end else column.desc() for column in _KEY]
     statement = select(*(sessions.c[name] for name in _COLUMNS)).where(*_conditions(where, ended_by))
-    if page.after is not None:
-        statement = statement.where(tuple_(*_KEY) < _bound(page.after))
-    if page.before is not None:
-        statement = statement.where(tuple_(*_KEY) > _bound(page.before))
-    return statement.order_by(*order).limit(page.limit)
+    return paged(statement, _KEY, page)
 
 
-def one_session(key: SessionKey) -> Statement:
+def one_session(key: Key[datetime]) -> Statement:
     """The session of a key."""
     return select(*(sessions.c[name] for name in _COLUMNS)).where(
-        sessions.c.session_id == key.session_id, sessions.c.started_at == moment(key.started_at)
+        sessions.c.session_id == key.id, sessions.c.started_at == moment(key.value)
     )
-
-
-def _bound(key: SessionKey) -> ColumnElement[Any]:
-    return tuple_(moment(key.started_at), key.session_id)
 
 
 def _conditions(where: SessionFilter, ended_by: datetime | None) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [counted(sessions, where.bot)]
     if where.span is not None:
-        found += [
-            sessions.c.started_at >= moment(where.span.start),
-            sessions.c.started_at < moment(where.span.end),
-        ]
+        found += [sessions.c.started_at >= moment(where.span.start), sessions.c.started_at < moment(where.span.end)]
     if where.status == "completed":
         found.append(sessions.c.ended_at <= moment(ended_by) if ended_by is not None else false())
     elif where.status == "active":
@@ -95,9 +92,15 @@ def _conditions(where: SessionFilter, ended_by: datetime | None) -> list[ColumnE
         found.append(sessions.c.user_id == where.user_id)
     if where.session_id is not None:
         found.append(sessions.c.session_id == where.session_id)
+    if where.device is not None:
+        found.append(sessions.c.device == where.device)
+    if where.medium is not None:
+        found.append(sessions.c.medium == where.medium)
+    if where.converted is not None:
+        found.append(sessions.c.purchases > 0 if where.converted else sessions.c.purchases == 0)
     if where.product_id is not None:
-        step = func.unnest(sessions.c.path, type_=Text).column_valued("step")
-        found.append(exists(select(step).where(cast(step, JSONB)[3].astext == where.product_id)))
+        steps = steps_of(sessions.c.path)
+        found.append(exists(select(steps.c.place).where(product_id(steps.c.step) == where.product_id)))
     return found
 
 

@@ -54,8 +54,9 @@ class Realtime:
         description=f"Share of the distinct users seen who also bought, {_HOUR}: 0 to 1; null where no user was seen."
     )
     cart_abandonment_rate: float | None = strawberry.field(
-        description=f"Share of the lines put into carts that were not bought, {_HOUR}: 1 - purchases / adds, 0 to 1; "
-        "null where nothing was put into a cart."
+        description="Share of the sessions that bought nothing among those that put something into a cart, of the "
+        f"sessions that started {_HOUR}: 0 to 1; null where no cart was filled. A session that still goes on counts as "
+        "it stands."
     )
     series: list[MinutePoint] = strawberry.field(
         description="The same 60 minutes, oldest first, minutes without events as zero."
@@ -94,7 +95,6 @@ async def read_realtime(
     recent = rows[-RECENT_MINUTES:]
     seconds = (now - recent[0].minute).total_seconds()
     active, users, buyers = await asyncio.to_thread(_users, rows, recent, sketches)
-    adds, purchases = sum(row.adds for row in rows), sum(row.purchases for row in rows)
     return Realtime(
         as_of=AsOf.of(as_of),
         active_users=Long(active) if active is not None else None,
@@ -104,7 +104,7 @@ async def read_realtime(
         purchases_today=rows[0].purchases_today,
         currency=services.shop.currency,
         conversion_rate=min(1.0, buyers / users) if users and buyers is not None else None,
-        cart_abandonment_rate=max(0.0, 1 - purchases / adds) if adds else None,
+        cart_abandonment_rate=rows[0].carts_left / rows[0].carts if rows[0].carts else None,
         series=[
             MinutePoint(minute=row.minute, views=row.views, purchases=row.purchases, revenue=row.revenue)
             for row in rows

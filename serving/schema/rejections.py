@@ -8,7 +8,7 @@ import strawberry
 
 from contracts.rejections import TABLE
 from serving.queries import ResultRow
-from serving.queries.rejections import rejection_counts, rejection_samples
+from serving.queries.rejections import quarantine_samples, rejection_counts, rejection_samples
 from serving.schema.common import Range, page_size
 from serving.schema.context import Info
 from serving.schema.scalars import Long
@@ -55,6 +55,27 @@ async def _samples(root: strawberry.Parent["Rejections"], info: Info, first: int
     return [_sample(row) for row in rows]
 
 
+@strawberry.type(description="A record in the log that does not decode to an event: somebody wrote past the gateway.")
+class QuarantinedRecord:
+    topic: str = strawberry.field(description="With `partition` and `offset`: where the record is in Kafka.")
+    partition: int
+    offset: Long
+    epoch: Long = strawberry.field(description="The epoch that read it.")
+    log_time: datetime = strawberry.field(description="The broker's time of it.")
+    reason: str = strawberry.field(description="Stable code.")
+    raw: str = strawberry.field(description="Its value, at most 64 KiB of it.")
+    raw_encoding: RawEncoding = strawberry.field(description="TEXT where the bytes are UTF-8, else BASE64.")
+
+
+async def _quarantined(root: strawberry.Parent["Rejections"], info: Info, first: int = 10) -> list[QuarantinedRecord]:
+    rows = await info.context.snapshot.rows(quarantine_samples(root.span, page_size("first", first, info)))
+    found = []
+    for row in rows:
+        raw, encoding = readable(row.raw)
+        found.append(QuarantinedRecord(**{**row._mapping, "raw": raw, "raw_encoding": encoding}))
+    return found
+
+
 @strawberry.type(description="What was refused in a range of time.")
 class Rejections:
     rejected: Long = strawberry.field(description="Events the gateway refused.")
@@ -64,6 +85,9 @@ class Rejections:
     )
     quarantine_by_reason: list[RejectionCount]
     samples: list[RejectedEvent] = strawberry.field(resolver=_samples, description="The newest refused events.")
+    quarantine_samples: list[QuarantinedRecord] = strawberry.field(
+        resolver=_quarantined, description="The newest quarantined records."
+    )
     span: strawberry.Private[Span]
 
 

@@ -40,6 +40,10 @@ class SalesBucket(Window):
     revenue: Decimal = strawberry.field(description="Money of the purchases; refunds are not taken off.")
     purchases: Long = strawberry.field(description="Order lines bought.")
     units: Long = strawberry.field(description="Pieces bought.")
+    orders: Long | None = strawberry.field(
+        description="Distinct orders placed in it: an order is placed with its first line, and a line that names no "
+        "order is an order by itself."
+    )
     unique_customers: Long | None = strawberry.field(
         description="Distinct users who bought: exact up to 4,096, above that with a standard error of 1.6 %."
     )
@@ -114,9 +118,16 @@ async def sales(
     customers = bool(selected(info, ["uniqueCustomers"]))
     if customers and span.length > settings.max_sketch_minutes * MINUTE:
         raise TooLarge("range", f"`uniqueCustomers` is counted over at most {settings.max_sketch_minutes} minutes")
-    wanted = {"buyers"} if customers else set()
     rows = await snapshot.rows(
-        sales_sql(span, unit, zone, bot=bots.bot, wanted_sketches=wanted, limit=settings.max_points + 2)
+        sales_sql(
+            span,
+            unit,
+            zone,
+            bot=bots.bot,
+            wanted_sketches={"buyers"} if customers else set(),
+            wants_orders=bool(selected(info, ["orders"])),
+            limit=settings.max_points + 2,
+        )
     )
     buyers = await users_in(rows, "buyers") if customers else []
     as_of = await snapshot.as_of()
@@ -130,6 +141,7 @@ async def sales(
             revenue=row.revenue,
             purchases=row.purchases,
             units=row.units,
+            orders=row.orders,
             unique_customers=Long(buyers[index]) if customers else None,
             average_purchase=average(row.revenue, row.purchases),
             refunds=row.refunds,

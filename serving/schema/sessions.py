@@ -1,6 +1,7 @@
 """Roots about sessions: a Relay connection, newest first, and one session by its id."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -8,16 +9,16 @@ from typing import Annotated, Literal
 
 import strawberry
 
-from serving.cursors import CURSOR, SESSION, SessionKey, decode, encode
+from serving.cursors import SESSION, SESSIONS_BY_START, Key
 from serving.database import EpochRow
 from serving.errors import InvalidArgument
 from serving.queries import ResultRow
-from serving.queries.sessions import Page, SessionFilter, completed_by, one_session, session_page
-from serving.schema.common import CURRENCY, REVISION, AsOf, BotFilter, TimeRange, page_size
+from serving.queries.sessions import SessionFilter, completed_by, one_session, session_page
+from serving.schema.common import CURRENCY, REVISION, AsOf, BotFilter, TimeRange
+from serving.schema.connections import Asked, PageInfo
 from serving.schema.context import Info
 from serving.schema.scalars import Long
 
-_DEFAULT_FIRST = 20
 _ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -86,19 +87,37 @@ class Session:
     entry_page: str | None = strawberry.field(description="First page seen.")
     exit_page: str | None = strawberry.field(description="Last page seen so far.")
     bounced: bool = strawberry.field(description="Whether it has exactly one event.")
+    converted: bool = strawberry.field(description="Whether something was bought in it.")
+    category: str | None = strawberry.field(description="The first category that an event named.")
+    device: str | None = strawberry.field(
+        description="`desktop`, `mobile`, `tablet`, `tv`, `bot` or `other`, by the first event with a user agent, as "
+        "are browser and system."
+    )
+    browser: str | None
+    os: str | None
+    medium: str | None = strawberry.field(
+        description="How the visitor came, by the first event with a page or a referrer: `direct`, `internal`, "
+        "`search`, `social`, `email`, `paid`, `affiliate`, `campaign` or `referral`."
+    )
+    referrer_source: str | None = strawberry.field(description="The site the visitor came from.")
+    campaign_source: str | None = strawberry.field(description="The campaign's `utm_source`.")
+    campaign: str | None = strawberry.field(description="The campaign's `utm_campaign`.")
+    bot: bool = strawberry.field(description="Whether `botScore` is 50 or more.")
+    bot_score: int = strawberry.field(description="0 to 100, the highest among its events: how much speaks for a bot.")
+    bot_reason: str | None = strawberry.field(description="Stable code of what speaks most for a bot.")
+    viewed_at: datetime | None = strawberry.field(
+        description="Funnel: its first view. The funnel reaches as far as the path, 50 events."
+    )
+    added_at: datetime | None = strawberry.field(description="Funnel: the first add to cart at or after `viewedAt`.")
+    checkout_at: datetime | None = strawberry.field(
+        description="Funnel: the first start of a checkout at or after `addedAt`."
+    )
+    purchased_at: datetime | None = strawberry.field(description="Funnel: the first purchase at or after `checkoutAt`.")
     late_events: Long
     revision: Long = strawberry.field(description=REVISION)
     as_of: AsOf | None = strawberry.field(description="The commit these numbers belong to.")
     path: list[Step] = strawberry.field(resolver=_path, description="Its first 50 events, in order.")
     steps: strawberry.Private[list[str]]
-
-
-@strawberry.type(description="Relay: where a page lies in the list.")
-class PageInfo:
-    has_next_page: bool
-    has_previous_page: bool
-    start_cursor: str | None
-    end_cursor: str | None
 
 
 @strawberry.type(description="A session and its place in the list.")
@@ -125,6 +144,11 @@ async def sessions(
         strawberry.ID | None,
         strawberry.argument(description="Sessions with this product among their first 50 events; needs a `range`."),
     ] = None,
+    device: str | None = None,
+    medium: str | None = None,
+    converted: Annotated[
+        bool | None, strawberry.argument(description="Sessions in which something was bought, or nothing was.")
+    ] = None,
     bots: BotFilter = BotFilter.EXCLUDE,
     first: int | None = None,
     after: str | None = None,
@@ -132,59 +156,44 @@ async def sessions(
     before: str | None = None,
 ) -> SessionConnection:
     """Newest first; `first`/`after` go towards older ones, `last`/`before` towards newer ones."""
-    if first is not None and last is not None:
-        raise InvalidArgument("last", "give `first` or `last`, not both")
     if product_id is not None and range is None:
         raise InvalidArgument("range", "is needed with `productId`")
-    if last is not None:
-        size = page_size("last", last, info)
-    else:
-        default = min(_DEFAULT_FIRST, info.context.services.settings.max_page_size)
-        size = page_size("first", default if first is None else first, info)
-    page = Page(
-        limit=size + 1,
-        after=decode(CURSOR, after, "after") if after is not None else None,
-        before=decode(CURSOR, before, "before") if before is not None else None,
-        from_end=last is not None,
-    )
+    asked = Asked.checked(info, SESSIONS_BY_START, first=first, after=after, last=last, before=before)
     where = SessionFilter(
         span=range.span() if range is not None else None,
         status=_STATUS[status] if status is not None else None,
         user_id=user_id,
         session_id=session_id,
         product_id=product_id,
+        device=device,
+        medium=medium,
+        converted=converted,
         bot=bots.bot,
     )
     as_of = await info.context.snapshot.as_of()
     ended_by = completed_by(as_of.watermark if as_of else None, info.context.services.session_gap)
-    rows = list(await info.context.snapshot.rows(session_page(where, ended_by, page)))
-    more, rows = len(rows) > size, rows[:size]
-    if page.from_end:
-        rows.reverse()
-    edges = [_edge(row, info, as_of) for row in rows]
+    rows = await info.context.snapshot.rows(session_page(where, ended_by, asked.page))
+    edges = _edges(asked.cut(rows), info, as_of)
     return SessionConnection(
         edges=edges,
         nodes=[edge.node for edge in edges],
-        page_info=PageInfo(
-            # The row of a given cursor lies outside the page, so on that side there is at least one more.
-            has_next_page=before is not None if page.from_end else more,
-            has_previous_page=more if page.from_end else after is not None,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
-        ),
+        page_info=asked.info(len(rows), [edge.cursor for edge in edges]),
     )
 
 
 async def session(info: Info, id: strawberry.ID) -> Session | None:
     """One session; null where it does not exist (any more: a late event can move a start)."""
-    key = decode(SESSION, id, "id")
-    rows = await info.context.snapshot.rows(one_session(key))
+    rows = await info.context.snapshot.rows(one_session(SESSION.decode(id, "id")))
     return _session(rows[0], info, await info.context.snapshot.as_of()) if rows else None
 
 
-def _edge(row: ResultRow, info: Info, as_of: EpochRow | None) -> SessionEdge:
-    key = SessionKey(row.started_at, row.session_id)
-    return SessionEdge(cursor=encode(CURSOR, key), node=_session(row, info, as_of))
+def _edges(rows: Sequence[ResultRow], info: Info, as_of: EpochRow | None) -> list[SessionEdge]:
+    return [
+        SessionEdge(
+            cursor=SESSIONS_BY_START.encode(Key(row.started_at, row.session_id)), node=_session(row, info, as_of)
+        )
+        for row in rows
+    ]
 
 
 def _session(row: ResultRow, info: Info, as_of: EpochRow | None) -> Session:
@@ -193,7 +202,7 @@ def _session(row: ResultRow, info: Info, as_of: EpochRow | None) -> Session:
     completed = ended_by is not None and row.ended_at <= ended_by
     duration: timedelta = row.ended_at - row.started_at
     return Session(
-        id=strawberry.ID(encode(SESSION, SessionKey(row.started_at, row.session_id))),
+        id=strawberry.ID(SESSION.encode(Key(row.started_at, row.session_id))),
         session_id=row.session_id,
         user_id=row.user_id,
         started_at=row.started_at,
@@ -215,6 +224,23 @@ def _session(row: ResultRow, info: Info, as_of: EpochRow | None) -> Session:
         entry_page=row.entry_page,
         exit_page=row.exit_page,
         bounced=row.events == 1,
+        converted=row.purchases > 0,
+        category=row.category or None,
+        # The event that was chosen may know only part of it; what it does not know is an empty text.
+        device=row.device or None,
+        browser=row.browser or None,
+        os=row.os or None,
+        medium=row.medium or None,
+        referrer_source=row.referrer_source or None,
+        campaign_source=row.campaign_source or None,
+        campaign=row.campaign or None,
+        bot=row.bot,
+        bot_score=row.bot_score,
+        bot_reason=row.bot_reason,
+        viewed_at=row.viewed_at,
+        added_at=row.added_at,
+        checkout_at=row.checkout_at,
+        purchased_at=row.purchased_at,
         late_events=row.late,
         revision=row.late,
         as_of=AsOf.of(as_of) if as_of else None,

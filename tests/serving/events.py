@@ -93,6 +93,14 @@ class Refusal:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Repeat:
+    """A record whose event had come before, with the same payload or, in conflict, another."""
+
+    event_id: str
+    conflict: bool = False
+
+
 def islands(events: Iterable[Event]) -> Iterator[list[Event]]:
     """Sessions: events of one session id less than the gap apart, each in the order of its path."""
     by_session: dict[str, list[Event]] = defaultdict(list)
@@ -131,6 +139,8 @@ def _visit(dice: random.Random, name: str, user: str, at: datetime) -> list[Even
     if kind < 0.09:  # one event of a person's visit looks like a bot's
         place = dice.randrange(len(events))
         events[place] = replace(events[place], bot_score=60)
+    elif kind < 0.13:  # somebody who never comes again
+        return [replace(event, user=f"w-{name}") for event in events]
     return events
 
 

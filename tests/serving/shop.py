@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 import contracts.projections  # noqa: F401 - they join the metadata
 from contracts.tables import NOTIFY_CHANNEL, metadata
-from tests.serving.events import Event, Refusal
+from tests.serving.events import Event, Refusal, Repeat
 from tests.serving.rows import projection_rows
 
 LATENESS = timedelta(minutes=5)
@@ -26,7 +26,7 @@ class Shop:
 
     events: list[Event] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
-    duplicates: int = 0
+    duplicates: list[Repeat] = field(default_factory=list)
     epoch: int = 0
     committed_at: datetime | None = None
     """Of the epochs to come; None for the database's clock."""
@@ -58,16 +58,17 @@ class Shop:
             **projection_rows(self.events, self.epoch),
             "rejected_events": [self._rejected(n, one) for n, one in enumerate(self.refusals) if one.source],
             "quarantine": [self._quarantined(n, one) for n, one in enumerate(self.refusals) if not one.source],
+            "duplicates": [self._duplicate(n, one) for n, one in enumerate(self.duplicates)],
             **self._ledger(),
         }
 
     def _ledger(self) -> dict[str, list[dict[str, Any]]]:
         rejected = sum(one.source is not None for one in self.refusals)
         sums = {
-            "records": len(self.events) + len(self.refusals) + self.duplicates,
+            "records": len(self.events) + len(self.refusals) + len(self.duplicates),
             "applied": len(self.events),
-            "duplicates": self.duplicates,
-            "conflicts": 0,
+            "duplicates": len(self.duplicates),
+            "conflicts": sum(one.conflict for one in self.duplicates),
             "quarantined": len(self.refusals) - rejected,
             "rejected": rejected,
             "late": sum(event.late for event in self.events),
@@ -114,6 +115,17 @@ class Shop:
             "event_id": None,
             "raw": one.raw,
             "truncated": False,
+        }
+
+    def _duplicate(self, number: int, one: Repeat) -> dict[str, Any]:
+        return {
+            "topic": "clickstream",
+            "partition": number % 2,
+            "offset": 1000 + number,
+            "epoch": self.epoch,
+            "event_id": one.event_id,
+            "conflict": one.conflict,
+            "first_epoch": self.epoch - 1,
         }
 
     def _quarantined(self, number: int, one: Refusal) -> dict[str, Any]:

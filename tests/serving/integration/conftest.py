@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serving.events import Refusal, visits
+from tests.serving.events import Refusal, Repeat, visits
 from tests.serving.shop import Shop, create_tables, write
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -117,7 +117,7 @@ def _live(server: Server) -> bool:
 def shop() -> Shop:
     """Five hours of a shop with late events, duplicates and refused events, known event by event."""
     events = visits(7, NOW - timedelta(hours=5), NOW)
-    late = [replace(event, late=number % 37 == 0) for number, event in enumerate(events)]
+    delayed = [replace(event, late=number % 37 == 0, delay=_delay(number)) for number, event in enumerate(events)]
     refusals = [
         Refusal(NOW - timedelta(minutes=5), "invalid_enum", "web", TELEPORT, "/action", "not an action"),
         Refusal(NOW - timedelta(minutes=7), "invalid_enum", "ios", b"{}"),
@@ -126,7 +126,17 @@ def shop() -> Shop:
         Refusal(NOW - timedelta(minutes=6), "malformed_avro", None, b"\x00"),
         Refusal(NOW - timedelta(hours=9), "malformed_json", "web", b"{"),
     ]
-    return Shop(events=late, refusals=refusals, duplicates=23, committed_at=NOW)
+    repeats = [Repeat(events[number].id, conflict=number % 5 == 0) for number in range(23)]
+    return Shop(events=delayed, refusals=refusals, duplicates=repeats, committed_at=NOW)
+
+
+def _delay(number: int) -> timedelta:
+    """Most at once, some after seconds; the late ones after minutes, a few after weeks."""
+    if number % 37 == 0:
+        return timedelta(days=9) if number % 5 == 0 else timedelta(minutes=11)
+    return (
+        timedelta(seconds=1) if number % 4 == 0 else timedelta(seconds=4) if number % 3 == 0 else timedelta(seconds=0.4)
+    )
 
 
 @pytest.fixture(scope="session")

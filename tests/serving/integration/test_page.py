@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser import needs_chromium, tab
-from tests.serving.events import Refusal, visits
+from tests.serving.events import Refusal, Repeat, visits
 from tests.serving.integration.conftest import Server
 from tests.serving.shop import Shop, write
 
@@ -24,7 +24,9 @@ REALTIME = """{ realtime { asOf { epoch } eventsPerSecond activeUsers viewsPerMi
 def live_shop() -> Shop:
     now = datetime.now(UTC)
     events = visits(11, now - timedelta(hours=2), now)
-    return Shop(events=events, refusals=[Refusal(now - timedelta(minutes=3), "invalid_enum")], duplicates=4)
+    return Shop(
+        events=events, refusals=[Refusal(now - timedelta(minutes=3), "invalid_enum")], duplicates=[Repeat("e-1")] * 4
+    )
 
 
 async def commit(server: Server, shop: Shop) -> None:

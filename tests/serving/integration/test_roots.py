@@ -188,7 +188,9 @@ def test_top_products_are_ranked_by_the_measure(server: Server, shop: Shop, by: 
 
 
 SESSION_FIELDS = """id sessionId userId startedAt endedAt duration durationSeconds status events views purchases
-  revenue entryPage exitPage bounced lateEvents path { at action productId page eventId } asOf { epoch }"""
+  revenue entryPage exitPage bounced converted lateEvents path { at action productId page eventId } asOf { epoch }
+  device browser os medium referrerSource campaignSource campaign category bot botScore botReason
+  viewedAt addedAt checkoutAt purchasedAt"""
 
 
 def newest_first(shop: Shop, keep: Callable[[list[Event]], bool] = lambda _: True) -> list[list[Event]]:
@@ -210,6 +212,15 @@ def test_a_session_says_all_about_its_events(server: Server, shop: Shop) -> None
         assert (node["events"], node["views"]) == (len(island), count(island, *VIEWS))
         assert (node["purchases"], Decimal(node["revenue"])) == (count(island, "purchase"), money(island))
         assert node["bounced"] == (len(island) == 1)
+        assert node["converted"] == any(event.action == "purchase" for event in island)
+        assert [node[name] for name in ("device", "browser", "os")] == list(island[0].agent or [None] * 3)
+        assert [node[name] for name in ("medium", "referrerSource", "campaignSource", "campaign")] == list(
+            island[0].referral or [None] * 4
+        )
+        assert node["category"] == next((event.category for event in island if event.category), None)
+        assert (node["bot"], node["botScore"], node["botReason"]) == (False, 0, None)
+        funnel = [node[name] and moment(node[name]) for name in ("viewedAt", "addedAt", "checkoutAt", "purchasedAt")]
+        assert funnel == _funnel(island)
         assert node["asOf"] == {"epoch": shop.epoch}
         steps = [(step["eventId"], step["action"], step["productId"], step["page"]) for step in node["path"]]
         assert steps == [(event.id, event.action, event.product, event.page) for event in island[:50]]
@@ -218,6 +229,18 @@ def test_a_session_says_all_about_its_events(server: Server, shop: Shop) -> None
             for step, event in zip(node["path"], island, strict=False)
         )
     assert {"ACTIVE", "COMPLETED"} == {node["status"] for node in nodes}
+
+
+def _funnel(island: list[Event]) -> list[datetime | None]:
+    """The first event of each step in turn; in these visits no two events come at the same time."""
+    reached: list[datetime | None] = [None] * 4
+    steps = iter(enumerate((VIEWS, {"add_to_cart"}, {"checkout_start"}, {"purchase"})))
+    number, wanted = next(steps)
+    for event in island[:50]:
+        if event.action in wanted:
+            reached[number] = event.at
+            number, wanted = next(steps, (4, set()))
+    return reached
 
 
 @pytest.mark.parametrize("size", [1, 7, 60])
@@ -252,6 +275,38 @@ def test_paging_either_way_gives_every_session_once(server: Server, shop: Shop, 
         cursor, more = found["pageInfo"]["startCursor"], found["pageInfo"]["hasPreviousPage"]
         assert len(backward) <= len(everyone)
     assert forward == backward == everyone
+
+
+def test_sessions_are_found_by_device_medium_and_purchase(server: Server, shop: Shop) -> None:
+    def found(arguments: str) -> list[str]:
+        answer = server.data(f"{{ sessions(first: 200, {arguments}) {{ nodes {{ sessionId }} }} }}")
+        return [node["sessionId"] for node in answer["sessions"]["nodes"]]
+
+    def expected(keep: Callable[[list[Event]], bool]) -> list[str]:
+        return [island[0].session for island in newest_first(shop, keep)][:200]
+
+    def by_device(island: list[Event], device: str) -> bool:
+        return island[0].agent is not None and island[0].agent.device == device
+
+    def by_medium(island: list[Event], medium: str) -> bool:
+        return island[0].referral is not None and island[0].referral.medium == medium
+
+    assert found('device: "tablet"') == expected(lambda island: by_device(island, "tablet")) != []
+    assert found('medium: "email"') == expected(lambda island: by_medium(island, "email")) != []
+    assert found("converted: true") == expected(lambda island: count(island, "purchase") > 0) != []
+    assert found("converted: false") == expected(lambda island: count(island, "purchase") == 0) != []
+    assert found('device: "tablet", medium: "email", converted: true') == expected(
+        lambda island: by_device(island, "tablet") and by_medium(island, "email") and count(island, "purchase") > 0
+    )
+
+
+def test_a_bots_session_says_why(server: Server) -> None:
+    (node,) = server.data("{ sessions(first: 1, bots: ONLY) { nodes { id bot botScore botReason } } }")["sessions"][
+        "nodes"
+    ]
+    assert (node["bot"], node["botReason"]) == (True, "http_library")
+    assert node["botScore"] >= 50
+    assert server.data("query ($id: ID!) { session(id: $id) { bot } }", id=node["id"]) == {"session": {"bot": True}}
 
 
 def test_sessions_are_found_by_status_user_id_and_product(server: Server, shop: Shop) -> None:
@@ -301,7 +356,10 @@ def test_realtime_is_relative_to_the_commit(server: Server, shop: Shop) -> None:
     assert Decimal(found["revenueToday"]) == money(today)
     assert found["purchasesToday"] == count(today, "purchase")
     assert found["conversionRate"] == pytest.approx(len(buyers) / len({event.user for event in hour}))
-    assert found["cartAbandonmentRate"] == pytest.approx(1 - count(hour, "purchase") / count(hour, "add_to_cart"))
+    carts = [one for one in newest_first(shop) if one[0].minute > minute - 60 * MINUTE and count(one, "add_to_cart")]
+    left = sum(count(one, "purchase") == 0 for one in carts)
+    assert found["cartAbandonmentRate"] == pytest.approx(left / len(carts))
+    assert 0 < left < len(carts)
     assert [moment(point["minute"]) for point in found["series"]] == [minute - n * MINUTE for n in range(59, -1, -1)]
     for point in found["series"]:
         events = [event for event in shop.people if event.minute == moment(point["minute"])]
@@ -320,7 +378,7 @@ def test_hourly_sales_add_up(server: Server, shop: Shop) -> None:
     start = NOW.replace(hour=8, minute=0, second=0)
     rows = server.data(
         """query ($range: TimeRange!) { sales(range: $range, grain: HOUR) {
-          windowStart windowEnd revenue purchases units uniqueCustomers averagePurchase isFinal } }""",
+          windowStart windowEnd revenue purchases units orders uniqueCustomers averagePurchase isFinal } }""",
         range=span(start, start + 5 * HOUR),
     )["sales"]
     assert [moment(row["windowStart"]) for row in rows] == [start + n * HOUR for n in range(5)]
@@ -330,7 +388,26 @@ def test_hourly_sales_add_up(server: Server, shop: Shop) -> None:
         assert (row["purchases"], row["units"]) == (len(purchases), sum(event.quantity for event in purchases))
         assert Decimal(row["revenue"]) == money(events)
         assert row["uniqueCustomers"] == len({event.user for event in purchases})
+        assert row["orders"] == len(
+            [
+                at
+                for at in orders_by_people(shop.events).values()
+                if moment(row["windowStart"]) <= at < moment(row["windowEnd"])
+            ]
+        )
+        assert 0 < row["orders"] <= row["purchases"]
         assert row["isFinal"] == (moment(row["windowEnd"]) <= (shop.watermark or NOW))
+
+
+def orders_by_people(events: list[Event]) -> dict[tuple[str, str], datetime]:
+    """When each order was placed that no bot had a hand in."""
+    placed: dict[tuple[str, str], datetime] = {}
+    bots = {(event.order or event.id, event.user) for event in events if event.bot}
+    for event in sorted(events, key=lambda event: event.at):
+        key = (event.order or event.id, event.user)
+        if event.action == "purchase" and key not in bots:
+            placed.setdefault(key, event.at)
+    return placed
 
 
 def test_the_books_close_and_say_what_was_compared(server: Server, shop: Shop) -> None:
@@ -340,7 +417,7 @@ def test_the_books_close_and_say_what_was_compared(server: Server, shop: Shop) -
              epochs(first: 5) { epoch records applied duplicates conflicts quarantined rejected late durationSeconds
                                 freshnessSeconds committedAt } } }"""
     )["books"]
-    records = len(shop.events) + shop.duplicates + len(shop.refusals)
+    records = len(shop.events) + len(shop.duplicates) + len(shop.refusals)
     assert (books["close"], books["residue"]) == (True, 0)
     assert {check["name"]: check["left"] for check in books["checks"]} == {
         "fates": records,

@@ -1,0 +1,83 @@
+"""Relay connections: which page is asked for, and where it lies in the list."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import strawberry
+
+from serving.cursors import Naming
+from serving.errors import InvalidArgument
+from serving.queries import ResultRow
+from serving.queries.paging import Page
+from serving.schema.common import page_size
+from serving.schema.context import Info
+
+V = TypeVar("V")
+
+_DEFAULT_FIRST = 20
+
+
+@strawberry.type(description="Relay: where a page lies in the list.")
+class PageInfo:
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+@dataclass(frozen=True)
+class Asked(Generic[V]):
+    """The page that the arguments of a connection ask for."""
+
+    size: int
+    naming: Naming[V]
+    page: Page
+    """One row longer than the page, to see whether there are more."""
+
+    @classmethod
+    def checked(
+        cls,
+        info: Info,
+        naming: Naming[V],
+        *,
+        first: int | None,
+        after: str | None,
+        last: int | None,
+        before: str | None,
+    ) -> "Asked[V]":
+        """The page, once sizes and cursors are known to be good.
+
+        Raises:
+            InvalidArgument: both sizes, one that is negative or over the limit, or a cursor of another list.
+        """
+        if first is not None and last is not None:
+            raise InvalidArgument("last", "give `first` or `last`, not both")
+        if last is not None:
+            size = page_size("last", last, info)
+        else:
+            default = min(_DEFAULT_FIRST, info.context.services.settings.max_page_size)
+            size = page_size("first", default if first is None else first, info)
+        page = Page(
+            limit=size + 1,
+            after=naming.decode(after, "after") if after is not None else None,
+            before=naming.decode(before, "before") if before is not None else None,
+            from_end=last is not None,
+        )
+        return cls(size, naming, page)
+
+    def cut(self, rows: Sequence[ResultRow]) -> list[ResultRow]:
+        """The fetched rows without the one too many, in the list's order."""
+        kept = list(rows[: self.size])
+        return kept[::-1] if self.page.from_end else kept
+
+    def info(self, fetched: int, cursors: Sequence[str]) -> PageInfo:
+        """Where the page lies, by how many rows were fetched for it and its cursors."""
+        more = fetched > self.size
+        # The row of a given cursor lies outside the page, so on that side there is at least one more.
+        return PageInfo(
+            has_next_page=self.page.before is not None if self.page.from_end else more,
+            has_previous_page=more if self.page.from_end else self.page.after is not None,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
+        )
