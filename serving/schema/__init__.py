@@ -10,6 +10,7 @@ from serving.errors import describe
 from serving.schema.books import Books, books
 from serving.schema.common import AsOf
 from serving.schema.context import Info
+from serving.schema.conversions import ConversionWindow, conversions
 from serving.schema.products import ProductWindow, RankedProduct, product_metrics, top_products
 from serving.schema.realtime import Realtime, realtime
 from serving.schema.rejections import Rejections, rejections
@@ -49,6 +50,10 @@ class Query:
     )
     session: Session | None = strawberry.field(
         resolver=session, description="A session by its `id`; null where there is none."
+    )
+    conversions: list[ConversionWindow] = strawberry.field(
+        resolver=conversions,
+        description="Clicks on products that led to a purchase, by window (of the click's time) and product.",
     )
     realtime: Realtime | None = strawberry.field(
         resolver=realtime, description="The shop just now; null before the first commit."
