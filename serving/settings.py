@@ -36,6 +36,8 @@ class ServingSettings(PartSettings):
     """Most rows in one answer."""
     max_sketch_minutes: int = Field(default=45_000, ge=1)
     """Longest range, in minutes, over which unique customers are counted: one sketch a minute is read."""
+    max_path_sessions: int = Field(default=50_000, ge=1)
+    """Most sessions whose paths one answer reads (journeys, funnels of given steps): some seconds of Postgres."""
     max_page_size: int = Field(default=200, ge=1)
     """Largest `first` or `last` of a list."""
 

@@ -11,6 +11,7 @@ from serving.schema.books import Books, books
 from serving.schema.common import AsOf
 from serving.schema.context import Info
 from serving.schema.conversions import ConversionWindow, conversions
+from serving.schema.funnel import Funnel, funnel
 from serving.schema.products import ProductWindow, RankedProduct, product_metrics, top_products
 from serving.schema.realtime import Realtime, realtime
 from serving.schema.rejections import Rejections, rejections
@@ -54,6 +55,11 @@ class Query:
     conversions: list[ConversionWindow] = strawberry.field(
         resolver=conversions,
         description="Clicks on products that led to a purchase, by window (of the click's time) and product.",
+    )
+    funnel: Funnel = strawberry.field(
+        resolver=funnel,
+        description="How far the sessions that started in the range got on their way, step by step. No step has more "
+        "sessions than the one ahead of it.",
     )
     realtime: Realtime | None = strawberry.field(
         resolver=realtime, description="The shop just now; null before the first commit."
