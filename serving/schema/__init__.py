@@ -12,6 +12,7 @@ from serving.schema.common import AsOf
 from serving.schema.context import Info
 from serving.schema.conversions import ConversionWindow, conversions
 from serving.schema.funnel import Funnel, funnel
+from serving.schema.journeys import Journeys, journeys
 from serving.schema.products import ProductWindow, RankedProduct, product_metrics, top_products
 from serving.schema.realtime import Realtime, realtime
 from serving.schema.rejections import Rejections, rejections
@@ -60,6 +61,11 @@ class Query:
         resolver=funnel,
         description="How far the sessions that started in the range got on their way, step by step. No step has more "
         "sessions than the one ahead of it.",
+    )
+    journeys: Journeys = strawberry.field(
+        resolver=journeys,
+        description="Which page or action follows which in the sessions that started in the range, where they enter "
+        "and where they leave.",
     )
     realtime: Realtime | None = strawberry.field(
         resolver=realtime, description="The shop just now; null before the first commit."
