@@ -3,10 +3,14 @@
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 
-from contracts.settings import KafkaSettings
-from loadtest.bench_gateway import BenchError, GatewayPlan, run_gateway_bench
-from loadtest.summary import print_bench, to_json
+from contracts.settings import KafkaSettings, PostgresSettings
+from loadtest.bench_errors import BenchError
+from loadtest.bench_gateway import GatewayPlan, run_gateway_bench
+from loadtest.bench_processing import BenchPlan, run_bench
+from loadtest.summary import print_bench, print_figures, to_json
 
 app = typer.Typer(help="Measure one part by itself, beside its limits.", no_args_is_help=True)
 
@@ -31,3 +35,24 @@ def gateway(
         typer.echo(to_json(figures))
     else:
         print_bench(figures)
+
+
+@app.command()
+def processing(
+    *,
+    rate: Annotated[float, typer.Option(min=0, help="Records per second for freshness; 0 leaves it out.")] = 10_000,
+    seconds: Annotated[float, typer.Option(min=1, help="How long at that rate.")] = 60,
+    backlog: Annotated[int, typer.Option(min=0, help="Records to drain; 0 leaves it out.")] = 1_000_000,
+    backlog_rate: Annotated[float, typer.Option(min=1, help="Records per second of the backlog's own time.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Freshness at a rate, and the drain of a backlog. Needs `millrace up --only kafka,postgres` beside it."""
+    try:
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            plan = BenchPlan(rate, seconds, backlog, backlog_rate, seed)
+            figures = run_bench(plan, KafkaSettings(), PostgresSettings(), progress)
+    except BenchError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from None
+    print_figures(figures, json=as_json)

@@ -28,6 +28,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from contracts.settings import KafkaSettings
 from contracts.topics import ALL, CLICKSTREAM, EVENT_TOPICS
+from loadtest.bench_errors import BenchError
 from loadtest.bench_measure import MEASURING, Measurement
 from loadtest.machine import describe_machine
 
@@ -47,10 +48,6 @@ _PRODUCER: Final = {
     "partitioner": "murmur2_random", "queue.buffering.max.messages": 200_000,
 }  # fmt: skip
 """Of the bare loop: as safe as the gateway's, and with time to fill its batches."""
-
-
-class BenchError(Exception):
-    """The run could not be made, or what was acknowledged is not in the topics."""
 
 
 @dataclass(frozen=True)

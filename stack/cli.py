@@ -255,7 +255,10 @@ def load(context: typer.Context) -> None:
 
 @app.command(context_settings=_PASS_ON)
 def bench(context: typer.Context) -> None:
-    """Measure one part by itself: gateway --seconds --workers; see `bench --help`."""
+    """Measure one part by itself: gateway or processing, and how; see `bench --help`."""
+    if context.args[:1] == ["processing"] and "--help" not in context.args:
+        settings, layout = StackSettings(), Layout(home())
+        os.environ.update(parts.spark_environment(settings, layout, os.environ, _say))
     _loadtest("bench", context)
 
 

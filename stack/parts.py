@@ -76,6 +76,17 @@ def tool_environment(settings: StackSettings, layout: Layout) -> dict[str, str]:
     }
 
 
+def spark_environment(
+    settings: StackSettings, layout: Layout, environ: Mapping[str, str], report: Report
+) -> dict[str, str]:
+    """What `python -m processing` needs to start Spark; fetches its jars if they are not there."""
+    java = find_java(environ, settings.java_home)
+    return {
+        "JAVA_HOME": str(for_spark(java, layout.java)),
+        "MILLRACE_PROCESSING_JARS": str(jars.ensure("spark", settings.cache, java, report, settings.ivy_settings)),
+    }
+
+
 def _stage(layout: Layout, module: str, *arguments: str, env: Mapping[str, str]) -> Launch:
     return Launch((sys.executable, "-m", module, *arguments), env, folder=layout.home)
 
@@ -107,12 +118,10 @@ def _processing(settings: StackSettings, layout: Layout, common: Mapping[str, st
     port = settings.port("processing")
 
     def prepare(report: Report) -> Launch:
-        java = find_java(environ, settings.java_home)
         env = {
-            "JAVA_HOME": str(for_spark(java, layout.java)),
+            **spark_environment(settings, layout, environ, report),
             "MILLRACE_PROCESSING_PORT": str(port),
             "MILLRACE_PROCESSING_CHECKPOINT": str(layout.checkpoint),
-            "MILLRACE_PROCESSING_JARS": str(jars.ensure("spark", settings.cache, java, report, settings.ivy_settings)),
         }
         return _stage(layout, "processing", env={**common, **env})
 

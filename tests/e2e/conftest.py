@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import free_base_port
 from tests.e2e.millrace import Millrace
+from tests.e2e.seeded_run import Run, make_run
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +25,9 @@ def millrace() -> Iterator[Millrace]:
         stack.command("down", check=False)
         stack.http.close()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def run(millrace: Millrace, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One run for all tests that compare what is served with what was sent."""
+    return make_run(millrace, tmp_path_factory.mktemp("run") / "client.jsonl")

@@ -3,74 +3,23 @@
 Every number that GraphQL gives equals the oracle over what the client sent and was told, to the cent; the books close.
 """
 
-import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from loadtest.facts import Measures
-from loadtest.oracle import Oracle, Session
-from tests.e2e.millrace import TEST_PRODUCT, TEST_USER, Millrace, iso, until
+from loadtest.oracle import Session
+from tests.e2e.millrace import TEST_PRODUCT, TEST_USER, iso
+from tests.e2e.seeded_run import Run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 COUNTS = ("views", "clicks", "searches", "adds", "removes", "checkouts", "purchases", "units", "refunds")
 COUNT_FIELDS = " ".join(COUNTS)
-SECONDS = 60
-
-
-class Run:
-    """What was sent, what came of it, and where its events lie."""
-
-    def __init__(self, millrace: Millrace, log: Path, before: dict[str, int]) -> None:
-        self.millrace = millrace
-        self.before = before
-        self.oracle = Oracle.from_log(log)
-        times = [fact.at for fact in self.oracle.facts]
-        self.start = min(times).replace(minute=0, second=0, microsecond=0)
-        self.end = max(times).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-
-    @property
-    def range(self) -> dict[str, str]:
-        return {"from": iso(self.start), "to": iso(self.end)}
-
-
-@pytest.fixture(scope="module")
-def run(millrace: Millrace, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The run, with kill -9 of processing twice and of the gateway once while it is on."""
-    before = _totals(millrace)
-    log = tmp_path_factory.mktemp("run") / "client.jsonl"
-    faults = [
-        "--duplicates",
-        "0.05",
-        "--conflicts",
-        "0.01",
-        "--late",
-        "0.05",
-        "--out-of-order",
-        "0.1",
-        "--invalid",
-        "0.03",
-    ]
-    simulator = millrace.start(
-        *("simulate", "--rate", "150", "--seconds", str(SECONDS), "--seed", "42", "--mix", "80/20"),
-        *(*faults, "--log", str(log)),
-    )
-    first = _epoch_after(millrace, before.get("epoch", 0))  # so that there is a watermark by which events are late
-    millrace.kill("processing")
-    time.sleep(5)
-    millrace.kill("gateway")
-    _epoch_after(millrace, first)
-    millrace.kill("processing")
-    out, err = simulator.communicate(timeout=400)
-    assert simulator.returncode == 0, f"{out}\n{err[-3000:]}"
-    millrace.settled(timeout=240)
-    return Run(millrace, log, before)
 
 
 def test_the_books_close_and_agree_with_what_the_client_was_told(run: Run) -> None:
@@ -92,8 +41,8 @@ def test_the_books_close_and_agree_with_what_the_client_was_told(run: Run) -> No
 
 def test_minutes_of_every_product(run: Run) -> None:
     rows = run.millrace.ask(
-        'query($range: TimeRange!) { productMetrics(range: $range, window: "PT1M") { windowStart productId category'
-        f" {COUNT_FIELDS} revenue refunded currency uniqueUsers uniqueBuyers }} }}",
+        'query($range: TimeRange!) { productMetrics(range: $range, window: "PT1M", bots: INCLUDE) {'
+        f" windowStart productId category {COUNT_FIELDS} revenue refunded currency uniqueUsers uniqueBuyers }} }}",
         {"range": run.range},
     )["productMetrics"]
     served = {
@@ -110,8 +59,8 @@ def test_sliding_ten_minute_windows_of_the_busiest_products(run: Run) -> None:
     busiest = [product for product, _ in run.oracle.top_products("views", run.start, run.end, 3)]
     rows = run.millrace.ask(
         'query($range: TimeRange!, $products: [ID!]) { productMetrics(range: $range, window: "PT10M", slide: "PT1M",'
-        f" products: $products) {{ windowStart productId category {COUNT_FIELDS} revenue refunded currency uniqueUsers"
-        " uniqueBuyers } }",
+        f" bots: INCLUDE, products: $products) {{ windowStart productId category {COUNT_FIELDS} revenue refunded"
+        " currency uniqueUsers uniqueBuyers } }",
         {"range": run.range, "products": busiest},
     )["productMetrics"]
     windows = run.oracle.windows(
@@ -127,7 +76,8 @@ def test_sliding_ten_minute_windows_of_the_busiest_products(run: Run) -> None:
 
 def test_revenue_of_every_category_in_five_minute_windows(run: Run) -> None:
     rows = run.millrace.ask(
-        "query($range: TimeRange!) { revenue(range: $range) { windowStart category count total average } }",
+        "query($range: TimeRange!) { revenue(range: $range, bots: INCLUDE)"
+        " { windowStart category count total average } }",
         {"range": run.range},
     )["revenue"]
     served = {
@@ -146,7 +96,8 @@ def test_revenue_of_every_category_in_five_minute_windows(run: Run) -> None:
 @pytest.mark.parametrize("by", ["views", "clicks", "adds", "purchases", "units", "revenue"])
 def test_top_products(run: Run, by: str) -> None:
     rows = run.millrace.ask(
-        f"query($range: TimeRange!) {{ topProducts(range: $range, by: {by.upper()}, first: 10) {{ productId {by} }} }}",
+        f"query($range: TimeRange!) {{ topProducts(range: $range, by: {by.upper()}, first: 10, bots: INCLUDE)"
+        f" {{ productId {by} }} }}",
         {"range": run.range},
     )["topProducts"]
     served = [(row["productId"], Decimal(row[by])) for row in rows]
@@ -159,7 +110,7 @@ def test_sales(run: Run, grain: str, zone: str) -> None:
     start, end = _whole_days(run, zone)
     rows = run.millrace.ask(
         "query($range: TimeRange!, $grain: Grain!, $zone: String) {"
-        " sales(range: $range, grain: $grain, timeZone: $zone)"
+        " sales(range: $range, grain: $grain, timeZone: $zone, bots: INCLUDE)"
         " { windowStart revenue purchases units uniqueCustomers refunded } }",
         {"range": {"from": iso(start), "to": iso(end)}, "grain": grain, "zone": zone},
     )["sales"]
@@ -215,37 +166,22 @@ def test_rejections_by_reason(run: Run) -> None:
 
 
 def test_realtime_is_the_day_so_far(run: Run) -> None:
-    answer = run.millrace.ask("{ realtime { asOf { committedAt } revenueToday purchasesToday } }")["realtime"]
+    answer = run.millrace.ask("{ realtime(bots: INCLUDE) { asOf { committedAt } revenueToday purchasesToday } }")[
+        "realtime"
+    ]
     now = _at(answer["asOf"]["committedAt"])
     today = run.oracle.between(now.replace(hour=0, minute=0, second=0, microsecond=0), now + timedelta(minutes=6))
     assert Decimal(answer["revenueToday"]) == today.revenue
     assert answer["purchasesToday"] == today.purchases
 
 
-def _totals(millrace: Millrace) -> dict[str, int]:
-    """The books' sums so far: other tests share the stack."""
-    books = millrace.ask("{ books { totals { applied duplicates conflicts quarantined rejected late epoch } } }")[
-        "books"
-    ]
-    return dict(books["totals"]) if books else {}
-
-
-def _epoch_after(millrace: Millrace, epoch: int) -> int:
-    """Wait for a commit after this one."""
-
-    def committed() -> int | None:
-        as_of = millrace.ask("{ asOf { epoch } }")["asOf"]
-        return int(as_of["epoch"]) if as_of and as_of["epoch"] > epoch else None
-
-    return until(committed, 120, f"an epoch after {epoch}")
-
-
 def _all_sessions(run: Run) -> Iterable[dict[str, Any]]:
     after: str | None = None
     while True:
         page = run.millrace.ask(
-            "query($after: String) { sessions(first: 100, after: $after) { nodes { sessionId startedAt endedAt userId"
-            f" status events {COUNT_FIELDS.replace(' refunds', '')} revenue entryPage exitPage bounced durationSeconds"
+            "query($after: String) { sessions(first: 100, after: $after, bots: INCLUDE)"
+            " { nodes { sessionId startedAt endedAt userId status events entryPage exitPage bounced durationSeconds"
+            f" revenue {COUNT_FIELDS.replace(' refunds', '')}"
             " path { at action productId page eventId } } pageInfo { hasNextPage endCursor } } }",
             {"after": after},
         )["sessions"]
@@ -262,7 +198,7 @@ def _session_row(row: dict[str, Any]) -> dict[str, Any]:
         "endedAt": _at(row["endedAt"]),
         "revenue": Decimal(row["revenue"]),
         "path": [
-            (_at(step["at"]), step["eventId"], step["action"], step["productId"], step["page"]) for step in row["path"]
+            (_at(step["at"]), step["action"], step["eventId"], step["productId"], step["page"]) for step in row["path"]
         ],
     }
 
@@ -283,7 +219,7 @@ def _session_expected(session: Session, watermark: datetime) -> dict[str, Any]:
         "bounced": session.bounced,
         "durationSeconds": session.duration.total_seconds(),
         "path": [
-            (_from_ms(at), event_id, action, product, page) for at, event_id, action, product, page in session.path
+            (_from_ms(at), action, event_id, product, page) for at, action, event_id, product, page in session.path
         ],
     }
 
