@@ -22,10 +22,10 @@ class Span:
     end: datetime
 
     @classmethod
-    def checked(cls, start: datetime, end: datetime) -> "Span":
+    def checked(cls, start: datetime, end: datetime, argument: str = "range") -> "Span":
         """The span, once it is certain that it is not empty."""
         if start >= end:
-            raise InvalidArgument("range", f"`from` ({start.isoformat()}) must be before `to` ({end.isoformat()})")
+            raise InvalidArgument(argument, f"`from` ({start.isoformat()}) must be before `to` ({end.isoformat()})")
         return cls(start, end)
 
     @property

@@ -16,10 +16,12 @@ from serving.schema.journeys import Journeys, journeys
 from serving.schema.products import ProductWindow, RankedProduct, product_metrics, top_products
 from serving.schema.realtime import Realtime, realtime
 from serving.schema.rejections import Rejections, rejections
+from serving.schema.retention import Cohort, retention
 from serving.schema.revenue import RevenueWindow, SalesBucket, revenue, sales
 from serving.schema.scalars import SCALARS
 from serving.schema.sessions import Session, SessionConnection, session, sessions
 from serving.schema.subscriptions import Subscription
+from serving.schema.users import User, UserConnection, user, users
 
 
 async def _as_of(info: Info) -> AsOf | None:
@@ -66,6 +68,18 @@ class Query:
         resolver=journeys,
         description="Which page or action follows which in the sessions that started in the range, where they enter "
         "and where they leave.",
+    )
+    users: UserConnection = strawberry.field(
+        resolver=users,
+        description="Everyone ever seen, the largest first (Relay): `first`/`after` towards smaller ones, "
+        "`last`/`before` towards larger ones.",
+    )
+    user: User | None = strawberry.field(
+        resolver=user, description="A user by the user id of the events; null where there is none."
+    )
+    retention: list[Cohort] = strawberry.field(
+        resolver=retention,
+        description="Of the users first seen in a week, how many were seen again in each week after it. Oldest first.",
     )
     realtime: Realtime | None = strawberry.field(
         resolver=realtime, description="The shop just now; null before the first commit."

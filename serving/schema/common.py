@@ -58,9 +58,9 @@ class TimeRange:
     from_: datetime = strawberry.field(name="from", description="First instant in it.")
     to: datetime = strawberry.field(description="First instant after it.")
 
-    def span(self) -> Span:
+    def span(self, argument: str = "range") -> Span:
         """The range, checked not to be empty."""
-        return Span.checked(self.from_, self.to)
+        return Span.checked(self.from_, self.to, argument)
 
 
 Range = Annotated[

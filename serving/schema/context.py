@@ -58,9 +58,21 @@ def selected(info: Info, names: Iterable[str]) -> set[str]:
     return asked.intersection(names)
 
 
+def selected_below(info: Info, names: Iterable[str]) -> set[str]:
+    """Which of the fields the operation asks for anywhere below this root: under `nodes` as well as `edges`."""
+    asked = {name for root in info.selected_fields for name in _names_below(root.selections)}
+    return asked.intersection(names)
+
+
 def _names(selections: Iterable[Selection | Any]) -> Iterable[str]:
     for selection in selections:
         if isinstance(selection, SelectedField):
             yield selection.name
         elif isinstance(selection, FragmentSpread | InlineFragment):
             yield from _names(selection.selections)
+
+
+def _names_below(selections: Iterable[Selection | Any]) -> Iterable[str]:
+    yield from _names(selections)
+    for selection in selections:
+        yield from _names_below(selection.selections)

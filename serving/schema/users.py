@@ -1,0 +1,159 @@
+"""Roots about users: a Relay connection in one of three orders, and one user by id."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any
+
+import strawberry
+
+from serving.cursors import USERS_BY_EVENTS, USERS_BY_LAST_SEEN, USERS_BY_REVENUE, Key, Naming
+from serving.queries import ResultRow
+from serving.queries.users import BOT_FROM, Counted, Order, UserFilter, one_user, user_page
+from serving.schema.common import CURRENCY, REVISION, BotFilter, TimeRange
+from serving.schema.connections import Asked, PageInfo
+from serving.schema.context import Info, selected_below
+from serving.schema.scalars import Long
+
+_COUNTED: dict[str, Counted] = {
+    "sessions": "sessions",
+    "orders": "orders",
+    "favouriteCategory": "favourite_category",
+}
+
+
+@strawberry.enum(description="What users are ordered by, the largest first; ties by user id.")
+class UserOrder(Enum):
+    REVENUE = "revenue"
+    EVENTS = "events"
+    LAST_SEEN = "last_seen"
+
+
+_ORDERS: dict[UserOrder, tuple[Order, Naming[Any]]] = {
+    UserOrder.REVENUE: ("revenue", USERS_BY_REVENUE),
+    UserOrder.EVENTS: ("events", USERS_BY_EVENTS),
+    UserOrder.LAST_SEEN: ("last_seen", USERS_BY_LAST_SEEN),
+}
+
+
+@strawberry.type(description="Everything that one user id did.")
+class User:
+    id: strawberry.ID = strawberry.field(description="The user id of the events.")
+    first_seen: datetime = strawberry.field(description="Time of the first event.")
+    last_seen: datetime = strawberry.field(description="Time of the last event.")
+    active_weeks: int = strawberry.field(description="ISO weeks (from Monday, UTC) with an event.")
+    events: Long
+    views: Long
+    clicks: Long
+    searches: Long
+    adds: Long
+    removes: Long
+    checkouts: Long
+    purchases: Long = strawberry.field(description="Order lines bought.")
+    units: Long = strawberry.field(description="Pieces bought.")
+    sessions: Long | None = strawberry.field(description="Sessions whose first event is the user's.")
+    orders: Long | None = strawberry.field(
+        description="Distinct orders placed; a line that names no order is an order by itself."
+    )
+    revenue: Decimal = strawberry.field(description="Money of the purchases; refunds are not taken off.")
+    refunded: Decimal = strawberry.field(description="Money of the refunds, positive.")
+    currency: str = strawberry.field(description=CURRENCY)
+    favourite_category: str | None = strawberry.field(
+        description="The category that most of the events name, of several the first by name; null where none does."
+    )
+    bot: bool = strawberry.field(description="Whether `botScore` is 50 or more.")
+    bot_score: int = strawberry.field(description="0 to 100, the highest among the events.")
+    late_events: Long
+    revision: Long = strawberry.field(description=REVISION)
+
+
+@strawberry.type(description="A user and their place in the list.")
+class UserEdge:
+    cursor: str = strawberry.field(description="Opaque; hand it back as `after` or `before` of a list in this order.")
+    node: User
+
+
+@strawberry.type(
+    description="A page of users. Their numbers change as events come in: one who moves past the cursor meanwhile is "
+    "seen twice, or not at all."
+)
+class UserConnection:
+    edges: list[UserEdge]
+    nodes: list[User] = strawberry.field(description="The users without their edges.")
+    page_info: PageInfo
+
+
+async def users(
+    info: Info,
+    *,
+    order_by: UserOrder = UserOrder.LAST_SEEN,
+    first_seen: Annotated[TimeRange | None, strawberry.argument(description="Users first seen in it.")] = None,
+    last_seen: Annotated[TimeRange | None, strawberry.argument(description="Users last seen in it.")] = None,
+    bought: Annotated[
+        bool | None, strawberry.argument(description="Users who ever bought something, or who never did.")
+    ] = None,
+    min_revenue: Annotated[
+        Decimal | None, strawberry.argument(description="Users whose purchases add up to this or more.")
+    ] = None,
+    category: Annotated[
+        str | None, strawberry.argument(description="Users with an event that names this category.")
+    ] = None,
+    bots: BotFilter = BotFilter.EXCLUDE,
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+) -> UserConnection:
+    """The largest first; `first`/`after` go towards smaller ones, `last`/`before` towards larger ones."""
+    order, naming = _ORDERS[order_by]
+    asked = Asked.checked(info, naming, first=first, after=after, last=last, before=before)
+    where = UserFilter(
+        first_seen=first_seen.span("firstSeen") if first_seen is not None else None,
+        last_seen=last_seen.span("lastSeen") if last_seen is not None else None,
+        bought=bought,
+        min_revenue=min_revenue,
+        category=category,
+        bot=bots.bot,
+    )
+    rows = await info.context.snapshot.rows(user_page(where, order, asked.page, _wanted(info)))
+    edges = [
+        UserEdge(cursor=naming.encode(Key(row._mapping[order], row.user_id)), node=_user(row, info))
+        for row in asked.cut(rows)
+    ]
+    return UserConnection(
+        edges=edges,
+        nodes=[edge.node for edge in edges],
+        page_info=asked.info(len(rows), [edge.cursor for edge in edges]),
+    )
+
+
+async def user(info: Info, id: strawberry.ID) -> User | None:
+    """One user; null where there is none."""
+    rows = await info.context.snapshot.rows(one_user(id, _wanted(info)))
+    return _user(rows[0], info) if rows else None
+
+
+def _wanted(info: Info) -> set[Counted]:
+    return {_COUNTED[name] for name in selected_below(info, _COUNTED)}
+
+
+def _user(row: ResultRow, info: Info) -> User:
+    told = row._mapping
+    counts = ("events", "views", "clicks", "searches", "adds", "removes", "checkouts", "purchases", "units")
+    return User(
+        id=strawberry.ID(row.user_id),
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+        active_weeks=row.active_weeks,
+        **{name: told[name] for name in counts},
+        sessions=told.get("sessions"),
+        orders=told.get("orders"),
+        revenue=row.revenue,
+        refunded=row.refunded,
+        currency=info.context.services.shop.currency,
+        favourite_category=told.get("favourite_category"),
+        bot=row.bot_score >= BOT_FROM,
+        bot_score=row.bot_score,
+        late_events=row.late,
+        revision=row.late,
+    )
