@@ -14,6 +14,7 @@ from serving.schema.conversions import ConversionWindow, conversions
 from serving.schema.funnel import Funnel, funnel
 from serving.schema.journeys import Journeys, journeys
 from serving.schema.products import ProductWindow, RankedProduct, product_metrics, top_products
+from serving.schema.quality import Duplicates, Lateness, duplicates, lateness
 from serving.schema.realtime import Realtime, realtime
 from serving.schema.rejections import Rejections, rejections
 from serving.schema.retention import Cohort, retention
@@ -93,6 +94,12 @@ class Query:
     rejections: Rejections = strawberry.field(
         resolver=rejections,
         description="What was refused in the range, by the gateway's time of receipt (the broker's in quarantine).",
+    )
+    lateness: Lateness = strawberry.field(
+        resolver=lateness, description="How old events were when they arrived in the range: a histogram."
+    )
+    duplicates: Duplicates = strawberry.field(
+        resolver=duplicates, description="Events that came again, and those whose copy says something else."
     )
 
 

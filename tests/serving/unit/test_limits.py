@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from contracts.settings import PostgresSettings, ShopSettings
 from serving.database import Database
-from serving.errors import BadCursor, NotReady, TookTooLong, Unavailable, describe, from_database
+from serving.errors import BadCursor, InvalidText, NotReady, TookTooLong, Unavailable, describe, from_database
 from serving.feed import EpochFeed
 from serving.limits import extensions
 from serving.schema import build_schema
@@ -71,14 +71,30 @@ YEAR = 'range: {from: "2025-03-01T00:00:00", to: "2026-03-01T01:00:00"}'
         (f"topProducts({RANGE}, by: VIEWS, first: 11) {{ views }}", "TOO_LARGE", "first: 11 is over the limit of 10"),
         ("sessions(first: -1) { nodes { id } }", "INVALID_ARGUMENT", "first: must not be negative"),
         ("sessions(first: 1, last: 1) { nodes { id } }", "INVALID_ARGUMENT", "not both"),
-        ('sessions(after: "made-up") { nodes { id } }', "BAD_CURSOR", "after: not one of this API's"),
+        ('sessions(after: "made-up") { nodes { id } }', "BAD_CURSOR", "after: not one that belongs here"),
         ('sessions(productId: "p") { nodes { id } }', "INVALID_ARGUMENT", "range: is needed"),
-        ('session(id: "made-up") { id }', "BAD_CURSOR", "id: not one of this API's"),
+        ('session(id: "made-up") { id }', "BAD_CURSOR", "id: not one that belongs here"),
         (
             'rejections(range: {from: "2026-03-01T00:00:00", to: "2026-03-01T00:00:00"}) { rejected }',
             "INVALID_ARGUMENT",
             "must be before",
         ),
+        (f'conversions({RANGE}, window: "PT1S") {{ clicks }}', "INVALID_ARGUMENT", "window: 0:00:01 is not"),
+        (f"conversions({YEAR}) {{ clicks }}", "TOO_LARGE", "the limit is 100"),
+        (f"funnel({RANGE}, steps: []) {{ isFinal }}", "INVALID_ARGUMENT", "steps: give 1 to 10, not 0"),
+        (f"funnel({RANGE}, steps: [{'VIEW ' * 11}]) {{ isFinal }}", "INVALID_ARGUMENT", "steps: give 1 to 10, not 11"),
+        (f"funnel({RANGE}, first: 11) {{ isFinal }}", "TOO_LARGE", "first: 11 is over the limit of 10"),
+        (f"journeys({RANGE}, first: 10, depth: 0) {{ cut }}", "INVALID_ARGUMENT", "depth: must be from 1 to 50"),
+        (f"journeys({RANGE}, first: 10, depth: 51) {{ cut }}", "INVALID_ARGUMENT", "depth: must be from 1 to 50"),
+        (f"journeys({RANGE}, first: 11) {{ cut }}", "TOO_LARGE", "first: 11 is over the limit of 10"),
+        ("users(first: 11) { nodes { id } }", "TOO_LARGE", "first: 11 is over the limit of 10"),
+        (
+            'users(lastSeen: {from: "2026-03-01T00:00:00", to: "2026-03-01T00:00:00"}) { nodes { id } }',
+            "INVALID_ARGUMENT",
+            "lastSeen: `from`",
+        ),
+        ("retention(weeks: 0) { users }", "INVALID_ARGUMENT", "weeks: must be from 1 to 104"),
+        ("retention(weeks: 105) { users }", "INVALID_ARGUMENT", "weeks: must be from 1 to 104"),
         (f"topProducts({RANGE}, by: VIEWS) {{ views }}", "UNAVAILABLE", "not reachable"),
     ],
 )
@@ -120,6 +136,8 @@ def test_an_error_for_the_client_keeps_its_words_and_has_a_code() -> None:
         (asyncpg.CannotConnectNowError("starting up"), Unavailable),
         (asyncpg.TooManyConnectionsError("too many"), Unavailable),
         (ConnectionRefusedError(111, "refused"), Unavailable),
+        (asyncpg.CharacterNotInRepertoireError("invalid byte sequence"), InvalidText),
+        (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"), InvalidText),
         (TimeoutError(), Unavailable),
     ],
 )

@@ -1,0 +1,49 @@
+"""How late events come, and which came twice."""
+
+from sqlalchemy import BigInteger, func, select
+
+from contracts.projections import delays
+from contracts.tables import duplicates, epochs
+from serving.queries import Statement
+from serving.queries.measures import moment, sums
+from serving.windows import Span
+
+
+def lateness(span: Span) -> Statement:
+    """Events that arrived in the span by how old they were: a row per bucket, the youngest first, -1 (older) last."""
+    return (
+        select(delays.c.up_to_seconds, *sums(delays, ("events", "late")))
+        .where(delays.c.minute >= moment(span.start), delays.c.minute < moment(span.end))
+        .group_by(delays.c.up_to_seconds)
+        .order_by(delays.c.up_to_seconds < 0, delays.c.up_to_seconds)
+    )
+
+
+def duplicate_counts(span: Span) -> Statement:
+    """One row: duplicates and conflicts of the epochs committed in the span, by the ledger."""
+    counts = [
+        func.coalesce(func.sum(epochs.c[name]), 0).cast(BigInteger).label(name) for name in ("duplicates", "conflicts")
+    ]
+    return select(*counts).where(epochs.c.committed_at >= moment(span.start), epochs.c.committed_at < moment(span.end))
+
+
+def duplicate_samples(span: Span, conflict: bool | None, first: int) -> Statement:
+    """The newest duplicates of the epochs committed in the span; only conflicts, only plain copies, or both (None)."""
+    newest = (
+        select(
+            duplicates.c.topic,
+            duplicates.c.partition,
+            duplicates.c.offset,
+            duplicates.c.epoch,
+            duplicates.c.event_id,
+            duplicates.c.conflict,
+            duplicates.c.first_epoch,
+            epochs.c.committed_at,
+        )
+        .join_from(duplicates, epochs, epochs.c.epoch == duplicates.c.epoch)
+        .where(epochs.c.committed_at >= moment(span.start), epochs.c.committed_at < moment(span.end))
+    )
+    if conflict is not None:
+        newest = newest.where(duplicates.c.conflict.is_(conflict))
+    order = (duplicates.c.epoch.desc(), duplicates.c.topic, duplicates.c.partition, duplicates.c.offset.desc())
+    return newest.order_by(*order).limit(first)

@@ -1,0 +1,100 @@
+"""How many SQL statements an answer takes: one for each root, and one for `asOf`, however long its lists are."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from contracts.settings import PostgresSettings, ShopSettings
+from serving.database import Database
+from serving.feed import EpochFeed
+from serving.limits import extensions
+from serving.schema import build_schema
+from serving.schema.context import RequestContext, Services
+from serving.settings import ServingSettings
+from tests.serving.integration.conftest import NOW, Server
+
+pytestmark = pytest.mark.integration
+
+RANGE = f'range: {{from: "{NOW.replace(hour=8).isoformat()}", to: "{NOW.isoformat()}"}}'
+ROOTS = {
+    "asOf": ("asOf { epoch }", 0),
+    "productMetrics": (f"productMetrics({RANGE}) {{ views uniqueUsers isFinal }}", 1),
+    "revenue": (f"revenue({RANGE}) {{ total }}", 1),
+    "topProducts": (f"topProducts({RANGE}, by: VIEWS) {{ views }}", 1),
+    "sessions": ("sessions(first: 150) { edges { cursor node { id device path { action } asOf { epoch } } } }", 1),
+    "conversions": (f"conversions({RANGE}) {{ clicks isFinal }}", 1),
+    "funnel": (f"funnel({RANGE}, breakdown: DEVICE) {{ isFinal segments {{ steps {{ sessions }} }} }}", 1),
+    "custom funnel": (f"funnel({RANGE}, steps: [VIEW, CLICK]) {{ segments {{ steps {{ sessions }} }} }}", 1),
+    "journeys": (f"journeys({RANGE}) {{ nodes {{ label }} transitions {{ from to }} }}", 1),
+    "users": ("users(first: 60) { nodes { sessions orders favouriteCategory } edges { node { sessions } } }", 1),
+    "user": ('user(id: "u-1") { sessions orders favouriteCategory }', 1),
+    "retention": ("retention(weeks: 20) { weeks { users } }", 1),
+    "realtime": ("realtime { activeUsers cartAbandonmentRate conversionRate series { views } }", 1),
+    "sales": (f"sales({RANGE}, grain: HOUR) {{ orders uniqueCustomers revenue }}", 1),
+    "books": ("books { close epochs { epoch } }", 2),
+    "lateness": (f"lateness({RANGE}) {{ buckets {{ events }} }}", 1),
+    "duplicates": (f"duplicates({RANGE}) {{ samples {{ eventId }} }}", 2),
+    "rejections": (f"rejections({RANGE}) {{ samples {{ raw }} quarantineSamples {{ raw }} }}", 3),
+}
+"""Each root, and its statements besides that of `asOf`: a field that takes a `first` of its own is one more."""
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The statements that run meanwhile."""
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+async def run(server: Server, document: str) -> tuple[dict[str, Any], list[str]]:
+    """The data of a document that is run in this process, and the statements it took."""
+    settings = ServingSettings()
+    database = Database(PostgresSettings(url=SecretStr(server.database_url), db_schema=server.schema), settings)
+    services = Services(database, EpochFeed(database.connect, 5), settings, ShopSettings())
+    try:
+        with counted() as statements:
+            result = await build_schema(extensions(settings)).execute(document, context_value=RequestContext(services))
+    finally:
+        await database.close()
+    assert result.errors is None
+    assert result.data is not None
+    return result.data, statements
+
+
+@pytest.mark.parametrize("root", list(ROOTS))
+def test_a_root_is_one_statement(server: Server, root: str) -> None:
+    field, wanted = ROOTS[root]
+    data, statements = asyncio.run(run(server, f"{{ {field} }}"))
+    as_of = [one for one in statements if one.lstrip().startswith("SELECT epochs.epoch, epochs.committed_at, epochs.w")]
+    assert len(statements) - len(as_of) == wanted, statements
+    assert len(as_of) <= 1
+    assert all(data.values())
+
+
+def test_all_roots_together_read_the_newest_epoch_once(server: Server) -> None:
+    fields = [f"r{number}: {field}" for number, (field, _) in enumerate(ROOTS.values())]
+    _, statements = asyncio.run(run(server, f"{{ {' '.join(fields)} }}"))
+    assert len(statements) == 1 + sum(wanted for _, wanted in ROOTS.values())
+
+
+def test_what_is_not_asked_for_is_not_counted(server: Server) -> None:
+    _, (users,) = asyncio.run(run(server, "{ users { nodes { id revenue } } }"))
+    assert "FROM sessions" not in users
+    assert "FROM orders" not in users
+    _, (sessions_counted,) = asyncio.run(run(server, "{ users { edges { node { ... on User { sessions } } } } }"))
+    assert "FROM sessions" in sessions_counted
+    assert "FROM orders" not in sessions_counted
