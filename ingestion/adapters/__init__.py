@@ -10,6 +10,7 @@ from typing import Protocol
 from ingestion.adapters.cloudevents import CloudEventsAdapter
 from ingestion.adapters.native import NativeAdapter
 from ingestion.adapters.pixel import PixelAdapter
+from ingestion.adapters.posthog import PosthogAdapter, PosthogV1Adapter
 from ingestion.adapters.segment import SegmentAdapter
 from ingestion.adapters.segment_pages import SegmentPages
 from ingestion.adapters.snowplow import SnowplowAdapter, SnowplowPixel
@@ -71,6 +72,8 @@ def make_adapters(settings: GatewaySettings, registry: Registry, senders: Sender
         SnowplowAdapter(settings, senders),
         SnowplowPixel(settings, senders),
         PixelAdapter(public, senders),
+        PosthogAdapter(settings),
+        PosthogV1Adapter(settings),
     )
 
 
