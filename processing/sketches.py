@@ -12,11 +12,12 @@ from datasketches import compact_theta_sketch, theta_union, update_theta_sketch
 LG_NOMINAL_ENTRIES: Final = 12
 
 
-def unite(left: bytes, right: bytes) -> bytes:
-    """The sketch of both sets. Commutative and associative; equal sets give equal bytes."""
-    if left == right:
-        return left
-    return _union(compact_theta_sketch.deserialize(left), compact_theta_sketch.deserialize(right))
+def unite(*sketches: bytes) -> bytes:
+    """The sketch of all these sets together. Commutative and associative; equal sets give equal bytes."""
+    different = set(sketches)
+    if len(different) == 1:
+        return different.pop()
+    return _union(*map(compact_theta_sketch.deserialize, different))
 
 
 def of(members: Collection[str]) -> bytes:

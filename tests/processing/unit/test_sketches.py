@@ -1,5 +1,7 @@
 """Theta sketches as sets: union's laws to the byte, below and above the 4,096 members that are counted exactly."""
 
+from functools import reduce
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,6 +35,13 @@ def test_union_is_commutative(left: frozenset[str], right: frozenset[str]) -> No
 def test_union_is_associative(first: frozenset[str], second: frozenset[str], third: frozenset[str]) -> None:
     a, b, c = sketches.of(first), sketches.of(second), sketches.of(third)
     assert sketches.unite(sketches.unite(a, b), c) == sketches.unite(a, sketches.unite(b, c))
+
+
+@LAWS
+@given(st.lists(SETS, min_size=1, max_size=6))
+def test_a_union_of_many_is_one_of_two_after_another(sets: list[frozenset[str]]) -> None:
+    many = [sketches.of(members) for members in sets]
+    assert sketches.unite(*many) == reduce(sketches.unite, many) == sketches.of(frozenset().union(*sets))
 
 
 @LAWS
