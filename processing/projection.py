@@ -93,16 +93,9 @@ class KeyedFold:
         combined = duck.query(f"SELECT {keys}, {columns} FROM rows GROUP BY {keys}", rows=rows)
         for name, rule in self.rules.items():
             if rule is Rule.UNITE:
-                united = pa.array([_united(parts) for parts in combined[name].to_pylist()], pa.binary())
+                united = pa.array([sketches.unite(*parts) for parts in combined[name].to_pylist()], pa.binary())
                 combined = combined.set_column(combined.schema.get_field_index(name), name, united)
         return combined
-
-
-def _united(parts: list[bytes]) -> bytes:
-    first, *others = parts
-    for other in others:
-        first = sketches.unite(first, other)
-    return first
 
 
 def keyed(table: Table, delta: str, rules: dict[str, Rule]) -> Projection:
