@@ -53,6 +53,12 @@ GATEWAY: Final = (
         ("source", "reason"),
     ),
     Metric(
+        "millrace_gateway_mended_events_total",
+        "counter",
+        "Faults that grace mode let pass, by write-key source and reason; the events are among the accepted ones.",
+        ("source", "reason"),
+    ),
+    Metric(
         "millrace_gateway_problems_total",
         "counter",
         "Requests refused as a whole, by problem code.",
@@ -67,6 +73,13 @@ GATEWAY: Final = (
     Metric("millrace_gateway_body_bytes_total", "counter", "Bytes of request bodies read, as sent."),
     Metric("millrace_gateway_requests_in_flight", "gauge", "Requests being worked on."),
     Metric("millrace_gateway_buffered_body_bytes", "gauge", "Memory reserved for request bodies."),
+    Metric(
+        "millrace_gateway_ack_seconds",
+        "histogram",
+        "Time from handing a request's records to the producer until the broker has acknowledged the last of them.",
+        (),
+        LATENCY_SECONDS,
+    ),
     Metric("millrace_gateway_kafka_up", "gauge", "1 while the broker answers and the topics exist.", combine="livemin"),
     Metric("millrace_gateway_kafka_queue_messages", "gauge", "Records handed over and not yet acknowledged."),
     Metric(

@@ -6,6 +6,7 @@ The answer is given after the broker has acknowledged every record the request b
 import asyncio
 import re
 import uuid
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -15,12 +16,14 @@ from contracts.metrics import Instruments
 from contracts.rejections import Reason
 from contracts.topics import HEADER_CLIENT_IP, HEADER_IMPORT, HEADER_RECEIVED_AT, HEADER_SOURCE, REJECTED
 from ingestion.adapters import Adapter
+from ingestion.adapters.native import JSON, NDJSON
 from ingestion.answers import Answer, Verdict, refusal
 from ingestion.body import BodySource, Budget, read_body
 from ingestion.decompress import Limits, decompress
 from ingestion.encode import make_encoder
 from ingestion.errors import BodyUnreadableError, EventRefusedError, Problem, RequestRefusedError
-from ingestion.events import Batch, Incoming
+from ingestion.events import Batch, Event, Incoming
+from ingestion.grace import Grace, Mended
 from ingestion.kafka import Broker, Header
 from ingestion.keys import KeyRing, WriteKey, presented_key
 from ingestion.rate_limit import RateLimiter
@@ -48,6 +51,8 @@ class _Origin(msgspec.Struct, frozen=True, gc=False):
     client_ip: bytes | None
     secret: bytes
     """The write key where it may stand in the body: what is kept of refused events must not tell it."""
+    grace: bool
+    """Whether lenient faults are mended."""
 
     def headers(self) -> list[Header]:
         headers: list[Header] = [
@@ -81,6 +86,7 @@ class Intake:
         self._keys = keys
         self._senders = senders
         self._validator = validator
+        self._grace = Grace(validator)
         self._broker = broker
         self._encode_rejected = make_encoder(registry.latest("rejected"))
         self._limits = Limits(settings.max_decompressed_bytes, settings.max_compression_ratio)
@@ -90,6 +96,7 @@ class Intake:
         )
         self._accepted = instruments.counter("millrace_gateway_accepted_events_total")
         self._rejected = instruments.counter("millrace_gateway_rejected_events_total")
+        self._mended = instruments.counter("millrace_gateway_mended_events_total")
         self._body_bytes = instruments.counter("millrace_gateway_body_bytes_total")
 
     async def take(self, adapter: Adapter, request: Request, source: BodySource) -> Answer:
@@ -159,12 +166,14 @@ class Intake:
             _valid_traceparent(request.scope.headers.get("traceparent")),
             self._senders.kept(request.sender),
             presented.encode(errors="surrogatepass") if adapter.names_key else b"",
+            key.grace,
         )
 
     async def _deliver(self, adapter: Adapter, batch: Batch, origin: _Origin) -> Answer:
         records: list[Record] = []
         verdicts: list[Verdict] = []
         reasons: list[Reason] = []
+        faults: list[Reason] = []
         for index, event in enumerate(batch.events):
             try:
                 if isinstance(event, Incoming):
@@ -178,6 +187,11 @@ class Intake:
             except EventRefusedError as refused:
                 if refused.event_id is None and isinstance(event, Incoming):
                     refused.event_id = id_of(event)
+                if origin.grace and (mended := self._mend(index, event, refused, batch, origin)) is not None:
+                    records.append(mended.record)
+                    verdicts.append(Verdict(index, mended.record.event_id, "accepted"))
+                    faults += mended.reasons
+                    continue
                 schema_id = batch.schema_ids[index] if batch.schema_ids else None
                 records.append(self._rejected_record(refused, batch.raw(index), schema_id, origin))
                 verdicts.append(refusal(index, refused))
@@ -186,7 +200,18 @@ class Intake:
                 await asyncio.sleep(0)
         await self._send(records, origin)
         self._count(records, reasons, origin.source)
+        for fault in faults:
+            self._mended.labels(origin.source, fault.value).inc()
         return adapter.answer(verdicts, len(reasons))
+
+    def _mend(
+        self, index: int, event: Event, refused: EventRefusedError, batch: Batch, origin: _Origin
+    ) -> Mended | None:
+        """The event as grace mode takes it, or None if it stays refused."""
+        if isinstance(event, tuple):
+            return None
+        raw = partial(batch.raw, index) if origin.media_type in (JSON, NDJSON) else None
+        return self._grace.mend(event, refused, raw, origin.received_at_ms, imported=origin.imported)
 
     def _check_parts(
         self, index: int, event: tuple[Incoming, ...] | EventRefusedError, batch: Batch, origin: _Origin

@@ -52,13 +52,14 @@ def producer_configuration(bootstrap: str, *, delivery_timeout_ms: int, linger_m
 class Delivery:
     """The records of one request on their way. Made and awaited in the event loop, completed in the polling thread."""
 
-    __slots__ = ("_done", "_pending", "error", "future")
+    __slots__ = ("_done", "_pending", "begun_at", "error", "future")
 
     def __init__(self, records: int, future: "asyncio.Future[None]", done: list["Delivery"]) -> None:
         self._pending = records
         self._done = done
         self.future = future
         self.error: KafkaError | None = None
+        self.begun_at = time.perf_counter()
 
     def acknowledge(self, error: KafkaError | None, _message: object) -> None:
         """librdkafka's report on one record."""
@@ -88,6 +89,7 @@ class Broker:
         self._done: list[Delivery] = []
         self._threads: list[threading.Thread] = []
         self._failures = instruments.counter("millrace_gateway_kafka_delivery_failures_total")
+        self._ack_seconds = instruments.histogram("millrace_gateway_ack_seconds")
         self._up = instruments.gauge("millrace_gateway_kafka_up")
         self._up.set(0)
         self.failed = threading.Event()
@@ -130,6 +132,7 @@ class Broker:
     async def finish(self, delivery: Delivery) -> None:
         """Wait for the broker's word on every record. Raises RequestRefusedError unless all were acknowledged."""
         await delivery.future
+        self._ack_seconds.observe(time.perf_counter() - delivery.begun_at)
         if delivery.error is not None:
             self._failures.labels(delivery.error.name()).inc()
             raise _refused(delivery.error)

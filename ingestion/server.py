@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import resource
 import signal
 from contextlib import suppress
 
 import structlog
 import uvloop
+from granian.constants import HTTPModes
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from prometheus_client import CollectorRegistry, multiprocess
@@ -28,6 +30,8 @@ from schemas_avro import load_registry
 
 _log = structlog.get_logger()
 _HOUSEKEEPING_SECONDS = 1.0
+_OTHER_FILES = 256
+"""What a worker has open besides connections: the broker, logs, libraries."""
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -116,8 +120,10 @@ class Worker:
             self.settings.host,
             self.settings.port,
             log_enabled=False,
+            http=HTTPModes.http1,  # telling HTTP/2 apart would wait for the first byte without a limit
             websockets=False,
             backlog=1024,
+            backpressure=_allowed_connections(self.settings.max_connections),
             http1_settings=HTTP1Settings(header_read_timeout=int(self.settings.read_timeout_seconds * 1000)),
         )
 
@@ -137,6 +143,19 @@ class Worker:
             orphaned = self._supervisor is not None and os.getppid() != self._supervisor
             if orphaned or self.broker.failed.is_set():
                 stop.set()
+
+
+def _allowed_connections(wanted: int) -> int:
+    """As many as wanted, or as the system's limit of open files allows; the soft limit is raised as far as may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < needed:
+            _log.warning("connections_limited", wanted=wanted, allowed=soft - _OTHER_FILES)
+            return max(1, soft - _OTHER_FILES)
+    return wanted
 
 
 def _collected(own: CollectorRegistry) -> CollectorRegistry:

@@ -39,8 +39,10 @@ class GatewaySettings(PartSettings):
     """How much of a rejected event is kept."""
     max_buffered_bytes: int = Field(default=256 * MIB, ge=MIB)
     """Memory for all bodies under way; beyond it the answer is 503."""
+    max_connections: int = Field(default=8192, ge=16)
+    """Most connections a worker holds open, fewer where the system allows fewer files; more wait until some close."""
     read_timeout_seconds: float = Field(default=10, gt=0)
-    """How long a client may take to send its body."""
+    """How long a client may take to send a request's head, and then its body; idle connections are closed after it."""
     max_age_days: float = Field(default=7, gt=0)
     """Older events are refused unless they are sent with `?import=true`."""
 

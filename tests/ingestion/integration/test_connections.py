@@ -1,0 +1,108 @@
+"""Clients that keep connections and give nothing: they are let go after a while, and others do not notice them."""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+KEY = "mr_" + "k" * 32
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: g\r\n\r\n"
+
+
+@contextmanager
+def connected(gateway: Any, timeout_seconds: float = 10) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=timeout_seconds) as connection:
+        yield connection
+
+
+def seconds_until_closed(connection: socket.socket, dripping: bytes = b"") -> float:
+    """How long the server keeps the connection, while it gets a few bytes now and then."""
+    began = time.monotonic()
+    connection.settimeout(0.1)
+    while time.monotonic() - began < 10:
+        try:
+            if dripping:
+                connection.sendall(dripping)
+            if not connection.recv(4096):
+                return time.monotonic() - began
+        except TimeoutError:
+            continue
+        except OSError:
+            return time.monotonic() - began
+    raise AssertionError("still open")
+
+
+def test_who_sends_no_head_or_a_slow_one_or_stays_idle_is_let_go(make_gateway: Callable[..., Any]) -> None:
+    gateway = make_gateway(READ_TIMEOUT_SECONDS="1").started_ready()
+    with connected(gateway) as silent, connected(gateway) as partial, connected(gateway) as idle:
+        partial.sendall(b"POST /v1/events HTTP/1.1\r\nHost: g\r\n")
+        idle.sendall(LIVE)
+        assert idle.recv(4096).startswith(b"HTTP/1.1 200")
+        for connection in (silent, partial, idle):
+            assert seconds_until_closed(connection) < 4
+    with connected(gateway) as dripping:
+        dripping.sendall(b"POST /v1/events HTTP/1.1\r\nHost: g\r\n")
+        assert 0.5 < seconds_until_closed(dripping, b"a: b\r\n") < 4
+
+
+def test_a_chunked_body_that_never_ends_is_given_up(make_gateway: Callable[..., Any]) -> None:
+    gateway = make_gateway(READ_TIMEOUT_SECONDS="1").started_ready()
+    head = f"POST /v1/events HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {KEY}\r\nContent-Type: application/json\r\n"
+    with connected(gateway) as slow:
+        slow.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+        slow.settimeout(0.1)
+        began, answer = time.monotonic(), b""
+        while not answer and time.monotonic() - began < 10:
+            slow.sendall(b"1\r\n \r\n")
+            try:
+                answer = slow.recv(4096)
+            except TimeoutError:
+                continue
+        assert answer.startswith(b"HTTP/1.1 408")
+
+
+def test_a_thousand_idle_connections_delay_nobody(make_gateway: Callable[..., Any]) -> None:
+    gateway = make_gateway(READ_TIMEOUT_SECONDS="30").started_ready()
+    with ExitStack() as idle:
+        for _ in range(1200):
+            idle.enter_context(connected(gateway))
+        began = time.monotonic()
+        with connected(gateway) as busy:
+            busy.sendall(LIVE)
+            assert busy.recv(4096).startswith(b"HTTP/1.1 200")
+        assert time.monotonic() - began < 5  # a limit in their way would be a wait of half a minute
+
+
+def test_beyond_the_limit_connections_wait_and_are_served(make_gateway: Callable[..., Any]) -> None:
+    gateway = make_gateway(MAX_CONNECTIONS="16", READ_TIMEOUT_SECONDS="2").started_ready()
+    with ExitStack() as idle:
+        for _ in range(20):
+            idle.enter_context(connected(gateway))
+        with connected(gateway, 20) as late:
+            late.sendall(LIVE)
+            assert late.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_pipelined_requests_are_answered_in_order(make_gateway: Callable[..., Any]) -> None:
+    gateway = make_gateway().started_ready()
+    event = {"event_id": "e", "user_id": "u", "session_id": "s", "action": "view", "timestamp": time.time_ns() // 10**6}
+    body = json.dumps(event).encode()
+    post = (
+        f"POST /v1/events HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {KEY}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+    with connected(gateway) as client:
+        client.sendall(post + LIVE + b"GET /nothing HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n")
+        answers = b""
+        while piece := client.recv(65536):
+            answers += piece
+    statuses = [
+        answers[place + 9 : place + 12] for place in range(len(answers)) if answers.startswith(b"HTTP/1.1 ", place)
+    ]
+    assert statuses == [b"200", b"200", b"404"]
