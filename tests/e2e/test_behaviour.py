@@ -32,7 +32,7 @@ def test_conversions_of_every_product_in_five_minute_windows_of_clicks(run: Run)
         for key, found in behaviour.conversions(run.oracle.facts).items()
     }
     assert served == expected
-    assert sum(converted for _, converted, _ in served.values()) > 10
+    assert any(converted for _, converted, _ in served.values())
 
 
 def test_the_funnel_by_its_four_steps_and_by_steps_of_ones_own(run: Run) -> None:
@@ -46,7 +46,7 @@ def test_the_funnel_by_its_four_steps_and_by_steps_of_ones_own(run: Run) -> None
         )["funnel"]
         (segment,) = answer["segments"]
         assert [step["sessions"] for step in segment["steps"]] == expected
-    assert expected[-1] > 10
+    assert expected[-1] > 0
     assert expected == sorted(expected, reverse=True)
 
 
