@@ -15,7 +15,8 @@ from serving.windows import Windows
 
 @strawberry.type(
     description="Clicks on a product in a window, and what they led to: a click converts when its user buys the "
-    "product within ten minutes, and is credited with the first such purchase. Windows without a click are left out."
+    "product within ten minutes, and is credited with the first such purchase. It is final when the watermark is ten "
+    "minutes past its end. Windows without a click are left out."
 )
 class ConversionWindow(Window):
     product_id: strawberry.ID

@@ -30,6 +30,7 @@ class FunnelAction(Enum):
     CHECKOUT_START = "checkout_start"
     PURCHASE = "purchase"
     REFUND = "refund"
+    OTHER = strawberry.enum_value("other", description="An action that has no name of its own.")
 
 
 _ACTIONS = {action: frozenset({str(action.value)}) for action in FunnelAction} | {

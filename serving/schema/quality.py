@@ -16,7 +16,8 @@ from serving.windows import Span
 @strawberry.type(description="Events that were about as old as one another when they arrived.")
 class LatenessBucket:
     up_to: timedelta | None = strawberry.field(
-        description="Oldest age in it; the bucket before it ends where this one begins. Null for all that are older."
+        description="Oldest age in it: one of PT1S, PT5S, PT15S, PT1M, PT5M, PT15M, PT1H, PT6H, P1D and P7D. It holds "
+        "what is older than the bound before it; null holds what is older than all of them."
     )
     events: Long
     late: Long = strawberry.field(description="Those that the watermark had passed.")
