@@ -6,6 +6,7 @@ StackError                   said in one or two sentences, no traceback
 ├── MachineError             the reader changes the machine (disk, Java, an account)
 ├── DownloadError            the reader tries again with network; what was fetched is kept
 ├── PatchError               the reader changes the rule, or leaves the event as it is
+├── NotReplayableError       the reader repairs the event in another way, or leaves it
 └── PartFailedError          the reader looks at the part's log, whose last lines are in the message
 """
 
@@ -32,6 +33,10 @@ class DownloadError(StackError):
 
 class PatchError(StackError):
     """A repair rule that cannot be read, or has no meaning for an event."""
+
+
+class NotReplayableError(StackError):
+    """A rejected event cannot be sent again, or would be refused again; its text says why."""
 
 
 class PartFailedError(StackError):

@@ -1,16 +1,19 @@
-"""Rejected events as processing keeps them in Postgres: found by filters, newest or oldest first, page by page."""
+"""Rejected events as processing keeps them in Postgres, found by filters page by page; and which were replayed."""
 
+import json
+import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import asyncpg
 
 from contracts.tables import rejected_events
 from stack.errors import SettingsError
+from stack.layout import Layout
 
 _COLUMNS: Final = (
     "rejection_id", "received_at", "source", "reason", "pointer", "detail", "content_type", "event_id", "raw",
@@ -108,6 +111,26 @@ async def open_rejections(url: str, schema: str) -> AsyncIterator[Rejections]:
         ) from error
     finally:
         await connection.close()
+
+
+class Record:
+    """Which rejections were replayed: one JSON object per line, appended after the gateway has acknowledged."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._path = layout.replayed
+        lines = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
+        self.ids = {json.loads(line)["rejection_id"] for line in lines if line.endswith("}")}
+
+    def add(self, replayed: Sequence[tuple[str, str]]) -> None:
+        """Note these rejections and the ids of their events; on disk when this returns."""
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._path.open("a", encoding="utf-8") as file:
+            for rejection_id, event_id in replayed:
+                line = {"rejection_id": rejection_id, "event_id": event_id, "at": at}
+                file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.ids |= {rejection_id for rejection_id, _ in replayed}
 
 
 def _prefix(told: str) -> str:

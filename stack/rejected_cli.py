@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx
 import typer
@@ -21,14 +21,14 @@ from stack import parts, postgres
 from stack.keys_cli import duration
 from stack.layout import Layout
 from stack.patch import parse_rule
-from stack.rejected import Rejection, Wanted, open_rejections
-from stack.repair import Repairer
-from stack.replay import Gateway, Outcome, Record, Result, replay
+from stack.rejected import Record, Rejection, Wanted, open_rejections
 from stack.settings import StackSettings
 
-app = typer.Typer(help="Events that the gateway refused: list, show, repair and replay them.", no_args_is_help=True)
+if TYPE_CHECKING:  # half a second to import, which the other commands need not wait for
+    from stack.repair import Repairer
+    from stack.replay import Result
 
-_GOOD = frozenset({Outcome.ACCEPTED, Outcome.ALREADY, Outcome.REPAIRABLE})
+app = typer.Typer(help="Events that the gateway refused: list, show, repair and replay them.", no_args_is_help=True)
 
 
 def _since(text: str) -> datetime:
@@ -123,6 +123,9 @@ def replay_rejections(
     """Repair rejections and send them through the gateway. Exit code 1 if any was not accepted."""
     if not (ids or reason or source or since):
         raise typer.BadParameter("say which: --id, --reason, --source or --since")
+    from stack.repair import Repairer  # noqa: PLC0415 - see above
+    from stack.replay import Outcome  # noqa: PLC0415
+
     wanted = Wanted(tuple(ids or ()), reason, source, _since(since) if since else None)
     repairer = Repairer(load_registry(), ShopSettings(), parse_rule(patch) if patch else None)
     results: list[Result] = []
@@ -144,12 +147,14 @@ def replay_rejections(
         typer.echo(json.dumps({"counts": counts, "results": said}))
     else:
         typer.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "Nothing matches.", err=True)
-    raise typer.Exit(0 if set(counts) <= _GOOD else 1)
+    raise typer.Exit(1 if counts[Outcome.REFUSED] or counts[Outcome.UNREPAIRED] else 0)
 
 
 async def _replay(
-    wanted: Wanted, repairer: Repairer, write_key: str | None, *, dry_run: bool, again: bool
-) -> AsyncIterator[Result]:
+    wanted: Wanted, repairer: "Repairer", write_key: str | None, *, dry_run: bool, again: bool
+) -> "AsyncIterator[Result]":
+    from stack.replay import Gateway, replay  # noqa: PLC0415
+
     layout = Layout(home())
     url = parts.urls(StackSettings())["gateway"]
     async with (

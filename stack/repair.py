@@ -16,9 +16,10 @@ from ingestion.events import Incoming
 from ingestion.framing import CONFLUENT, SINGLE_OBJECT
 from ingestion.validate import Rules, Validator
 from schemas_avro import RegisteredSchema, Registry
-from stack.errors import PatchError
+from stack.errors import NotReplayableError, PatchError
 from stack.patch import Filter
 from stack.patch_filters import from_json, to_json
+from stack.protocols import Protocols
 from stack.rejected import Rejection
 
 _MAX_EVENT_BYTES: Final = 256 * 1024
@@ -28,19 +29,15 @@ _OF_TRANSACTIONS: Final = frozenset(
 )
 
 
-class NotReplayableError(Exception):
-    """Why an event cannot be sent again, or would be refused again."""
-
-
 @dataclass(frozen=True)
 class Repaired:
-    """An event that the gateway would accept."""
+    """An event that the gateway would accept; one of another protocol may be several, as an order is."""
 
     rejection_id: str
     source: str
     event_id: str
-    content: bytes
-    """As JSON."""
+    contents: tuple[bytes, ...]
+    """As JSON objects."""
 
 
 class Repairer:
@@ -52,18 +49,28 @@ class Repairer:
         self._decoders = [(s, make_decoder(s)) for s in registry.schemas if s.subject in subjects]
         rules = Rules(shop.currency, shop.future_tolerance_seconds * 1000, max_age_ms=0)
         self._validator = Validator(rules, registry)
+        self._protocols = Protocols(registry)
 
     def repair(self, rejection: Rejection) -> Repaired:
         """The event as it is to be sent. Raises NotReplayableError, whose text says what is still wrong."""
         event = self._read(rejection)
         if self._rule is not None:
             event = _changed(self._rule, event, rejection)
-        given_id = f"rejected-{rejection.rejection_id}"
+        events = self._identified(event, rejection)
+        contents = tuple(map(to_json, events))
+        for content in contents:
+            self._check(content)
+        event_id = events[0].get("event_id") or events[0]["transaction_id"]
+        return Repaired(rejection.rejection_id, rejection.source, event_id, contents)
+
+    def _identified(self, event: dict[str, Any], rejection: Rejection) -> list[dict[str, Any]]:
+        """The events of ours, with ids that are the same each time."""
+        given_id, media_type = f"rejected-{rejection.rejection_id}", rejection.content_type
+        if self._protocols.knows(media_type):
+            named = self._protocols.with_id(media_type, event, given_id)
+            return [_told(part) for part in self._protocols.events(media_type, named, _epoch_ms(rejection))]
         id_field = "transaction_id" if _is_transaction(event) else "event_id"
-        event = {**event, id_field: event.get(id_field) or given_id}
-        content = to_json(event)
-        self._check(content)
-        return Repaired(rejection.rejection_id, rejection.source, event[id_field], content)
+        return [{**event, id_field: event.get(id_field) or given_id}]
 
     def _check(self, content: bytes) -> None:
         (event,) = read_ndjson(content, 1, _MAX_EVENT_BYTES).events
@@ -82,8 +89,9 @@ class Repairer:
             raise NotReplayableError(f"only its first {len(rejection.raw)} bytes were kept")
         if media_type == AVRO:
             return self._read_avro(rejection.raw)
-        if media_type not in (JSON, NDJSON) or "protocol" in parameters:
-            raise NotReplayableError(f"its form is {rejection.content_type}, which is not the gateway's own")
+        native = media_type in (JSON, NDJSON) and "protocol" not in parameters
+        if not native and not self._protocols.knows(rejection.content_type):
+            raise NotReplayableError(f"its form is {rejection.content_type}, of which not enough is kept")
         try:
             event = from_json(rejection.raw)
         except PatchError:
@@ -111,8 +119,7 @@ class Repairer:
             except MalformedAvroError:
                 continue
             if cursor.position == len(raw):
-                told = {name: value for name, value in msgspec.structs.asdict(event).items() if value is not None}
-                fitting.append(told)
+                fitting.append(_told(event))
         return fitting
 
 
@@ -125,7 +132,7 @@ def _names(raw: bytes, schema: RegisteredSchema) -> bool:
 
 def _changed(rule: Filter, event: dict[str, Any], rejection: Rejection) -> dict[str, Any]:
     given = {
-        "received_at": int(rejection.received_at.timestamp() * 1000),
+        "received_at": _epoch_ms(rejection),
         "rejection_id": rejection.rejection_id,
         "source": rejection.source,
         "reason": rejection.reason,
@@ -137,6 +144,15 @@ def _changed(rule: Filter, event: dict[str, Any], rejection: Rejection) -> dict[
     if not isinstance(changed, dict):
         raise NotReplayableError("the rule leaves no object")
     return changed
+
+
+def _epoch_ms(rejection: Rejection) -> int:
+    return int(rejection.received_at.timestamp() * 1000)
+
+
+def _told(event: Incoming) -> dict[str, Any]:
+    """An event's fields as it would be sent."""
+    return {name: value for name, value in msgspec.structs.asdict(event).items() if value is not None}
 
 
 def _is_transaction(event: dict[str, Any]) -> bool:

@@ -8,8 +8,6 @@ key that is made for it and revoked in the end, unless a key is given.
 """
 
 import asyncio
-import json
-import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +19,12 @@ from typing import Any, Final
 
 import httpx
 
-from stack.errors import StackError
+from stack.errors import NotReplayableError, StackError
 from stack.files import exclusive
 from stack.keys import create_key, key_id, revoke_keys
 from stack.layout import Layout
-from stack.rejected import Rejection, Rejections, Wanted
-from stack.repair import NotReplayableError, Repaired, Repairer
+from stack.rejected import Record, Rejection, Rejections, Wanted
+from stack.repair import Repaired, Repairer
 
 _PAGE: Final = 200
 _MAX_BODY_BYTES: Final = 1024 * 1024
@@ -58,26 +56,6 @@ class Result:
     detail: str = ""
 
 
-class Record:
-    """Which rejections were replayed: one JSON object per line, appended after the gateway has acknowledged."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._path = layout.replayed
-        lines = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
-        self.ids = {json.loads(line)["rejection_id"] for line in lines if line.endswith("}")}
-
-    def add(self, repaired: Sequence[Repaired]) -> None:
-        """Note these; on disk when this returns."""
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._path.open("a", encoding="utf-8") as file:
-            for done in repaired:
-                line = {"rejection_id": done.rejection_id, "event_id": done.event_id, "at": at}
-                file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.ids |= {done.rejection_id for done in repaired}
-
-
 class Gateway:
     """The gateway as a sender of several sources sees it."""
 
@@ -99,10 +77,12 @@ class Gateway:
 
     async def send(self, source: str, repaired: Sequence[Repaired]) -> list[Result]:
         """Send events of one source and read the verdicts. Raises StackError where the gateway takes nothing."""
-        answer = await self._post(self._key(source), b"[" + b",".join(done.content for done in repaired) + b"]")
+        contents = [content for done in repaired for content in done.contents]
+        answer = await self._post(self._key(source), b"[" + b",".join(contents) + b"]")
         if answer.status_code not in (200, 207, 422):
             raise StackError(f"The gateway answered {answer.status_code}: {answer.text[:300]}")
-        return [_read(repaired[told["index"]], told) for told in answer.json()["results"]]
+        told = iter(answer.json()["results"])
+        return [_read(done, [next(told) for _ in done.contents]) for done in repaired]
 
     def _key(self, source: str) -> str:
         if self._given_key:
@@ -162,7 +142,7 @@ async def replay(
                 else:
                     results = await gateway.send(batch[0].source, batch)
                     taken = {told.rejection_id for told in results if told.outcome is Outcome.ACCEPTED}
-                    record.add([done for done in batch if done.rejection_id in taken])
+                    record.add([(done.rejection_id, done.event_id) for done in batch if done.rejection_id in taken])
                 for told in results:
                     yield told
 
@@ -173,17 +153,19 @@ def _batches(ready: Sequence[Repaired]) -> Iterator[list[Repaired]]:
         batch: list[Repaired] = []
         size = 0
         for done in same:
-            if batch and size + len(done.content) > _MAX_BODY_BYTES:
+            own = sum(map(len, done.contents))
+            if batch and size + own > _MAX_BODY_BYTES:
                 yield batch
                 batch, size = [], 0
             batch.append(done)
-            size += len(done.content)
+            size += own
         yield batch
 
 
-def _read(repaired: Repaired, told: dict[str, Any]) -> Result:
-    if told["status"] == "accepted":
-        return Result(repaired.rejection_id, told["event_id"], Outcome.ACCEPTED)
-    error = told["error"]
-    detail = f"{error['code']} {error['pointer']}: {error['message']}"
-    return Result(repaired.rejection_id, told["event_id"], Outcome.REFUSED, detail)
+def _read(repaired: Repaired, verdicts: Sequence[dict[str, Any]]) -> Result:
+    """The verdict on an event, from those on its parts."""
+    errors = [told["error"] for told in verdicts if told["status"] != "accepted"]
+    if not errors:
+        return Result(repaired.rejection_id, verdicts[0]["event_id"], Outcome.ACCEPTED)
+    detail = f"{errors[0]['code']} {errors[0]['pointer']}: {errors[0]['message']}"
+    return Result(repaired.rejection_id, verdicts[0]["event_id"], Outcome.REFUSED, detail)

@@ -10,9 +10,10 @@ import pytest
 from contracts.settings import ShopSettings
 from ingestion.encode import make_encoder
 from schemas_avro import load_registry
+from stack.errors import NotReplayableError
 from stack.patch import parse_rule
 from stack.rejected import Rejection
-from stack.repair import NotReplayableError, Repaired, Repairer
+from stack.repair import Repaired, Repairer
 
 pytestmark = pytest.mark.unit
 
@@ -42,7 +43,8 @@ def repair(event: Any, rule: str | None = None, **change: Any) -> Repaired:
 
 
 def sent(event: Any, rule: str | None = None, **change: Any) -> Any:
-    return json.loads(repair(event, rule, **change).content)
+    (content,) = repair(event, rule, **change).contents
+    return json.loads(content)
 
 
 def still_wrong(event: Any, rule: str | None = None, **change: Any) -> str:
@@ -58,10 +60,8 @@ def test_an_event_is_sent_as_it_was_but_for_the_rule() -> None:
 
 
 def test_numbers_keep_their_digits() -> None:
-    assert (
-        b'"amount":19.90'
-        in repair(json.dumps(SALE).encode().replace(b"1.1", b"19.90"), content_type="application/json").content
-    )
+    (content,) = repair(json.dumps(SALE).encode().replace(b"1.1", b"19.90")).contents
+    assert b'"amount":19.90' in content
 
 
 def test_an_event_keeps_its_id_and_one_without_gets_the_same_one_each_time() -> None:
@@ -104,10 +104,59 @@ def test_what_cannot_be_accepted_is_told_and_not_sent(event: Any, rule: str | No
     assert why in still_wrong(event, rule)
 
 
-def test_a_cut_event_and_one_of_another_protocol_are_not_sent() -> None:
+def test_a_cut_event_and_one_of_which_too_little_is_kept_are_not_sent() -> None:
     assert "only its first" in still_wrong(CLICK, truncated=True)
-    assert "protocol=segment" in still_wrong(CLICK, content_type="application/json; protocol=segment")
+    assert "protocol=pixel" in still_wrong(CLICK, content_type="application/json; protocol=pixel")
     assert "text/plain" in still_wrong(CLICK, content_type="text/plain")
+
+
+SEGMENT, POSTHOG, SNOWPLOW = (f"application/json; protocol={name}" for name in ("segment", "posthog", "snowplow"))
+CLOUDEVENTS = "application/cloudevents+json"
+TRACK = {"type": "track", "event": "Product Viewed", "userId": "u", "messageId": "m", "properties": {"product_id": "p"}}
+CAPTURE = {"event": "$pageview", "distinct_id": "u", "uuid": "m", "properties": {"$current_url": "https://shop/"}}
+PAGE_VIEW = {"e": "pv", "p": "srv", "uid": "u", "eid": "m", "url": "https://shop/", "tv": "py-1"}
+ENVELOPE = {"specversion": "1.0", "id": "m", "source": "/s", "type": "millrace.clickstream", "data": {
+    "user_id": "u", "session_id": "s", "action": "view"}, "time": "2026-03-01T12:00:00Z"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("event", "user", "id_field", "media_type"),
+    [
+        (TRACK, "userId", "messageId", SEGMENT),
+        (CAPTURE, "distinct_id", "uuid", POSTHOG),
+        (PAGE_VIEW, "uid", "eid", SNOWPLOW),
+    ],
+)
+def test_events_of_other_protocols_are_repaired_in_their_own_words(
+    event: dict[str, Any], user: str, id_field: str, media_type: str
+) -> None:
+    broken = {**event, user: "u\n"}
+    assert "invalid_id" in still_wrong(broken, content_type=media_type)
+    told = sent(broken, f".{user} |= trim", content_type=media_type)
+    assert (told["event_id"], told["user_id"]) == ("m", "u")
+    assert told["timestamp"] == NOW_MS  # it had none of its own: that of its receipt
+    nameless = {name: event[name] for name in event if name != id_field}
+    assert sent(nameless, content_type=media_type)["event_id"] == f"rejected-{ID}"
+
+
+def test_cloudevents_are_repaired_and_keep_their_identity() -> None:
+    broken = {**ENVELOPE, "data": {**ENVELOPE["data"], "action": "hover"}}  # type: ignore[dict-item] # a dict by its making
+    assert "invalid_enum" in still_wrong(broken, content_type=CLOUDEVENTS)
+    assert sent(broken, '.data.action = "view"', content_type=CLOUDEVENTS) == sent(ENVELOPE, content_type=CLOUDEVENTS)
+
+
+def test_an_order_of_several_lines_is_several_events_under_one_rejection() -> None:
+    lines = [{"product_id": f"p{n}", "category": "c", "price": "1.50", "quantity": n} for n in (1, 2)]
+    order = {**TRACK, "event": "Order Completed", "properties": {"order_id": "o", "products": [*lines, {"price": "x"}]}}
+    assert "still " in still_wrong(order, content_type=SEGMENT)
+    order["properties"] = {"order_id": "o", "products": lines}
+    found = [json.loads(content) for content in repair(order, content_type=SEGMENT).contents]
+    assert {told["product_id"] for told in found if "transaction_id" in told} == {"p1", "p2"}
+    assert len({told.get("transaction_id") or told["event_id"] for told in found}) == len(found)
+
+
+def test_a_visitor_known_by_address_alone_is_not_guessed() -> None:
+    assert "its visitor" in still_wrong({**PAGE_VIEW, "p": "web", "uid": ""}, content_type=SNOWPLOW)
 
 
 ENCODERS = {(s.subject, s.version): make_encoder(s) for s in REGISTRY.schemas}
