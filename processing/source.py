@@ -16,6 +16,7 @@ from processing.ledger import Offsets
 READ_TOPICS: Final = (CLICKSTREAM.name, TRANSACTIONS.name, REJECTED.name)
 _EARLIEST: Final = -2
 _BROKER_SECONDS: Final = 10
+_POLLED_TOGETHER: Final = 10_000
 
 _Headers: TypeAlias = list[tuple[str, bytes]]
 Ranges: TypeAlias = dict[str, dict[int, tuple[int, int]]]
@@ -117,7 +118,8 @@ def read_ranges(kafka: KafkaSettings, ranges: Ranges) -> pa.Table:
         consumer.assign([TopicPartition(topic, partition, span[0]) for (topic, partition), span in ends.items()])
         missing = sum(until - first for first, until in ends.values())
         while missing:
-            polled = consumer.consume(10_000, timeout=_BROKER_SECONDS)
+            # It waits until there are as many as it is asked for: more than are missing may never come.
+            polled = consumer.consume(min(missing, _POLLED_TOGETHER), timeout=_BROKER_SECONDS)
             if not polled:
                 raise RetryableError(f"the broker at {kafka.bootstrap} does not give the records that it has")
             for record in polled:

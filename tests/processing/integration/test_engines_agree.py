@@ -5,14 +5,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from pyspark.sql import SparkSession
 
-from contracts.settings import ShopSettings
 from processing.deltas import DuckDeltas, SparkDeltas
-from processing.projections import build_projections
-from tests.processing.builders import START_MS, Event, click, event_table, unique_streams
+from tests.processing.builders import START_MS, click
+from tests.processing.folding import PROJECTIONS
+from tests.processing.log_rows import Row, event_table, log_table, logs
 
 pytestmark = pytest.mark.integration
-
-PROJECTIONS = build_projections(ShopSettings())
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +26,17 @@ def assert_equal(engines: tuple[DuckDeltas, SparkDeltas], events: pa.Table) -> N
         }
         for engine in engines
     )
+    assert ours.keys() == theirs.keys() == {projection.name for projection in PROJECTIONS}
     for name, delta in ours.items():
         assert delta.schema.names == theirs[name].schema.names
         assert delta.schema.types == theirs[name].schema.types
         assert delta.to_pylist() == theirs[name].to_pylist()
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(unique_streams(60))
-def test_both_engines_make_the_same_of_a_stream(engines: tuple[DuckDeltas, SparkDeltas], events: list[Event]) -> None:
-    assert_equal(engines, event_table(events, late=frozenset({"e1", "e2"})))
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(logs(60))
+def test_both_engines_make_the_same_of_a_stream(engines: tuple[DuckDeltas, SparkDeltas], log: list[Row]) -> None:
+    assert_equal(engines, log_table(log))
 
 
 def test_both_engines_make_the_same_of_more_users_than_are_counted_exactly(

@@ -7,7 +7,8 @@ from pyspark.sql import SparkSession
 
 from processing.batch import EVENT_LOG
 from processing.event_log import Appended, EventLog
-from tests.processing.builders import START_MS, click, event_table, sale
+from tests.processing.builders import START_MS, click, sale
+from tests.processing.log_rows import event_table
 
 pytestmark = pytest.mark.integration
 

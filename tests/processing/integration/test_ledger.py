@@ -7,23 +7,23 @@ import pyarrow as pa
 import pytest
 
 from processing import ledger
-from processing.batch import Batch, sort_records
+from processing.batch import Batch
 from processing.errors import OffsetRegressionError
 from processing.ledger import TALLY, Entry, Position
 from processing.store import Store
-from tests.processing.builders import START_MS, at, click, decoded_table
+from tests.processing.builders import START_MS, at, batch_of, click, record
 
 pytestmark = pytest.mark.integration
 
 
-def batch_of(first: int, count: int) -> Batch:
-    return sort_records(decoded_table([click(f"e{first + n}") for n in range(count)], first_offset=first))
+def clicks_of(first: int, count: int) -> Batch:
+    return batch_of(record(click(f"e{offset}"), offset=offset) for offset in range(first, first + count))
 
 
 def entry(epoch: int, first: int, count: int, watermark: datetime | None = None, applied: int | None = None) -> Entry:
     counts = dict.fromkeys(TALLY, 0) | {"records": count, "applied": count if applied is None else applied}
     times = {"clickstream-0": (START_MS + epoch, START_MS)}
-    return Entry(epoch, datetime.now(UTC), batch_of(first, count), counts, times, watermark)
+    return Entry(epoch, datetime.now(UTC), clicks_of(first, count), counts, times, watermark)
 
 
 def with_offsets(of: Entry, offsets: pa.Table) -> Entry:
