@@ -43,7 +43,7 @@ class Senders:
 
     def of(self, scope: Scope) -> str:
         """The sender's address in its usual form; empty if the peer has none (a Unix socket)."""
-        peer = scope.client.rpartition(":")[0]
+        peer = scope.client.rpartition(":")[0].strip("[]")
         if not self._trusted or not self._is_trusted(peer):
             return peer
         hops = ",".join(scope.headers.get_all("x-forwarded-for")).split(",")

@@ -43,6 +43,7 @@ def test_the_first_hop_that_is_not_ours_sent_it(client: str, forwarded: tuple[st
 
 def test_without_proxies_nobody_is_believed() -> None:
     assert Senders("truncated", (), SALT).of(scope("10.0.0.1:5000", "198.51.100.1")) == "10.0.0.1"
+    assert Senders("truncated", (), SALT).of(scope("[2001:db8::5]:5000")) == "2001:db8::5"
 
 
 @pytest.mark.parametrize(
