@@ -124,7 +124,10 @@ class Worker:
             websockets=False,
             backlog=1024,
             backpressure=_allowed_connections(self.settings.max_connections),
-            http1_settings=HTTP1Settings(header_read_timeout=int(self.settings.read_timeout_seconds * 1000)),
+            http1_settings=HTTP1Settings(
+                header_read_timeout=int(self.settings.read_timeout_seconds * 1000),
+                max_buffer_size=self.settings.max_head_bytes,
+            ),
         )
 
     async def _keep_house(self, stop: asyncio.Event) -> None:

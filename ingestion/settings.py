@@ -25,6 +25,8 @@ class GatewaySettings(PartSettings):
     keys_file: Path = Field(default_factory=lambda: home() / "keys.json")
     """Write keys, hashed; read at start and again whenever the file changes."""
 
+    max_head_bytes: int = Field(default=64 * KIB, ge=8 * KIB, le=400 * KIB)
+    """Largest head of a request: its first line and headers."""
     max_body_bytes: int = Field(default=5 * MIB, ge=KIB)
     """Largest body as sent."""
     max_decompressed_bytes: int = Field(default=20 * MIB, ge=KIB)

@@ -67,6 +67,16 @@ def test_a_chunked_body_that_never_ends_is_given_up(make_gateway: Callable[..., 
         assert answer.startswith(b"HTTP/1.1 408")
 
 
+def test_a_head_that_is_too_large_is_refused(make_gateway: Callable[..., Any]) -> None:
+    gateway = make_gateway(MAX_HEAD_BYTES="8192").started_ready()
+    for size, status in ((6000, b"200"), (20_000, b"431")):
+        with connected(gateway) as client:
+            client.sendall(LIVE[:-2] + b"X: " + b"x" * size + b"\r\n\r\n")
+            assert client.recv(4096)[9:12] == status
+    big = json.dumps([{"padding": "x" * 1000}] * 200)  # a body far larger than a head may be
+    assert gateway.post(big).json()["rejected"] == 200
+
+
 def test_a_thousand_idle_connections_delay_nobody(make_gateway: Callable[..., Any]) -> None:
     gateway = make_gateway(READ_TIMEOUT_SECONDS="30").started_ready()
     with ExitStack() as idle:
