@@ -166,5 +166,5 @@ def _handler(route: Route | None, method: str) -> Handler:
 
 
 def _name(route: Route | None, scope: Scope) -> str:
-    """A path fit for a log: the variable part of a route may be a key."""
-    return scope.path[:256] if route is None else route.path
+    """A path fit for a log: what a client has put behind the first two segments may be a key."""
+    return "/".join(scope.path.split("/", 3)[:3])[:256] if route is None else route.path

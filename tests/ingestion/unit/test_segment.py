@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from ingestion.values import iso_8601
 from tests.ingestion.door import KEY, WRITE_ONLY_KEY, Door, now_ms
@@ -380,6 +381,19 @@ def test_the_sdks_own_metrics_are_taken_and_not_kept(door: Door) -> None:
     metrics = door.send("GET", "/metrics").body.decode()
     assert 'millrace_gateway_requests_total{route="/v1/m",status="200"} 1.0' in metrics
     assert KEY not in metrics
+
+
+def test_a_key_in_an_address_or_a_body_is_not_logged(door: Door) -> None:
+    with capture_logs() as logged:
+        for target in (
+            f"/v1/projects/{KEY}x/settings",
+            f"/v1/projects/{KEY}/settings/x",
+            f"/v1/pixel.gif?writeKey={KEY}x",
+        ):
+            assert door.send("GET", target).status in (401, 404)
+        assert door.send("POST", "/v1/track", {"writeKey": f"{KEY}x"}).status == 401
+    assert len(logged) == 4
+    assert KEY not in str(logged)
 
 
 def test_a_record_says_where_it_came_from_and_not_more(tmp_path: Path) -> None:
