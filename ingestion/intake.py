@@ -4,17 +4,15 @@ The answer is given after the broker has acknowledged every record the request b
 """
 
 import asyncio
-import re
 import uuid
 from functools import partial
 from typing import Final
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from contracts.metrics import Instruments
 from contracts.rejections import Reason
-from contracts.topics import HEADER_CLIENT_IP, HEADER_IMPORT, HEADER_RECEIVED_AT, HEADER_SOURCE, REJECTED
+from contracts.topics import REJECTED
 from ingestion.adapters import Adapter
 from ingestion.adapters.native import JSON, NDJSON
 from ingestion.answers import Answer, Verdict, refusal
@@ -24,8 +22,9 @@ from ingestion.encode import make_encoder
 from ingestion.errors import BodyUnreadableError, EventRefusedError, Problem, RequestRefusedError
 from ingestion.events import Batch, Event, Incoming
 from ingestion.grace import Grace, Mended
-from ingestion.kafka import Broker, Header
+from ingestion.kafka import Broker
 from ingestion.keys import KeyRing, WriteKey, presented_key
+from ingestion.origin import Origin, valid_traceparent, wants_import
 from ingestion.rate_limit import RateLimiter
 from ingestion.request import Request
 from ingestion.sender import Senders
@@ -33,39 +32,9 @@ from ingestion.settings import GatewaySettings
 from ingestion.validate import Record, Validator, id_of
 from schemas_avro import Registry
 
-HEADER_TRACEPARENT: Final = "traceparent"
-_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _MASK: Final = b"[write key]"
 _YIELD_EVERY: Final = 500
 """Events validated before other requests get their turn."""
-
-
-class _Origin(msgspec.Struct, frozen=True, gc=False):
-    """What every record of a request says about where it came from."""
-
-    source: str
-    received_at_ms: int
-    imported: bool
-    media_type: str
-    traceparent: str | None
-    client_ip: bytes | None
-    secret: bytes
-    """The write key where it may stand in the body: what is kept of refused events must not tell it."""
-    grace: bool
-    """Whether lenient faults are mended."""
-
-    def headers(self) -> list[Header]:
-        headers: list[Header] = [
-            (HEADER_SOURCE, self.source.encode()),
-            (HEADER_RECEIVED_AT, str(self.received_at_ms).encode()),
-        ]
-        if self.imported:
-            headers.append((HEADER_IMPORT, b"1"))
-        if self.client_ip is not None:
-            headers.append((HEADER_CLIENT_IP, self.client_ip))
-        if self.traceparent is not None:
-            headers.append((HEADER_TRACEPARENT, self.traceparent.encode()))
-        return headers
 
 
 class Intake:
@@ -102,7 +71,7 @@ class Intake:
     async def take(self, adapter: Adapter, request: Request, source: BodySource) -> Answer:
         """Answer one request. Raises RequestRefusedError where nothing of it was accepted."""
         header = request.scope.headers.get
-        imported = _wants_import(request.scope.query_string)
+        imported = wants_import(request.scope.query_string)
         presented = presented_key(header("authorization"))
         key = None
         if presented or not adapter.names_key:
@@ -157,19 +126,19 @@ class Intake:
 
     def _origin(
         self, adapter: Adapter, request: Request, key: WriteKey, presented: str, *, imported: bool, media_type: str
-    ) -> _Origin:
-        return _Origin(
+    ) -> Origin:
+        return Origin(
             key.source,
             request.received_at_ms,
             imported,
             media_type,
-            _valid_traceparent(request.scope.headers.get("traceparent")),
+            valid_traceparent(request.scope.headers.get("traceparent")),
             self._senders.kept(request.sender),
             presented.encode(errors="surrogatepass") if adapter.names_key else b"",
             key.grace,
         )
 
-    async def _deliver(self, adapter: Adapter, batch: Batch, origin: _Origin) -> Answer:
+    async def _deliver(self, adapter: Adapter, batch: Batch, origin: Origin) -> Answer:
         records: list[Record] = []
         verdicts: list[Verdict] = []
         reasons: list[Reason] = []
@@ -205,7 +174,7 @@ class Intake:
         return adapter.answer(verdicts, len(reasons))
 
     def _mend(
-        self, index: int, event: Event, refused: EventRefusedError, batch: Batch, origin: _Origin
+        self, index: int, event: Event, refused: EventRefusedError, batch: Batch, origin: Origin
     ) -> Mended | None:
         """The event as grace mode takes it, or None if it stays refused."""
         if isinstance(event, tuple):
@@ -214,7 +183,7 @@ class Intake:
         return self._grace.mend(event, refused, raw, origin.received_at_ms, imported=origin.imported)
 
     def _check_parts(
-        self, index: int, event: tuple[Incoming, ...] | EventRefusedError, batch: Batch, origin: _Origin
+        self, index: int, event: tuple[Incoming, ...] | EventRefusedError, batch: Batch, origin: Origin
     ) -> list[Record]:
         """The records of an event that is several; refused by the place in the client's own event."""
         if isinstance(event, EventRefusedError):
@@ -230,12 +199,12 @@ class Intake:
                 raise
         return records
 
-    async def _keep_body(self, body: bytes, unreadable: BodyUnreadableError, origin: _Origin) -> None:
+    async def _keep_body(self, body: bytes, unreadable: BodyUnreadableError, origin: Origin) -> None:
         refused = EventRefusedError(unreadable.reason, "", unreadable.detail)
         await self._send([self._rejected_record(refused, body, unreadable.schema_id, origin)], origin)
         self._rejected.labels(origin.source, refused.reason.value).inc()
 
-    async def _send(self, records: list[Record], origin: _Origin) -> None:
+    async def _send(self, records: list[Record], origin: Origin) -> None:
         if not records:  # some protocols allow a batch without events
             return
         headers = origin.headers()
@@ -244,9 +213,7 @@ class Intake:
             self._broker.send(delivery, record.topic, record.key, record.value, headers)
         await self._broker.finish(delivery)
 
-    def _rejected_record(
-        self, refused: EventRefusedError, raw: bytes, schema_id: int | None, origin: _Origin
-    ) -> Record:
+    def _rejected_record(self, refused: EventRefusedError, raw: bytes, schema_id: int | None, origin: Origin) -> Record:
         limit = self._settings.max_rejected_bytes
         if origin.secret:
             raw = raw.replace(origin.secret, _MASK)
@@ -275,15 +242,3 @@ class Intake:
                 self._accepted.labels(source, topic).inc(count)
         for reason in reasons:
             self._rejected.labels(source, reason.value).inc()
-
-
-def _wants_import(query: str) -> bool:
-    wanted = dict(parse_qsl(query, keep_blank_values=True)).get("import", "false") if query else "false"
-    if wanted not in ("true", "false"):
-        raise RequestRefusedError(Problem.BAD_PARAMETER, "import is true or false.")
-    return wanted == "true"
-
-
-def _valid_traceparent(value: str | None) -> str | None:
-    """The header if it is valid (W3C Trace Context, version 00 and later), else None: an invalid one is ignored."""
-    return value if value is not None and _TRACEPARENT.fullmatch(value) else None
