@@ -85,16 +85,14 @@ def islands(rows: Sequence[Row]) -> Iterable[list[Row]]:
 
 def conversions(rows: Iterable[Row]) -> Rows:
     """Every click and every purchase, the clicks with the first purchase of the window after them."""
-    clicks = [row for row in rows if row["action"] == "click"]
-    purchases = [row for row in rows if row["kind"] == "purchase"]
+    kept = [row for row in rows if row["action"] == "click" or row["kind"] == "purchase"]
+    together = _groups(kept, lambda row: (row["user_id"], row["product_id"], row["kind"] == "purchase"))
     found: Rows = {}
-    for row in (*clicks, *purchases):
+    for row in kept:
         led_to = [
             purchase
-            for purchase in purchases
+            for purchase in together.get((row["user_id"], row["product_id"], True), ())
             if row["action"] == "click"
-            and purchase["user_id"] == row["user_id"]
-            and purchase["product_id"] == row["product_id"]
             and timedelta(0) <= purchase["timestamp"] - row["timestamp"] <= CONVERSION_WINDOW
         ]
         purchase = min(led_to, key=lambda each: (each["timestamp"], each["event_id"]), default=None)

@@ -2,17 +2,23 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
+from contracts import topics
 from contracts.settings import PostgresSettings
 from processing.settings import ProcessingSettings
 from processing.spark import build_spark
 from processing.store import Store
+from stack.kafka import create_topics
+from tests.processing.integration.bench import Bench
+from tests.processing.integration.processor import Processor, free_port
+from tests.processing.integration.reader import Reader
+from tests.processing.integration.traffic import Traffic
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,3 +54,30 @@ def store(postgres: PostgresSettings) -> Iterator[Store]:
     store.create_tables()
     yield store
     store.close()
+
+
+@pytest.fixture(scope="module")
+def make_bench(
+    kafka_bootstrap: str, postgres_url: str, spark_jars: Path, java_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Bench]]:
+    """Makes processors with topics, a schema and a home of their own; `beside` another, one that reads its topics."""
+    benches: list[Bench] = []
+
+    def make(beside: Bench | None = None, **settings: str) -> Bench:
+        name = f"t{uuid.uuid4().hex}"
+        prefix = beside.processor.topic_prefix if beside else f"{name}-"
+        if beside is None:
+            create_topics(kafka_bootstrap, topics.ALL, prefix)
+        postgres = PostgresSettings(url=SecretStr(postgres_url), db_schema=name)
+        home = tmp_path_factory.mktemp("processor")
+        processor = Processor(home, spark_jars, java_home, kafka_bootstrap, prefix, postgres, free_port(), settings)
+        traffic = beside.traffic if beside else Traffic(kafka_bootstrap, prefix)
+        bench = Bench(processor, traffic, Reader(postgres))
+        benches.append(bench)
+        return bench
+
+    yield make
+    for bench in benches:
+        bench.reader.close()
+        if bench.processor.child is not None:
+            bench.processor.kill()

@@ -1,5 +1,6 @@
-"""`python -m processing` as a process of its own, with a shop's traffic written straight into its topics."""
+"""`python -m processing` as a process of its own, started and ended as often as a test wants."""
 
+import itertools
 import json
 import os
 import signal
@@ -9,19 +10,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from confluent_kafka import Producer
-
-from contracts import topics
 from contracts.settings import PostgresSettings
-from tests.processing.builders import Event, framed, headers, topic_of
 
 REPOSITORY: Final = Path(__file__).resolve().parents[3]
+EXIT_SECONDS: Final = 90.0
 
 
 def eventually(met: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
@@ -54,8 +52,8 @@ class Processor:
     def delta(self) -> Path:
         return self.home / "delta"
 
-    def start(self) -> None:
-        """Start it; returns at once."""
+    def start(self, failpoint: str | None = None) -> None:
+        """Start it; returns at once. It ends itself at the failpoint (`processing.failpoints`)."""
         environment = {
             **os.environ,
             "PYTHONPATH": str(REPOSITORY),
@@ -71,6 +69,7 @@ class Processor:
             "MILLRACE_PROCESSING_DRIVER_MEMORY": "1g",
             "MILLRACE_PROCESSING_RESTART_BACKOFF_SECONDS": "0.2",
             **{f"MILLRACE_PROCESSING_{name}": value for name, value in self.settings.items()},
+            "MILLRACE_FAILPOINTS": failpoint or "",
         }
         with self.log.open("ab") as output:
             self.child = subprocess.Popen(
@@ -110,7 +109,7 @@ class Processor:
     def await_exit(self) -> int:
         """Wait for the end of the process; returns its exit code."""
         assert self.child is not None
-        code = self.child.wait(60)
+        code = self.child.wait(EXIT_SECONDS)
         self.child = None
         return code
 
@@ -125,79 +124,13 @@ class Processor:
         return found
 
 
-class Traffic:
-    """Writes events to the processor's topics and remembers what they must come to."""
-
-    def __init__(self, bootstrap: str, topic_prefix: str) -> None:
-        self._prefix = topic_prefix
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "enable.idempotence": True})
-        self.first: dict[tuple[str, str], Event] = {}
-        """The first event sent of each topic and id: what must be applied."""
-        self.late: set[str] = set()
-        """Ids of those among them that come after the watermark has passed them."""
-        self.records = self.duplicates = self.conflicts = self.quarantined = self.rejected = self.imported = 0
-
-    def send(self, events: Iterable[Event], *, imported: bool = False, late: bool = False) -> None:
-        """Send valid events, keyed by user, so that copies of one keep their order."""
-        for event in events:
-            topic, event_id = topic_of(event), event.get("event_id") or event["transaction_id"]
-            owner = self.first.setdefault((topic, event_id), event)
-            if owner is not event:
-                self.duplicates += 1
-                self.conflicts += owner != event
-            else:
-                self.imported += imported
-                if late:
-                    self.late.add(event_id)
-            self._produce(topic, framed(event), event["user_id"].encode(), imported=imported)
-
-    def poison(self, topic: topics.Topic, values: Iterable[bytes | None]) -> None:
-        """Send records that are no events."""
-        for value in values:
-            self.quarantined += 1
-            self._produce(topic.name, value, None)
-
-    def reject(self, rejections: Iterable[Event]) -> None:
-        """Send what the gateway writes of refused events."""
-        for rejection in rejections:
-            self.rejected += 1
-            self._produce(topics.REJECTED.name, framed(rejection), None)
-
-    def flush(self) -> None:
-        """Wait until the broker has all."""
-        assert self._producer.flush(30) == 0
-
-    @property
-    def totals(self) -> dict[str, int]:
-        """What the ledger's totals must be in the end."""
-        return {
-            "records": self.records,
-            "applied": len(self.first),
-            "duplicates": self.duplicates,
-            "conflicts": self.conflicts,
-            "quarantined": self.quarantined,
-            "rejected": self.rejected,
-            "late": len(self.late),
-            "imported": self.imported,
-        }
-
-    def _produce(self, topic: str, value: bytes | None, key: bytes | None, *, imported: bool = False) -> None:
-        self.records += 1
-        now_ms = int(time.time() * 1000)
-        self._producer.produce(
-            self._prefix + topic, value, key=key, headers=[*headers(now_ms, imported=imported)], on_delivery=_delivered
-        )
-        self._producer.poll(0)
-
-
-def _delivered(error: object, _message: object) -> None:
-    assert error is None, error
+_PORTS: Final = itertools.cycle(range(7500, 7520))
 
 
 def free_port() -> int:
-    """A port of this test's range that is free now."""
-    for port in range(7390, 7400):
+    """A port that is free now, another one each time."""
+    for port in itertools.islice(_PORTS, 20):
         with suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port
-    raise RuntimeError("no free port from 7390 to 7399")
+    raise RuntimeError("no free port from 7500 to 7519")
