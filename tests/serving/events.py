@@ -138,7 +138,7 @@ def _visit(dice: random.Random, name: str, user: str, at: datetime) -> list[Even
         return [replace(event, user=f"b-{dice.randrange(5)}", bot_score=90) for event in events]
     if kind < 0.09:  # one event of a person's visit looks like a bot's
         place = dice.randrange(len(events))
-        events[place] = replace(events[place], bot_score=60)
+        events[place] = replace(events[place], bot_score=50)
     elif kind < 0.13:  # somebody who never comes again
         return [replace(event, user=f"w-{name}") for event in events]
     return events

@@ -184,6 +184,19 @@ def labelled(scratch: Scratch, pages: list[str]) -> dict[str, str]:
     return found
 
 
+@pytest.mark.parametrize(("events", "cut", "exits"), [(50, 0, 1), (51, 1, 0)])
+def test_where_a_session_of_more_events_than_its_path_left_is_not_known(
+    scratch: Scratch, events: int, cut: int, exits: int
+) -> None:
+    one = [Event(START + timedelta(seconds=n), f"e{n}", "u", "s", "view" if n % 2 else "click") for n in range(events)]
+    asked = Asked(Span(START, START + timedelta(hours=1)), None, by_page=False, depth=None, first=10)
+    (rows,) = scratch.rows(one, journeys(asked, 10))
+    (whole,) = [row for row in rows if row.kind == "total"]
+    nodes = {row.source: (row._mapping["count"], row.entries, row.exits) for row in rows if row.kind == "node"}
+    assert (whole._mapping["count"], whole.repeats) == (1, cut)
+    assert nodes == {"click": (25, 1, 0), "view": (25, 0, exits)}
+
+
 def test_over_the_limit_of_sessions_no_path_is_read(scratch: Scratch) -> None:
     events = [Event(START, f"e{number}", "u", f"s{number}", "view", page="/") for number in range(5)]
     asked = Asked(Span(START, START + timedelta(hours=1)), None, by_page=True, depth=None, first=10)
