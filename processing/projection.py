@@ -27,6 +27,10 @@ class Fold(Protocol):
     def met(self) -> str:
         """SQL condition between a row `t` of the table and a row `d` of the delta: the two belong together."""
 
+    @property
+    def common(self) -> tuple[str, ...]:
+        """Columns in which all rows that belong together agree; others may agree in them, too."""
+
     def combine(self, duck: Duck, rows: pa.Table) -> pa.Table:
         """Rows of table and delta, in any order and number, as rows of the table."""
 
@@ -85,6 +89,10 @@ class KeyedFold:
     @property
     def met(self) -> str:
         return " AND ".join(f"t.{key} = d.{key}" for key in self.keys)
+
+    @property
+    def common(self) -> tuple[str, ...]:
+        return self.keys
 
     def combine(self, duck: Duck, rows: pa.Table) -> pa.Table:
         """See `Fold.combine`."""

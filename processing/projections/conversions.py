@@ -50,6 +50,7 @@ class PairFold:
     """Clicks meet the purchases after them, purchases the clicks before them."""
 
     meeting: tuple[str, ...] = ("user_id", "product_id", "happened_at", "is_purchase")
+    common: tuple[str, ...] = ("user_id", "product_id")
 
     @property
     def met(self) -> str:

@@ -56,12 +56,12 @@ def _chosen(choices: dict[str, tuple[str | None, dict[str, str]]], least: str) -
     return columns
 
 
-def _rechosen(choices: dict[str, tuple[str | None, dict[str, str]]], least: str) -> list[str]:
+def _rechosen(choices: dict[str, tuple[str | None, dict[str, str]]], least: str) -> dict[str, str]:
     """The same over islands: each carries its key with its values."""
-    columns = []
+    columns = {}
     for key, (_, values) in choices.items():
-        columns.append(f"{least}({key}) AS {key}")
-        columns += [f"{least}_by({name}, {key}) AS {name}" for name in values]
+        columns[key] = f"{least}({key})"
+        columns |= {name: f"{least}_by({name}, {key})" for name in values}
     return columns
 
 
@@ -72,13 +72,18 @@ FUNNEL: Final = {
     "purchased_at": ("purchase",),
 }
 """The funnel's steps by the actions that reach them: each is the first such action not before the step ahead of it."""
+_COUNTS: Final = ("views", "adds", "checkouts", "purchases")
+"""The measures that count those actions, step by step."""
 
 _DELTA: Final = """
-    WITH marked AS (
+    WITH spread AS (
+      SELECT session_id FROM events GROUP BY session_id
+      HAVING max(unix_millis(timestamp)) - min(unix_millis(timestamp)) >= {gap_ms}
+    ), marked AS (
       SELECT session_id, timestamp, CASE WHEN unix_millis(timestamp)
           - lag(unix_millis(timestamp)) OVER (PARTITION BY session_id ORDER BY timestamp) < {gap_ms}
         THEN 0 ELSE 1 END AS begins
-      FROM (SELECT DISTINCT session_id, timestamp FROM events)
+      FROM (SELECT DISTINCT session_id, timestamp FROM events JOIN spread USING (session_id))
     ), numbered AS (
       SELECT session_id, timestamp, sum(begins) OVER (PARTITION BY session_id ORDER BY timestamp) AS island
       FROM marked
@@ -86,15 +91,18 @@ _DELTA: Final = """
     SELECT session_id, min(timestamp) AS started_at, max(timestamp) AS ended_at,
       {aggregates},
       slice(array_sort(collect_list({step})), 1, {steps}) AS path
-    FROM (SELECT *, {key} AS event_key FROM events) JOIN numbered USING (session_id, timestamp)
+    FROM (SELECT *, {key} AS event_key FROM events) LEFT JOIN numbered USING (session_id, timestamp)
     GROUP BY session_id, island
 """
+"""Most sessions are shorter than the gap; they need no windows."""
 
 _COMBINED: Final = """
-    WITH marked AS (
+    WITH several AS (
+      SELECT session_id FROM rows GROUP BY session_id HAVING count(*) > 1
+    ), marked AS (
       SELECT session_id, started_at, ended_at, CASE
           WHEN epoch_ms(started_at) < max(epoch_ms(ended_at)) OVER earlier + {gap_ms} THEN 0 ELSE 1 END AS begins
-      FROM (SELECT DISTINCT session_id, started_at, ended_at FROM rows)
+      FROM (SELECT DISTINCT session_id, started_at, ended_at FROM rows SEMI JOIN several USING (session_id))
       WINDOW earlier AS (PARTITION BY session_id ORDER BY started_at, ended_at
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
     ), numbered AS (
@@ -105,6 +113,8 @@ _COMBINED: Final = """
       SELECT session_id, min(started_at) AS started_at, max(ended_at) AS ended_at, {aggregates},
         list_slice(list_sort(flatten(list(path))), 1, {steps}) AS path
       FROM rows JOIN numbered USING (session_id, started_at, ended_at) GROUP BY session_id, island
+      UNION ALL BY NAME SELECT session_id, started_at, ended_at, {columns}, path
+      FROM rows ANTI JOIN several USING (session_id)
     ), {funnel}
     SELECT *, CAST(bot_evidence[1:3] AS smallint) AS bot_score, nullif(bot_evidence[4:], '') AS bot_reason,
       bot_evidence >= '050' AS bot
@@ -119,9 +129,11 @@ def _funnel() -> tuple[str, str]:
     In a step's text the time takes the places 3 to 17 and the action begins at place 21, so neither needs parsing.
     """
     steps, previous, since = [], "islands", "''"
-    for name, actions in FUNNEL.items():
+    for (name, actions), count in zip(FUNNEL.items(), _COUNTS, strict=True):
         reached = " OR ".join(f"starts_with(step[21:], '{action}\"')" for action in actions)
         first = f"list_filter(path, lambda step: step[3:17] >= {since} AND ({reached}))[1][3:17]"
+        # Few sessions get far, and the paths of the others need not be read.
+        first = f"CASE WHEN {count} > 0 AND {since} IS NOT NULL THEN {first} END"
         steps.append(f"{name}_step AS (SELECT *, {first} AS {name}_ms FROM {previous})")
         previous, since = f"{name}_step", f"{name}_ms"
     times = ", ".join(f"make_timestamptz(CAST({name}_ms AS BIGINT) * 1000) AS {name}" for name in FUNNEL)
@@ -148,14 +160,13 @@ class IslandFold:
     def combine(self, duck: Duck, rows: pa.Table) -> pa.Table:
         """See `Fold.combine`."""
         funnel, last_step = _funnel()
+        aggregates = {name: f"sum({name})" for name in _SUMS}
+        aggregates |= _rechosen(_FIRST_OF, "min") | _rechosen(_LAST_OF, "max")
+        aggregates |= {name: f"max({name})" for name in _MAXIMA}
         sql = _COMBINED.format(
             gap_ms=self.gap_ms,
-            aggregates=", ".join(
-                [f"sum({name}) AS {name}" for name in _SUMS]
-                + _rechosen(_FIRST_OF, "min")
-                + _rechosen(_LAST_OF, "max")
-                + [f"max({name}) AS {name}" for name in _MAXIMA]
-            ),
+            columns=", ".join(aggregates),
+            aggregates=", ".join(f"{sql} AS {name}" for name, sql in aggregates.items()),
             steps=MAX_PATH_STEPS,
             funnel=funnel,
             last_step=last_step,
