@@ -31,6 +31,7 @@ class Reason(StrEnum):
     CURRENCY_NOT_ACCEPTED = "currency_not_accepted"
     TOO_MANY_PROPERTIES = "too_many_properties"
     EVENT_TOO_LARGE = "event_too_large"
+    USER_ERASED = "user_erased"
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,10 @@ TABLE: Final[dict[Reason, Explanation]] = {
     ),
     Reason.TOO_MANY_PROPERTIES: Explanation("More than 64 properties.", "Send fewer."),
     Reason.EVENT_TOO_LARGE: Explanation("The event is larger than the limit for one event.", "Send less."),
+    Reason.USER_ERASED: Explanation(
+        "The user was erased on request. The gateway does not know; the event is counted and nothing of it is kept.",
+        "Stop sending, or use another id for a new consent.",
+    ),
 }
 
 

@@ -12,6 +12,8 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Double,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -104,6 +106,9 @@ totals: Final = Table(
             "imported",
         )
     ),
+    Column(
+        "erased", BigInteger, nullable=False, server_default=text("0"), comment="applied, and deleted since on request"
+    ),
     Column("log_rows", BigInteger, nullable=False, server_default=text("0"), comment="through epoch log_epoch"),
     Column("log_epoch", BigInteger, nullable=False, server_default=text("0")),
     comment="The ledger summed over all epochs, one row, so that the books are read in O(1).",
@@ -162,4 +167,40 @@ rejected_events: Final = Table(
     Column("truncated", Boolean, nullable=False),
     Index("rejected_events_received_at", "received_at"),
     comment="What the gateway refused, as data.",
+)
+
+erased_users: Final = Table(
+    "erased_users",
+    metadata,
+    Column("user_hash", LargeBinary, primary_key=True, comment="SHA-256 of the id; the id itself is not kept"),
+    Column("number", BigInteger, Identity(always=True), nullable=False, unique=True),
+    Column("blocked_at", time_type, nullable=False, comment="no event committed later counts"),
+    Column("erased_at", time_type, comment="null while the erasure is not done; run it again then"),
+    Column("touched", JSONB, comment="what it has to make again, null once done"),
+    Column("receipt", JSONB, comment="what went, and until when copies may be elsewhere"),
+    comment="Users erased on request. Processing takes no further event of theirs.",
+)
+
+verifications: Final = Table(
+    "verifications",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("at", time_type, nullable=False, server_default=text("clock_timestamp()")),
+    Column("epoch", BigInteger, nullable=False, comment="the epoch of which the tables were read"),
+    Column("from", time_type, comment="event time; null: from the first event"),
+    Column("until", time_type, comment="exclusive; null: through the last event"),
+    Column("rows", BigInteger, nullable=False, comment="rows compared, of all tables together"),
+    Column("mismatches", BigInteger, nullable=False, comment="rows missing, extra or other than the log says"),
+    Column("examples", JSONB, nullable=False, comment="a few mismatches, each with table, key, columns and events"),
+    Column("seconds", Double, nullable=False),
+    Index("verifications_at", "at"),
+    comment="Comparisons of the projections with what an independent computation finds in the event log.",
+)
+
+definitions: Final = Table(
+    "definitions",
+    metadata,
+    Column("name", Text, primary_key=True, comment="of a table"),
+    Column("fingerprint", Text, nullable=False, comment="hash of the SQL that makes it, a projection's delta included"),
+    comment="What the tables were made by, so that a version with other definitions is told apart at its start.",
 )

@@ -37,6 +37,7 @@ def balances() -> Statement:
         totals.c.rejected,
         totals.c.late,
         totals.c.imported,
+        totals.c.erased,
         totals.c.log_rows,
         totals.c.log_epoch,
         offsets.c.span.label("offset_span"),

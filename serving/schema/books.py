@@ -51,6 +51,7 @@ class Totals:
     rejected: Long
     late: Long
     imported: Long
+    erased: Long = strawberry.field(description="Applied events of users who were erased on request since.")
     log_rows: Long = strawberry.field(description="Events in Delta, up to and with epoch `logEpoch`.")
     log_epoch: Long = strawberry.field(description="Newest epoch known to be in Delta.")
     epoch: Long = strawberry.field(description="Newest epoch of these sums.")
@@ -104,15 +105,15 @@ def _checks(row: ResultRow) -> list[Check]:
         _check("gaps", "Offsets missing between one epoch and the next = 0.", row.gaps, 0),
         _check(
             "minutes",
-            "Events in the minutes the shop's numbers are made of = events applied.",
+            "Events in the minutes the shop's numbers are made of = events applied, less those erased.",
             row.folded,
-            row.applied,
+            row.applied - row.erased,
         ),
         _check(
             "log",
-            "Events in the Delta log = events applied, up to the newest epoch known to be in it.",
+            "Events in the Delta log = events applied, less those erased, up to the newest epoch known to be in it.",
             row.log_rows,
-            row.applied - row.unlogged,
+            row.applied - row.erased - row.unlogged,
         ),
     ]
 

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.integration
 
 CHECKS = "{ books { close residue checks { name residue } } }"
 FIRST = "(SELECT min(minute) FROM site_minutes)"
+LESS_BY_ONE = f"UPDATE site_minutes SET events = events - 1 WHERE minute = {FIRST}"
 
 
 def test_before_the_first_epoch_there_is_nothing_and_no_error(empty_server: Server) -> None:
@@ -50,6 +51,8 @@ def commit(server: Server, shop: Shop, spoil: str) -> None:
         ("UPDATE books SET gaps = 4", "gaps", 4),
         (f"UPDATE site_minutes SET events = events + 5 WHERE minute = {FIRST}", "minutes", 5),
         ("UPDATE totals SET log_rows = log_rows - 6", "log", -6),
+        ("UPDATE totals SET erased = 7, log_rows = log_rows - 7", "minutes", 7),
+        (f"WITH told AS (UPDATE totals SET erased = 1 RETURNING 1) {LESS_BY_ONE}", "log", 1),
     ],
 )
 def test_a_fault_in_the_store_shows_in_its_check(
@@ -59,6 +62,13 @@ def test_a_fault_in_the_store_shows_in_its_check(
     books = empty_server.data(CHECKS)["books"]
     assert (books["close"], books["residue"]) == (False, abs(residue))
     assert [one for one in books["checks"] if one["residue"]] == [{"name": check, "residue": residue}]
+
+
+def test_events_of_an_erased_user_are_missing_nowhere(empty_server: Server, shop: Shop) -> None:
+    told = "UPDATE totals SET erased = 1, log_rows = log_rows - 1 RETURNING 1"
+    commit(empty_server, shop, f"WITH told AS ({told}) {LESS_BY_ONE}")
+    books = empty_server.data("{ books { close totals { erased } } }")["books"]
+    assert books == {"close": True, "totals": {"erased": 1}}
 
 
 def test_an_epoch_not_yet_in_the_log_is_no_fault(empty_server: Server, shop: Shop) -> None:
