@@ -1,0 +1,160 @@
+"""From Kafka to tables and event log without Spark: real broker and store, and epochs that are run by hand."""
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from deltalake import DeltaTable
+from pydantic import SecretStr
+
+from contracts import topics
+from contracts.settings import KafkaSettings, PostgresSettings, ShopSettings
+from processing.arrow_types import typed
+from processing.batch import EVENT_LOG
+from processing.decode import Decoder
+from processing.deltas import DuckDeltas
+from processing.enrichment.enrich import Enricher
+from processing.epoch import EpochRunner
+from processing.event_log import EventLog
+from processing.judge import Judge
+from processing.metrics import EpochMetrics
+from processing.projections import build_projections
+from processing.reread import EpochReader
+from processing.settings import ProcessingSettings
+from processing.source import READ_TOPICS, Ranges, read_ranges
+from processing.store import Store, one_transaction
+from stack.kafka import create_topics
+from tests.processing.builders import REGISTRY, Event, framed, headers, topic_of
+from tests.processing.expected import Rows, spelled
+from tests.processing.log_rows import Row
+
+SHOP = ShopSettings()
+PROJECTIONS = build_projections(SHOP)
+
+
+class Line:
+    """A processor whose epochs are run by hand. `flush` appends to the event log, which otherwise waits."""
+
+    def __init__(self, bootstrap: str, postgres_url: str, home: Path) -> None:
+        name = f"t{uuid.uuid4().hex}"
+        create_topics(bootstrap, topics.ALL, f"{name}-")
+        self.kafka = KafkaSettings(bootstrap=bootstrap, topic_prefix=f"{name}-")
+        self.postgres = PostgresSettings(url=SecretStr(postgres_url), db_schema=name)
+        self.log_path = home / "delta"
+        self._home = home
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1})
+        self._store = Store(self.postgres)
+        self.start()
+
+    def start(self) -> None:
+        """A new processor on the same store and log, as after a crash."""
+        self._store.close()
+        self._store = Store(self.postgres)
+        self.runner = EpochRunner(
+            store=self._store,
+            event_log=EventLog(self.log_path, 3600.0),
+            decoder=Decoder(REGISTRY),
+            judge=Judge(SHOP),
+            enricher=Enricher(),
+            engine=DuckDeltas(),
+            projections=PROJECTIONS,
+            shop=SHOP,
+            settings=ProcessingSettings(checkpoint=self._home / "checkpoint"),
+            metrics=EpochMetrics(),
+            results=None,
+        )
+        self.runner.resume()
+        self.runner.repair_log(partial(read_ranges, self.kafka))
+
+    def reader(self) -> EpochReader:
+        """What a batch verb reads committed epochs with."""
+        return EpochReader(Decoder(REGISTRY), Judge(SHOP), Enricher(), partial(read_ranges, self.kafka))
+
+    def send(self, events: Iterable[Event], *, partition: int = 0) -> None:
+        """Write records: events and rejections in their topics."""
+        for event in events:
+            self.send_raw(topic_of(event), framed(event), partition=partition)
+        assert self._producer.flush(30) == 0
+
+    def send_raw(self, topic: str, value: bytes, *, partition: int = 0) -> None:
+        """Write one record as it is."""
+        now_ms = int(time.time() * 1000)
+        full = self.kafka.topic_prefix + topic
+        self._producer.produce(full, value, partition=partition, headers=[*headers(now_ms)])
+        assert self._producer.flush(30) == 0
+
+    def epoch(self, events: Sequence[Event] = ()) -> None:
+        """Send, then fold all that the ledger has not read as one epoch."""
+        self.send(events)
+        self.runner.run(read_ranges(self.kafka, self._unread()))
+
+    def flush(self) -> None:
+        """Append what waits to the event log."""
+        self.runner.flush_log()
+
+    def query(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
+        """Rows of the store, read beside the processor."""
+        with one_transaction(self.postgres, self.postgres.db_schema) as transaction:
+            rows: list[dict[str, Any]] = transaction.query(sql, parameters).to_pylist()
+            return rows
+
+    def execute(self, sql: str, *parameters: object) -> None:
+        """Change the store behind the processor's back."""
+        with one_transaction(self.postgres, self.postgres.db_schema) as transaction:
+            transaction.execute(sql, parameters)
+
+    def held(self) -> dict[str, Rows]:
+        """Every projection's table in the spelling of `expected`."""
+        with one_transaction(self.postgres, self.postgres.db_schema) as transaction:
+            return {
+                projection.name: spelled(
+                    projection.name, typed(transaction.query(f"SELECT * FROM {projection.name}"), projection.table)
+                )
+                for projection in PROJECTIONS
+            }
+
+    def logged(self) -> list[Row]:
+        """The event log's rows."""
+        table = DeltaTable(str(self.log_path / "events")).to_pyarrow_table()
+        rows: list[Row] = table.select(EVENT_LOG.names).to_pylist()
+        return rows
+
+    def environment(self) -> dict[str, str]:
+        """Settings by which a process of its own finds the same parts."""
+        return {
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
+            "MILLRACE_HOME": str(self._home),
+            "MILLRACE_LOG_PATH": str(self.log_path),
+            "MILLRACE_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
+            "MILLRACE_KAFKA_TOPIC_PREFIX": self.kafka.topic_prefix,
+            "MILLRACE_POSTGRES_URL": self.postgres.url.get_secret_value(),
+            "MILLRACE_POSTGRES_DB_SCHEMA": self.postgres.db_schema,
+        }
+
+    def close(self) -> None:
+        """Give the connection back and remove the log."""
+        self._store.close()
+        shutil.rmtree(self.log_path, ignore_errors=True)
+
+    def _unread(self) -> Ranges:
+        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap, "group.id": "test"})
+        ranges: Ranges = {}
+        known = self.runner.position.next_offsets
+        try:
+            for name in READ_TOPICS:
+                for partition in range(2):
+                    place = TopicPartition(self.kafka.topic_prefix + name, partition)
+                    first = known.get(name, {}).get(partition, 0)
+                    _, end = consumer.get_watermark_offsets(place, timeout=10)
+                    if end > first:
+                        ranges.setdefault(name, {})[partition] = (first, end)
+        finally:
+            consumer.close()
+        return ranges
