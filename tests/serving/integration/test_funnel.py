@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from serving.queries import ResultRow
 from serving.queries.funnel import Asked, custom_funnel, usual_funnel
 from serving.windows import Span
-from tests.serving.events import Event, by_bot, islands
+from tests.serving.events import Agent, Event, by_bot, islands
 from tests.serving.integration.conftest import NOW, Server, new_schema
 from tests.serving.scratch import Scratch
 from tests.serving.shop import Shop
@@ -116,6 +116,14 @@ def approximately(steps: list[tuple[int, Any, Any]]) -> list[tuple[int, Any, Any
         )
         for count, middle, mean in steps
     ]
+
+
+def test_a_session_that_goes_on_counts_also_when_its_segment_is_not_listed(scratch: Scratch) -> None:
+    completed = [Event(START, f"e{n}", "u", f"s{n}", "view", agent=Agent("mobile", "", "")) for n in range(2)]
+    going_on = Event(START + timedelta(seconds=1), "e3", "u", "s3", "view", agent=Agent("desktop", "", ""))
+    asked = Asked(Span(START, START + timedelta(hours=1)), None, "device", ended_by=START, first=1)
+    for (row,) in scratch.rows([*completed, going_on], usual_funnel(asked), custom_funnel(asked, USUAL, 10)):
+        assert (row.segment, row.sessions, row.active) == ("mobile", 2, 1)
 
 
 QUERY = """query ($range: TimeRange!, $by: FunnelBreakdown!, $steps: [FunnelAction!], $bots: BotFilter!) {
