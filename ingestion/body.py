@@ -2,9 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Protocol
+from contextlib import suppress
+from typing import Final, Protocol
 
 from ingestion.errors import Problem, RequestRefusedError
+from ingestion.request import Headers
+
+_DISCARDED_BYTES: Final = 1024 * 1024
+_DISCARD_SECONDS: Final = 3.0
 
 
 class BodySource(Protocol):
@@ -46,6 +51,24 @@ async def read_body(
             return await _read_chunked(source, max_bytes, budget)
     except TimeoutError as error:
         raise RequestRefusedError(Problem.BODY_TIMEOUT, f"Not there after {timeout_seconds:g} s.") from error
+
+
+async def discard(source: BodySource, headers: Headers) -> None:
+    """Read what is left of a refused request's body and forget it, up to a mebibyte and a few seconds.
+
+    A connection that is closed with bytes unread is reset, and the client may lose the answer that says why. One that
+    asks first whether to send (`Expect: 100-continue`) is not made to.
+    """
+    has_body = headers.get("content-length") not in (None, "0") or headers.get("transfer-encoding") is not None
+    if not has_body or headers.get("expect") is not None:
+        return
+    left = _DISCARDED_BYTES
+    with suppress(Exception):  # it may have been read already, or the client may be gone: either is fine
+        async with asyncio.timeout(_DISCARD_SECONDS):
+            async for piece in source:
+                left -= len(piece)
+                if left < 0:
+                    return
 
 
 async def _read_announced(source: BodySource, size: int, max_bytes: int, budget: Budget) -> bytes:

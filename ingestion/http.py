@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from contracts.metrics import Instruments
 from ingestion.adapters import Adapter
 from ingestion.answers import JSON, Answer, document, problem
+from ingestion.body import discard
 from ingestion.errors import HANDLING, Problem, RequestRefusedError
 from ingestion.intake import Intake
 from ingestion.kafka import Broker
@@ -119,6 +120,8 @@ class Application:
         getattr(_log, HANDLING[refused.problem].log_level)(
             "request_refused", path=_name(route, scope), code=refused.problem.value, detail=refused.detail
         )
+        if refused.problem is not Problem.BODY_TIMEOUT:
+            await discard(protocol, scope.headers)
         return (problem if route is None else route.problem)(refused, self._retry_after_seconds)
 
     def refresh_gauges(self) -> None:

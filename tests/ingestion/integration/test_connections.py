@@ -116,3 +116,16 @@ def test_pipelined_requests_are_answered_in_order(make_gateway: Callable[..., An
         answers[place + 9 : place + 12] for place in range(len(answers)) if answers.startswith(b"HTTP/1.1 ", place)
     ]
     assert statuses == [b"200", b"200", b"404"]
+
+
+def test_a_refusal_arrives_although_the_body_was_not_wanted(make_gateway: Callable[..., Any]) -> None:
+    gateway = make_gateway(MAX_BODY_BYTES="300000").started_ready()
+    body = b"x" * 250_000
+    for _ in range(20):
+        assert gateway.post(body, authorization="Bearer wrong").status_code == 401
+        assert gateway.client.post("/nothing", content=body).status_code == 404
+        assert gateway.post(body * 3).status_code == 413
+        assert gateway.client.post("/v1/events", content=iter([body])).status_code == 401
+    with connected(gateway) as asking:
+        asking.sendall(b"POST /nothing HTTP/1.1\r\nHost: g\r\nContent-Length: 250000\r\nExpect: 100-continue\r\n\r\n")
+        assert asking.recv(4096).startswith(b"HTTP/1.1 404")
