@@ -24,16 +24,17 @@ LAST_MILLISECOND: Final = 253_402_300_799_999
 REJECTED_TEXTS: Final = ("rejection_id", "source", "reason", "pointer", "detail", "content_type", "event_id")
 REJECTED_FIELDS: Final = ("rejection_id", *REJECTED_TEXTS[1:], "raw", "truncated")
 
-_TEXTS: Final = (
-    "product_id",
-    "category",
-    "page_url",
-    "referrer",
-    "user_agent",
-    "search_query",
-    "payment_method",
-    "order_id",
-)
+LONGEST: Final = {
+    "product_id": 128,
+    "order_id": 128,
+    "category": 256,
+    "payment_method": 64,
+    "page_url": 8192,
+    "referrer": 8192,
+    "user_agent": 1024,
+    "search_query": 1024,
+}
+"""The gateway's limits, in characters. A key beyond 2.7 kB is one that Postgres cannot index, ever."""
 
 _VALID_ID: Final = "coalesce(length({0}) BETWEEN 1 AND 128, false) AND NOT regexp_matches({0}, '[\\x00-\\x1f\\x7f]')"
 
@@ -52,7 +53,7 @@ _EVENTS: Final = """
       CASE
         WHEN fault IS NOT NULL THEN fault
         WHEN NOT ({valid_ids}) THEN '{r.INVALID_ID}'
-        WHEN contains(concat({texts}), chr(0)) OR contains(
+        WHEN {too_long} OR contains(concat({texts}), chr(0)) OR contains(
             array_to_string(map_keys(properties) || map_values(properties), ' '), chr(0))
           THEN '{r.INVALID_TEXT}'
         WHEN coalesce(at_ms NOT BETWEEN 0 AND {last_ms}, true) THEN '{r.INVALID_TIMESTAMP}'
@@ -124,7 +125,8 @@ def _events_sql(shop: ShopSettings) -> str:
         valid_ids=" AND ".join(_VALID_ID.format(name) for name in ("event_id", "user_id", "session_id")),
         r=Reason,
         sales=TRANSACTIONS.name,
-        texts=", ".join(_TEXTS),
+        texts=", ".join(LONGEST),
+        too_long=" OR ".join(f"length({name}) > {longest}" for name, longest in LONGEST.items()),
         last_ms=LAST_MILLISECOND,
         # Twice the gateway's tolerance: what it accepted must not be refused for a clock that differs a little.
         tolerance_ms=2000 * shop.future_tolerance_seconds,

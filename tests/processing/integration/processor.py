@@ -19,10 +19,10 @@ from typing import Any, Final
 from contracts.settings import PostgresSettings
 
 REPOSITORY: Final = Path(__file__).resolve().parents[3]
-EXIT_SECONDS: Final = 90.0
+EXIT_SECONDS: Final = 180.0
 
 
-def eventually(met: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+def eventually(met: Callable[[], bool], what: str, seconds: float = 180.0) -> None:
     """Wait until the condition holds."""
     deadline = time.monotonic() + seconds
     while not met():
@@ -109,7 +109,10 @@ class Processor:
     def await_exit(self) -> int:
         """Wait for the end of the process; returns its exit code."""
         assert self.child is not None
-        code = self.child.wait(EXIT_SECONDS)
+        try:
+            code = self.child.wait(EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it has not ended: {self.log.read_text()[-3000:]}") from None
         self.child = None
         return code
 

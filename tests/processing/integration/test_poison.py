@@ -11,22 +11,33 @@ from processing.batch import event_rows
 from processing.dedupe import deduplicate, keep_duplicates
 from processing.enrichment.enrich import Enricher
 from processing.event_log import EventLog
+from processing.judge import LONGEST
 from processing.kept import keep_quarantined, keep_rejected
 from processing.merge import fold_in
 from processing.recent_ids import RecentIds
 from processing.store import Store
-from tests.processing.builders import batch_of
+from tests.processing.builders import START_MS, Record, batch_of, click, record, sale
 from tests.processing.folding import DUCK, ENGINE, PROJECTIONS
 from tests.processing.mutations import mutated
 
 pytestmark = pytest.mark.integration
 
 
+def widest() -> list[Record]:
+    """As long as judging lets them be in every field, in characters of four bytes that do not compress to nothing."""
+    dice = random.Random(4)
+    wide = {name: "".join(chr(dice.randrange(0x20000, 0x2A6D0)) for _ in range(size)) for name, size in LONGEST.items()}
+    wide |= dict.fromkeys(("user_id", "session_id"), wide["product_id"][::-1])
+    events = (click(wide["order_id"], action="click"), sale(wide["order_id"], timestamp=START_MS + 1))
+    return [record(event | {name: wide[name] for name in wide.keys() & event.keys()}) for event in events]
+
+
 def test_whatever_damage_passes_as_valid_goes_through_every_later_step(store: Store, tmp_path: Path) -> None:
     dice = random.Random(20260301)
-    records = [replace(mutated(dice), offset=offset) for offset in range(6_000)]
+    records = [replace(each, offset=offset) for offset, each in enumerate([*widest(), *map(mutated, [dice] * 6_000)])]
     batch = batch_of(records)
     assert batch.records == len(records)
+    assert {0, 1} <= set(batch.events["offset"].to_pylist())
     assert min(batch.events.num_rows, batch.quarantined.num_rows, batch.rejected.num_rows) > 100
     told = deduplicate(RecentIds(), batch.events, 1)
     rows = event_rows(told.first, 1, None, Enricher())
