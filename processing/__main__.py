@@ -1,4 +1,4 @@
-"""`python -m processing`: build the real objects, run the stream until SIGTERM.
+"""`python -m processing`: build the real objects, run the stream until SIGTERM. With a verb: `processing.cli`.
 
 Exit codes: 0 stopped on request; 1 a fault that needs a person (the message says what to do); 2 a bad setting.
 """
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from contracts.logging import configure_logging
 from contracts.settings import setting_faults
+from processing.cli import app
 from processing.decode import Decoder
 from processing.deltas import DuckDeltas
 from processing.enrichment.enrich import Enricher
@@ -96,4 +97,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        configure_logging("processing")
+        app(prog_name="python -m processing")
     sys.exit(main())

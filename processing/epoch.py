@@ -16,13 +16,15 @@ import pyarrow.compute as pc
 import structlog
 
 from contracts.settings import ShopSettings
-from processing import failpoints, ledger
+from processing import definitions, failpoints, gate, ledger
 from processing.batch import Batch, event_rows
 from processing.decode import Decoder
-from processing.dedupe import Deduplicated, applied_before, deduplicate, forget, keep_duplicates, load_ids, write_ids
+from processing.dedupe import Deduplicated, deduplicate, forget, keep_duplicates, load_ids, write_ids
 from processing.deltas import DeltaEngine
 from processing.duck import Duck
-from processing.enrich import Enricher
+from processing.enrichment.enrich import Enricher
+from processing.erased import ErasedUsers
+from processing.errors import LogAheadError
 from processing.event_log import EventLog
 from processing.judge import Judge
 from processing.kept import keep_quarantined, keep_rejected
@@ -31,6 +33,7 @@ from processing.merge import fold_in
 from processing.metrics import EpochMetrics
 from processing.projection import Projection
 from processing.recent_ids import RecentIds
+from processing.reread import EpochReader
 from processing.results import ResultsPublisher
 from processing.settings import ProcessingSettings
 from processing.source import Ranges
@@ -58,6 +61,15 @@ class Phases:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - begun
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What an epoch is to write of its events."""
+
+    told: Deduplicated
+    events: pa.Table
+    deltas: list[tuple[Projection, pa.Table]]
 
 
 class EpochRunner:
@@ -91,16 +103,18 @@ class EpochRunner:
         self._results = results
         self._duck = Duck()
         self._recent = RecentIds()
+        self._erased = ErasedUsers()
         self._forgotten_at = monotonic()
         self.position = Position()
 
     def resume(self) -> Position:
         """Create what is missing and read the committed state. Call before the first epoch and after any fault."""
-        self._store.create_tables()
+        definitions.prepare(self._store, self._projections)
         self._recent = RecentIds()  # gives its memory back before the next one takes as much
         with self._store.transaction() as transaction:
             self.position = ledger.read_position(transaction)
             self._recent = load_ids(transaction)
+            self._erased.learn(transaction)
         return self.position
 
     def run(self, records: pa.Table, read_seconds: float = 0.0) -> None:
@@ -115,18 +129,18 @@ class EpochRunner:
         with phases.time("decode"):
             decoded = self._decoder.decode(records)
         with phases.time("judge"):
-            batch = self._judge.judge(decoded)
+            batch = self._erased.sift(self._judge.judge(decoded))
         failpoints.at(failpoints.DECODED)
-        with phases.time("dedupe"):
-            told = deduplicate(self._recent, batch.events, epoch)
-        with phases.time("enrich"):
-            events = event_rows(told.first, epoch, self.position.watermark, self._enricher)
-        with phases.time("deltas"):
-            deltas = list(self._engine.deltas(events, self._projections)) if events.num_rows else []
+        work = self._prepare(batch, epoch, phases)
         with self._store.transaction() as transaction:
+            gate.enter(transaction)
+            if self._erased.learn(transaction):  # somebody was erased since
+                batch = self._erased.sift(batch)
+                work = self._prepare(batch, epoch, phases)
+            told, events = work.told, work.events
             with phases.time("merge"):
                 merged = []
-                for projection, delta in deltas:
+                for projection, delta in work.deltas:
                     merged.append(fold_in(transaction, self._duck, projection, delta))
                     failpoints.at(f"{failpoints.MERGED}:{projection.name}")
             with phases.time("ledger"):
@@ -157,32 +171,44 @@ class EpochRunner:
             seconds={name: round(seconds, 3) for name, seconds in phases.seconds.items()},
         )
 
+    def _prepare(self, batch: Batch, epoch: int, phases: Phases) -> "_Work":
+        """All that can be computed before the transaction."""
+        with phases.time("dedupe"):
+            told = deduplicate(self._recent, batch.events, epoch)
+        with phases.time("enrich"):
+            events = event_rows(told.first, epoch, self.position.watermark, self._enricher)
+        with phases.time("deltas"):
+            deltas = list(self._engine.deltas(events, self._projections)) if events.num_rows else []
+        return _Work(told, events, deltas)
+
     def repair_log(self, read: Callable[[Ranges], pa.Table]) -> None:
         """Append to the event log every epoch that the ledger has and the log has not, read again from Kafka."""
-        held = self._event_log.open()
+        reader = EpochReader(self._decoder, self._judge, self._enricher, read)
         with self._store.transaction() as transaction:
-            missing = ledger.offset_ranges(transaction, held)
-        for epoch, ranges in missing:
-            batch = self._judge.judge(self._decoder.decode(read(ranges)))
-            with self._store.transaction() as transaction:
-                applied = applied_before(transaction, batch.events, epoch)
-                mark = ledger.watermark_before(transaction, epoch)
-            self._event_log.add(epoch, event_rows(applied, epoch, mark, self._enricher))
-            if self._event_log.waiting_rows > _REPAIRED_TOGETHER:
-                self._event_log.flush()
-            log.info("epoch_repaired", epoch=epoch, events=applied.num_rows)
-        self._event_log.flush()
-        with self._store.transaction() as transaction:
+            gate.enter(transaction)
+            held = self._event_log.open()
+            if held > self.position.epoch:
+                raise LogAheadError(held, self.position.epoch)
+            for epoch, events in reader.epochs_after(transaction, held):
+                self._event_log.add(epoch, events)
+                if self._event_log.waiting_rows > _REPAIRED_TOGETHER:
+                    self._event_log.flush()
+                log.info("epoch_repaired", epoch=epoch, events=events.num_rows)
+            self._event_log.flush()
             ledger.set_log(transaction, self._event_log.last_epoch(), self._event_log.count_rows())
 
     def flush_log(self) -> None:
         """Append the epochs that wait to the event log, and note it in the ledger."""
-        appended = self._event_log.flush()
-        if appended is not None:
+        with self._store.transaction() as transaction:
+            gate.enter(transaction)  # an erasure appends the same epochs, and deletes from what it then finds
+            appended = self._event_log.flush()
+            if appended is None:
+                return
             failpoints.at(failpoints.APPENDED)
-            with self._store.transaction() as transaction:
-                ledger.note_log(transaction, appended.epoch, appended.version, appended.rows)
-            failpoints.at(failpoints.APPEND_NOTED)
+            ledger.note_log(transaction, appended.epoch, appended.version, appended.rows)
+            if not appended.alone:
+                ledger.set_log(transaction, appended.epoch, self._event_log.count_rows())
+        failpoints.at(failpoints.APPEND_NOTED)
 
     @property
     def log_is_due(self) -> bool:

@@ -6,6 +6,9 @@ ProcessingError
     AnotherProcessorError   a second processor on the same store
     OffsetRegressionError   an epoch begins before the ledger's end: it would count records twice
     LogGapError             records that the ledger or the event log needs are gone from Kafka
+    LogAheadError           the event log holds epochs that the ledger does not know
+    DefinitionsError        the tables were made by other definitions than this version's
+    LogSchemaError          the event log has other columns than this version's
 """
 
 
@@ -36,3 +39,22 @@ class OffsetRegressionError(FatalError):
 
 class LogGapError(FatalError):
     """Kafka no longer holds records that are still needed."""
+
+
+class LogAheadError(FatalError):
+    """The event log and the ledger do not belong together, or the store was restored from a backup."""
+
+    def __init__(self, held: int, committed: int) -> None:
+        super().__init__(
+            f"the event log holds epochs through {held}, but the ledger ends at {committed}: the store was lost or"
+            " restored, or belongs to another log. Bring back the store that belongs to it, or start with a new folder"
+            " for the log (MILLRACE_LOG_PATH) and a new Postgres schema"
+        )
+
+
+class DefinitionsError(FatalError):
+    """Tables of the store were made by other definitions than this version's."""
+
+
+class LogSchemaError(FatalError):
+    """The event log has columns that this version does not write, or others under the same names."""

@@ -14,6 +14,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
 from processing.batch import EVENT_LOG
+from processing.log_schema import add_missing_columns
 
 APPLICATION: Final = "millrace"
 _CONFIGURATION: Final = {
@@ -30,6 +31,8 @@ class Appended:
     epoch: int
     version: int
     rows: int
+    alone: bool = True
+    """Whether nobody else has appended since the last append of ours."""
 
 
 @dataclass
@@ -41,12 +44,15 @@ class EventLog:
     _pending: list[tuple[int, pa.Table]] = field(default_factory=list)
     _pending_since: float = 0.0
     _table: DeltaTable | None = None
+    _held: int = 0
+    """The last epoch that the table held after our own last append."""
 
     def open(self) -> int:
-        """Create the table if it is not there; returns the last epoch it holds, 0 for none."""
+        """Create the table if it is not there; returns the last epoch it holds, 0 for none. Raises LogSchemaError."""
         location = str(self.path / "events")
         try:
             self._table = DeltaTable(location)
+            add_missing_columns(self._table)
         except TableNotFoundError:
             self._table = DeltaTable.create(
                 location,
@@ -57,7 +63,8 @@ class EventLog:
                 configuration=_CONFIGURATION,
             )
         self._pending.clear()
-        return self.last_epoch()
+        self._held = self.last_epoch()
+        return self._held
 
     def last_epoch(self) -> int:
         """The newest epoch that the table holds."""
@@ -90,8 +97,9 @@ class EventLog:
         table.update_incremental()
         held = self.last_epoch()
         waiting = [(epoch, events) for epoch, events in self._pending if epoch > held]
+        alone = held == self._held
         if waiting:
-            last = waiting[-1][0]
+            self._held = last = waiting[-1][0]
             rows = pa.concat_tables([events for _, events in waiting])
             write_deltalake(
                 table,
@@ -100,7 +108,7 @@ class EventLog:
                 commit_properties=CommitProperties(app_transactions=[Transaction(APPLICATION, last)]),
             )
         self._pending.clear()
-        return Appended(last, table.version(), rows.num_rows) if waiting else None
+        return Appended(last, table.version(), rows.num_rows, alone) if waiting else None
 
     @property
     def _opened(self) -> DeltaTable:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pyarrow as pa
 from adbc_driver_manager import OperationalError, ProgrammingError
 from adbc_driver_postgresql import dbapi
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -64,13 +65,63 @@ class Transaction:
         if table.num_rows:
             self._cursor.adbc_ingest(name, table, mode="append", temporary=True)
 
+    def append(self, schema: str, name: str, table: pa.Table) -> None:
+        """COPY an Arrow table straight into a table that stays."""
+        if table.num_rows:
+            self._cursor.adbc_ingest(name, table, mode="append", db_schema_name=schema)
+
+
+def connect(settings: PostgresSettings, search_path: str, **options: str) -> Any:
+    """A connection, in UTC. `options` are run-time settings of the server; no value may have a space."""
+    chosen = {"search_path": search_path, "timezone": "UTC", "jit": "off", "application_name": "millrace-processing"}
+    texts = " ".join(f"-c {name}={value}" for name, value in (chosen | options).items())
+    url = settings.url.get_secret_value()
+    separator = "&" if "?" in url else "?"
+    return dbapi.connect(f"{url}{separator}options={quote(texts)}&connect_timeout=10")
+
+
+@contextmanager
+def one_transaction(settings: PostgresSettings, search_path: str, **options: str) -> Iterator[Transaction]:
+    """A transaction on a connection of its own, beside the one writer; it commits at the end of the block."""
+    connection = connect(settings, search_path, **options)
+    try:
+        with connection.cursor() as cursor:
+            yield Transaction(cursor, set())
+        connection.commit()
+    finally:
+        connection.close()
+
+
+def create_statements(table: Table) -> list[str]:
+    """The SQL that makes a table with its indexes where it is not there yet."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    return [
+        str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)),
+        *(str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)) for index in indexes),
+    ]
+
+
+def create_tables(transaction: Transaction, schema: str) -> None:
+    """Create the schema and every table of the contracts that is not there yet."""
+    transaction.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+    for table in metadata.sorted_tables:
+        for statement in create_statements(table):
+            transaction.execute(statement)
+    transaction.execute("INSERT INTO totals (epoch) VALUES (0) ON CONFLICT DO NOTHING")
+
 
 class Store:
-    """The writing connection. It is opened on first use and again after a fault; each opening takes the lock."""
+    """The writing connection. It is opened on first use and again after a fault; each opening takes the lock.
 
-    def __init__(self, settings: PostgresSettings) -> None:
-        self._url = settings.url.get_secret_value()
-        self._schema = settings.db_schema
+    With a `shadow`, it writes to that schema, whose tables hide those of the same name in the settings' schema; the
+    lock is the shadow's.
+    """
+
+    def __init__(self, settings: PostgresSettings, shadow: str | None = None) -> None:
+        self._settings = settings
+        self.schema = shadow or settings.db_schema
+        self._search_path = f"{shadow},{settings.db_schema}" if shadow else settings.db_schema
         self._connection: Any = None
         self._staging: set[str] = set()
         """Temporary tables that the connection has."""
@@ -98,25 +149,14 @@ class Store:
                 return  # the server has closed it before us
 
     def create_tables(self) -> None:
-        """Create the schema and every table of `contracts.tables` that is not there yet."""
+        """See the function."""
         with self.transaction() as transaction:
-            transaction.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
-            dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-            for table in metadata.sorted_tables:
-                transaction.execute(str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)))
-                for index in sorted(table.indexes, key=lambda index: str(index.name)):
-                    transaction.execute(str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)))
-            transaction.execute("INSERT INTO totals (epoch) VALUES (0) ON CONFLICT DO NOTHING")
+            create_tables(transaction, self.schema)
 
     def _open(self) -> Any:
-        options = quote(
-            f"-c search_path={self._schema} -c timezone=UTC -c jit=off -c application_name=millrace-processing"
-            # Every statement looks up few rows of large tables by key. Temporary tables have no statistics, and
-            # without them the planner may think that reading a whole table is cheaper.
-            " -c enable_hashjoin=off -c enable_mergejoin=off"
-        )
-        separator = "&" if "?" in self._url else "?"
-        connection = dbapi.connect(f"{self._url}{separator}options={options}&connect_timeout=10")
+        # Every statement looks up few rows of large tables by key. Temporary tables have no statistics, and without
+        # them the planner may think that reading a whole table is cheaper.
+        connection = connect(self._settings, self._search_path, enable_hashjoin="off", enable_mergejoin="off")
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", parameters=(self._lock_name,))
@@ -127,10 +167,10 @@ class Store:
             raise
         if not granted:
             connection.close()
-            raise AnotherProcessorError(self._schema)
+            raise AnotherProcessorError(self.schema)
         self._connection, self._staging = connection, set()
         return connection
 
     @property
     def _lock_name(self) -> str:
-        return f"millrace-processing:{self._schema}"
+        return f"millrace-processing:{self.schema}"
