@@ -93,7 +93,9 @@ def test_a_list_is_about_a_product_if_it_has_one(door: Door) -> None:
     send(door, "Checkout Started", {"order_id": "o", "products": [SHOE]})
     send(door, "Cart Viewed", {"products": [SHOE, HAT]})
     send(door, "Product List Viewed", {"category": "Deals", "products": [SHOE, HAT]})
-    checkout, cart, deals = door.records("clickstream")
+    send(door, "Cart Viewed", {"category": "Deals", "products": [{"sku": "S"}]})
+    checkout, cart, deals, single = door.records("clickstream")
+    assert (single["product_id"], single["category"]) == ("S", "Deals")
     assert (checkout["action"], checkout["product_id"], checkout["category"]) == ("checkout_start", "p-1", "shoes")
     assert (cart["product_id"], cart["category"]) == (None, None)
     assert (deals["product_id"], deals["category"]) == (None, "Deals")
@@ -192,6 +194,13 @@ def test_an_order_is_refused_as_a_whole(door: Door, properties: Any, reason: str
         ("m-1", reason, pointer)
     ]
     assert [topic for topic, *_ in door.broker.sent] == ["rejected"]
+
+
+def test_a_request_may_not_have_more_lines_than_events(door: Door) -> None:
+    order = {"event": "Order Completed", "userId": "u", "properties": {"products": [{"sku": 1, "price": 1}] * 10_000}}
+    answer = door.send("POST", "/v1/track", {"writeKey": KEY, **order})
+    assert (answer.status, json.loads(answer.body)["code"]) == (413, "too_many_events")
+    assert door.broker.sent == []
 
 
 @pytest.mark.parametrize(
