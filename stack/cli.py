@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any, NoReturn
 
 import httpx
@@ -229,10 +230,20 @@ def _loadtest(verb: str, context: typer.Context) -> NoReturn:
     """Run `python -m loadtest VERB` against this stack; all arguments, `--help` too, are its own."""
     settings, layout = StackSettings(), Layout(home())
     layout.home.mkdir(parents=True, exist_ok=True)
-    command = (sys.executable, "-m", "loadtest", verb, *context.args)
-    env = {**os.environ, **parts.tool_environment(settings, layout)}
+    _become("loadtest", verb, context, parts.tool_environment(settings, layout))
+
+
+def _processing(verb: str, context: typer.Context) -> NoReturn:
+    """Run `python -m processing VERB` on this stack's data; all arguments, `--help` too, are its own."""
+    settings, layout = StackSettings(), Layout(home())
+    env = {"MILLRACE_PROCESSING_CHECKPOINT": str(layout.checkpoint)}
+    _become("processing", verb, context, parts.common_environment(settings, layout) | env)
+
+
+def _become(module: str, verb: str, context: typer.Context, env: Mapping[str, str]) -> NoReturn:
+    command = (sys.executable, "-m", module, verb, *context.args)
     sys.stdout.flush()
-    os.execve(command[0], command, env)
+    os.execve(command[0], command, {**os.environ, **env})
 
 
 @app.command(context_settings=_PASS_ON)
@@ -260,6 +271,30 @@ def bench(context: typer.Context) -> None:
         settings, layout = StackSettings(), Layout(home())
         os.environ.update(parts.spark_environment(settings, layout, os.environ, _say))
     _loadtest("bench", context)
+
+
+@app.command(context_settings=_PASS_ON)
+def rebuild(context: typer.Context) -> None:
+    """Make projections again from the event log, compare, swap: --projection, --check; see `rebuild --help`."""
+    _processing("rebuild", context)
+
+
+@app.command(context_settings=_PASS_ON)
+def verify(context: typer.Context) -> None:
+    """Hold what is served against the event log, to the unit: --from --to, --random, --all; see `verify --help`."""
+    _processing("verify", context)
+
+
+@app.command(context_settings=_PASS_ON)
+def explain(context: typer.Context) -> None:
+    """Tell what became of one event, and why: EVENT_ID; see `explain --help`."""
+    _processing("explain", context)
+
+
+@app.command(context_settings=_PASS_ON)
+def erase(context: typer.Context) -> None:
+    """Erase a user, with a receipt; without --yes show what would go: --user ID --yes; see `erase --help`."""
+    _processing("erase", context)
 
 
 @app.command()
