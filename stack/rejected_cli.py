@@ -68,7 +68,8 @@ def list_rejections(
     if as_json:
         typer.echo(json.dumps([_told(rejection, replayed) for rejection in found]))
         return
-    table = Table(Column("id", no_wrap=True), "received", "source", "reason", "pointer", "event", "detail")
+    detail = Column("detail", no_wrap=True, overflow="ellipsis")
+    table = Table(Column("id", no_wrap=True), "received", "source", "reason", "pointer", "event", detail)
     for told in found:
         note = "replayed" if told.rejection_id in replayed else told.detail
         received = f"{told.received_at:%Y-%m-%d %H:%M:%S}"
