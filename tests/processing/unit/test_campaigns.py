@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processing.campaigns import MAX_VALUE_LENGTH, PAID_CLICK_IDS, SOCIAL_CLICK_IDS, Campaign, campaigns_of
+from processing.enrichment.campaigns import MAX_VALUE_LENGTH, PAID_CLICK_IDS, SOCIAL_CLICK_IDS, Campaign, campaigns_of
 
 pytestmark = pytest.mark.unit
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processing.hosts import MAX_HOST_LENGTH, host_of, related, same_site
-from processing.referrers import TABLE, Referrers
+from processing.enrichment.hosts import MAX_HOST_LENGTH, host_of, related, same_site
+from processing.enrichment.referrers import TABLE, Referrers
 
 pytestmark = pytest.mark.unit
 

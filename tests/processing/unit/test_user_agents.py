@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processing.bots import BOT_FROM
-from processing.user_agents import DEVICES, MAX_FAMILY_LENGTH, MAX_LENGTH, NO_AGENT, UserAgents
+from processing.enrichment.bots import BOT_FROM
+from processing.enrichment.user_agents import DEVICES, MAX_FAMILY_LENGTH, MAX_LENGTH, NO_AGENT, UserAgents
 
 pytestmark = pytest.mark.unit
 
