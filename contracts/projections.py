@@ -117,7 +117,7 @@ sessions: Final = Table(
     Column("campaign", Text),
     Column("category_key", _sortable, comment="of the first event that names a category"),
     Column("category", Text),
-    Column("bot_evidence", _sortable, nullable=False, comment="score as 3 digits and reason of the most bot-like event"),
+    Column("bot_evidence", _sortable, nullable=False, comment="score (3 digits) and reason of the most bot-like event"),
     Column("bot_score", SmallInteger, nullable=False, comment="0 to 100, the highest among the events"),
     Column("bot_reason", Text),
     Column("bot", Boolean, nullable=False),
