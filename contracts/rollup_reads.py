@@ -1,0 +1,94 @@
+"""The rule of `contracts.rollups` as SQL: which cells may be used, and what is left to the finer rows.
+
+A reader has windows; their edges, in order, are all that these statements need to know. Cells are chosen so that none
+reaches over an edge, each as coarse as can be: windows of whole UTC days are read from days, windows that begin at half
+past (days of Asia/Kolkata) from hours and the minutes of two half hours. Every minute from the first edge to the last
+is in exactly one row that comes back, so the sums over a window are those over its minutes, in any time zone.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any, Final
+
+from sqlalchemy import (
+    CTE,
+    CompoundSelect,
+    DateTime,
+    Interval,
+    Select,
+    Table,
+    cast,
+    exists,
+    func,
+    literal,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from contracts.rollups import COARSER, GRAINS, roll_ups
+
+_TIME: Final = DateTime(timezone=True)
+
+
+def readable(minutes: Table, edges: Sequence[datetime]) -> CompoundSelect[Any]:
+    """Rows that together hold every minute from the first edge to the last, once: days, hours and minutes.
+
+    `minutes` is a key of `COARSER`; the columns are its own, the first of them called `starts_at`. Edges ascend and are
+    whole minutes. A condition on the other keys is best put on the statement's subquery; Postgres moves it inside.
+    Sketches come as they are stored, a row each: uniting them is the reader's.
+
+    Raises ValueError for fewer than two edges, or such as are not whole minutes or do not ascend.
+    """
+    _check(edges)
+    hours_table, days_table = COARSER[minutes.name]
+    days = whole_cells("day", edges).cte("days")
+    in_a_day = exists().where(days.c.starts_at == func.date_trunc("day", roll_ups.c.starts_at, "UTC"))
+    hours = whole_cells("hour", edges).where(~in_a_day).cte("hours")
+    left = gaps([days, hours], edges).cte("gaps")
+    return union_all(
+        _rows(days_table).join_from(days, days_table, days.c.starts_at == days_table.c.day),
+        _rows(hours_table).join_from(hours, hours_table, hours.c.starts_at == hours_table.c.hour),
+        _rows(minutes).join_from(
+            left, minutes, (minutes.c.minute >= left.c.starts_at) & (minutes.c.minute < left.c.ends_at)
+        ),
+    )
+
+
+def whole_cells(grain: str, edges: Sequence[datetime]) -> Select[Any]:
+    """`starts_at` and `ends_at` of the grain's cells that may be used and lie between two edges, next to each other."""
+    starts, ends = roll_ups.c.starts_at, roll_ups.c.starts_at + literal(GRAINS[grain], Interval)
+    bounds = cast(literal(list(edges), ARRAY(_TIME)), ARRAY(_TIME))
+    last_instant = ends - literal(timedelta(microseconds=1), Interval)
+    return select(starts.label("starts_at"), ends.label("ends_at")).where(
+        roll_ups.c.grain == grain,
+        ~roll_ups.c.stale,
+        starts >= literal(edges[0], _TIME),
+        starts <= literal(edges[-1] - GRAINS[grain], _TIME),
+        func.width_bucket(starts, bounds) == func.width_bucket(last_instant, bounds),
+    )
+
+
+def gaps(cells: Sequence[CTE], edges: Sequence[datetime]) -> Select[Any]:
+    """`starts_at` and `ends_at` of what no cell covers between the first edge and the last: there, read finer rows."""
+    first, last = (cast(literal(edge, _TIME), _TIME) for edge in (edges[0], edges[-1]))
+    covered = union_all(
+        *(select(each.c.starts_at, each.c.ends_at) for each in cells),
+        select(last.label("starts_at"), last.label("ends_at")),
+    ).subquery("covered")
+    before = func.lag(covered.c.ends_at, 1, first).over(order_by=covered.c.starts_at)
+    between = select(before.label("starts_at"), covered.c.starts_at.label("ends_at")).subquery("between_cells")
+    return select(between.c.starts_at, between.c.ends_at).where(between.c.starts_at < between.c.ends_at)
+
+
+def _rows(table: Table) -> Select[Any]:
+    time, *others = table.columns
+    return select(time.label("starts_at"), *others)
+
+
+def _check(edges: Sequence[datetime]) -> None:
+    if len(edges) < 2 or any(later <= earlier for earlier, later in pairwise(edges)):
+        raise ValueError("edges are two or more instants that ascend")
+    if any(edge.second or edge.microsecond for edge in edges):
+        raise ValueError("edges are whole minutes")

@@ -1,0 +1,105 @@
+"""Roll-ups kept up with the stream: an epoch says what it has touched, and between epochs cells are made, bit by bit.
+
+Both run on the epochs' thread and through its connection, so that no fold happens while a cell is made. A fault here
+never stops the stream: what was begun is rolled back or stale, and is made later.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from time import perf_counter
+from typing import Final
+
+from contracts.settings import ShopSettings
+from processing import gate
+from processing.duck import Duck
+from processing.maintenance import coarser, conversion_hours, session_hours
+from processing.maintenance.cells import Cell, grains
+from processing.maintenance.making import Making, Plan
+from processing.maintenance.registry import Registry
+from processing.merge import Merged
+from processing.projection import Projection
+from processing.store import Store, Transaction
+
+_QUEUED: Final = 50
+"""Cells that are looked for at a time."""
+
+
+class RollUps:
+    """Makes the cells that are due."""
+
+    def __init__(
+        self,
+        store: Store,
+        projections: tuple[Projection, ...],
+        shop: ShopSettings,
+        *,
+        again_seconds: float,
+        step_seconds: float,
+    ) -> None:
+        self._store = store
+        self._again_seconds = again_seconds
+        self._step_seconds = step_seconds
+        self.registry = Registry(grains(shop))
+        duck = Duck()
+        self._plans: dict[str, Plan] = {
+            **{
+                grain: partial(coarser.plan, duck, of_grain)
+                for grain, of_grain in coarser.roll_ups(projections).items()
+            },
+            "session_hour": session_hours.plan,
+            "conversion_hour": conversion_hours.plan,
+        }
+        self._making: Making | None = None
+        self._queue: deque[Cell] = deque()
+        self.made = 0
+        """Cells made since the start."""
+
+    def note(self, transaction: Transaction, merged: Sequence[Merged]) -> None:
+        """Mark stale what an epoch has touched, in its own transaction, after its merges."""
+        self.registry.note(transaction, merged)
+
+    def step(self, epoch: int, watermark: datetime | None) -> bool:
+        """Make cells for a short while; `epoch` and `watermark` are those last committed. Returns whether any is left.
+
+        Raises what the database raises; what was in the making is then begun anew.
+        """
+        if watermark is None:
+            return False
+        begun = perf_counter()
+        try:
+            with self._store.transaction() as transaction:
+                gate.enter(transaction)
+                while perf_counter() - begun < self._step_seconds:
+                    if not self._go_on(transaction, epoch, watermark):
+                        return False
+        except BaseException:
+            self._making = None
+            self._queue.clear()
+            self.registry.forget()
+            raise
+        return True
+
+    def _go_on(self, transaction: Transaction, epoch: int, watermark: datetime) -> bool:
+        """Do one piece of work. Returns False when there was none."""
+        if self._making is None:
+            cell = self._next(transaction, watermark)
+            if cell is None:
+                return False
+            self._making = Making(self.registry, cell, self._plans[cell.grain])
+        done = self._making.go_on(transaction, epoch, watermark)
+        if done is not None:
+            self.made += done
+            self._making = None
+        return True
+
+    def _next(self, transaction: Transaction, watermark: datetime) -> Cell | None:
+        """The cell to be made next."""
+        if not self._queue:
+            self._queue.extend(self.registry.due(transaction, watermark, self._again_seconds)[:_QUEUED])
+        while self._queue:
+            cell = self._queue.popleft()
+            if self.registry.is_ready(transaction, cell, watermark):  # it may have been found some epochs ago
+                return cell
+        return None
