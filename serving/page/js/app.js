@@ -29,11 +29,14 @@ let last = null; // what is on the page, to draw it again in another theme
 let loading = false;
 let wanted = false;
 let notBefore = 0;
+let hurry = false; // a reader who has chosen does not wait for the pace that is kind to the server
+let wake = () => {}; // ends the pause before the next load
 
 function choose(name, value, fallback) {
   chosen[name] = value;
   setParameter(name, value === fallback ? null : value);
-  notBefore = 0;
+  hurry = true;
+  wake();
   refresh();
 }
 
@@ -43,9 +46,9 @@ async function refresh() {
   if (loading || document.visibilityState === "hidden") return;
   loading = true;
   while (wanted) {
-    const pause = notBefore - performance.now();
-    if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause));
-    wanted = false;
+    const pause = hurry ? 0 : notBefore - performance.now();
+    if (pause > 0) await new Promise((resolve) => { wake = resolve; setTimeout(resolve, pause); });
+    wanted = hurry = false;
     const started = performance.now();
     await load();
     // A slow answer means a busy server: leave it at least four times as long alone.
