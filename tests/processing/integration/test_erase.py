@@ -272,33 +272,34 @@ def test_a_stream_that_goes_on_ends_up_without_the_person(make_line: Callable[[]
     assert line.query("SELECT count(*) > 0 AS some FROM quarantine WHERE reason = 'user_erased'") == [{"some": True}]
 
 
-def test_an_erasure_killed_anywhere_is_ended_by_the_next_run(make_line: Callable[[], Line]) -> None:
-    line, dice = make_line(), random.Random(3)
-    places = (erasing.BLOCKED, erasing.DELETED, erasing.MADE_AGAIN, erasing.COMMITTED, erasing.VACUUMED)
-    users = [f"person-{number}" for number in range(len(places))] + ["u1", "u2"]
-    line.epoch(visits(dice, "a", 200, users))
+@pytest.mark.parametrize(
+    "place", [erasing.BLOCKED, erasing.DELETED, erasing.MADE_AGAIN, erasing.COMMITTED, erasing.VACUUMED]
+)
+def test_an_erasure_killed_anywhere_is_ended_by_the_next_run(make_line: Callable[[], Line], place: str) -> None:
+    line, dice = make_line(), random.Random(place)
+    users = [PERSON, "u1", "u2"]
+    line.epoch(visits(dice, "a", 80, users))
     line.flush()
-    for place, user in zip(places, users, strict=False):
-        line.epoch(visits(dice, place, 30, users))  # which the log lacks
-        (count,) = line.query("SELECT events FROM users WHERE user_id = $1", user)
-        killed = subprocess.run(
-            [sys.executable, "-m", "processing", "erase", "--user", user, "--yes"],
-            env={**line.environment(), "MILLRACE_FAILPOINTS": place},
-            capture_output=True,
-            check=False,
-            timeout=120,
-        )
-        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
-        assert line.query("SELECT erased_at FROM erased_users ORDER BY number DESC LIMIT 1") == [{"erased_at": None}]
-        line.epoch(visits(dice, f"{place}-after", 30, users))
-        if place == erasing.DELETED:
-            line.start()  # a processor that counts the log anew in between
-        told = erasure(line).run(user)
-        assert told["events"] == count["events"], place
-        assert told["rows"]["users"] == 1, place
-        line.flush()
-        assert_exact(line)
-        assert_gone(line, user)
+    line.epoch(visits(dice, "b", 30, users))  # which the log lacks
+    (count,) = line.query("SELECT events FROM users WHERE user_id = $1", PERSON)
+    killed = subprocess.run(
+        [sys.executable, "-m", "processing", "erase", "--user", PERSON, "--yes"],
+        env={**line.environment(), "MILLRACE_FAILPOINTS": place},
+        capture_output=True,
+        check=False,
+        timeout=200,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
+    assert line.query("SELECT erased_at FROM erased_users") == [{"erased_at": None}]
+    line.epoch(visits(dice, "c", 30, users))
+    if place == erasing.DELETED:
+        line.start()  # a processor that counts the log anew in between
+    told = erasure(line).run(PERSON)
+    assert told["events"] == count["events"]
+    assert told["rows"]["users"] == 1
+    line.flush()
+    assert_exact(line)
+    assert_gone(line, PERSON)
 
 
 def test_the_verb_shows_first_and_erases_with_yes(make_line: Callable[[], Line]) -> None:
