@@ -3,6 +3,7 @@
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from loadtest.oracle import Oracle
 from tests.e2e.millrace import Millrace, iso, until
@@ -13,9 +14,11 @@ SECONDS = 60
 class Run:
     """What was sent, what came of it, and where its events lie."""
 
-    def __init__(self, millrace: Millrace, log: Path, before: dict[str, int]) -> None:
+    def __init__(self, millrace: Millrace, log: Path, before: dict[str, int], books: dict[str, Any]) -> None:
         self.millrace = millrace
         self.before = before
+        self.books = books
+        """As they stood when all of it was counted: other tests send events, too."""
         self.oracle = Oracle.from_log(log)
         times = [fact.at for fact in self.oracle.facts]
         self.start = min(times).replace(minute=0, second=0, microsecond=0)
@@ -53,8 +56,7 @@ def make_run(millrace: Millrace, log: Path) -> Run:
     millrace.kill("processing")
     out, err = simulator.communicate(timeout=400)
     assert simulator.returncode == 0, f"{out}\n{err[-3000:]}"
-    millrace.settled(timeout=240)
-    return Run(millrace, log, before)
+    return Run(millrace, log, before, millrace.settled(timeout=240)["books"])
 
 
 def _totals(millrace: Millrace) -> dict[str, int]:

@@ -94,7 +94,11 @@ def snowplow(batch: list[Any]) -> Any:
     return {"data": batch}
 
 
-@pytest.mark.parametrize(("path", "envelope"), [("/v1/batch", segment), ("/batch/", segment), (TP2, snowplow)], ids=str)
+@pytest.mark.parametrize(
+    ("path", "envelope"),
+    [("/v1/batch", segment), ("/batch/", segment), (TP2, snowplow)],
+    ids=["segment", "posthog", "snowplow"],
+)
 @settings(max_examples=60, deadline=None)
 @given(batch=st.lists(events, min_size=1, max_size=5))
 def test_every_event_of_a_batch_is_a_record(
