@@ -5,14 +5,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import duckdb
 import pyarrow as pa
 
-from contracts.rollups import retention, roll_ups
+from contracts.rollups import roll_ups
 from contracts.settings import PostgresSettings
 from processing import ledger
 from processing.arrow_types import typed
@@ -33,8 +32,8 @@ _PART: Final = 1_500_000
 """Events whose rows are combined at a time, on average."""
 _MEMORY: Final = "1GB"
 
-_DROPPED: Final = {"session_hour": "paths", "conversion_hour": "conversions"}
-"""Roll-ups that are all there is where the kind of rows they are made of was dropped; they say nothing of a person."""
+_OF_MINUTES: Final = {"hour": scopes.MINUTES, "delay_hour": scopes.ARRIVALS}
+"""Roll-ups whose minutes are made again too, where they were dropped. The others count nobody in particular."""
 
 
 @dataclass
@@ -69,8 +68,8 @@ class Remaking:
         self._projections = {projection.name: projection for projection in projections}
         self._user_id = user_id
         with one_transaction(postgres, postgres.db_schema) as transaction:
-            self._kept_from = _kept_from(transaction)
-        self._touched = scopes.whole_hours(touched, self._kept_from)
+            self._dropped = _dropped(transaction)
+        self._touched = scopes.whole_hours(touched, self._dropped)
         self._engine = DuckDeltas()
         self._combining = Duck()
         self._parts: dict[str, Parts] = {}
@@ -92,7 +91,7 @@ class Remaking:
 
     def still_holds(self, transaction: Transaction) -> bool:
         """Whether minutes were dropped since, of which an hour would now be made in part."""
-        return _kept_from(transaction) == self._kept_from
+        return _dropped(transaction) == self._dropped
 
     def replace(self, transaction: Transaction) -> Replaced:
         """With the gate shut and the log complete: fold the rest, and replace the rows of all cells."""
@@ -151,12 +150,11 @@ class Remaking:
             staged = f"erased_{grain}"
             transaction.load(staged, pa.table({"at": pa.concat_arrays(instants) if instants else minutes[:0]}))
             unit = "day" if grain == "day" else "hour"
-            kept_from = self._kept_from.get(_DROPPED.get(grain, ""))
+            which = "NOT fine_gone" if grain in {"session_hour", "conversion_hour"} else "true"
             transaction.execute(
-                f"UPDATE {roll_ups.name} SET stale = true, marks = marks + 1 WHERE grain = $1"
-                f" AND starts_at IN (SELECT date_trunc('{unit}', at) FROM {staged})"
-                " AND ($2::timestamptz IS NULL OR starts_at >= $2)",
-                (grain, kept_from),
+                f"UPDATE {roll_ups.name} SET stale = true, marks = marks + 1, fine_gone = false"
+                f" WHERE grain = $1 AND {which} AND starts_at IN (SELECT date_trunc('{unit}', at) FROM {staged})",
+                (grain,),
             )
 
     def _fold(self, duck: duckdb.DuckDBPyConnection, scope: Scope, where: str) -> None:
@@ -182,7 +180,10 @@ class Remaking:
             shutil.rmtree(folder)
 
 
-def _kept_from(transaction: Transaction) -> dict[str, datetime]:
-    """The contract's `retention`, by kind."""
-    rows = transaction.query(f"SELECT kept, kept_from FROM {retention.name}").to_pylist()
-    return {row["kept"]: row["kept_from"].astimezone(UTC) for row in rows}
+def _dropped(transaction: Transaction) -> dict[str, set[int]]:
+    """Hours since 1970 whose minutes were dropped, by scope."""
+    rows = transaction.query(
+        "SELECT grain, (extract(epoch FROM starts_at) / 3600)::bigint AS hour"
+        f" FROM {roll_ups.name} WHERE fine_gone AND grain IN ('hour', 'delay_hour')"
+    ).to_pylist()
+    return {scope.name: {row["hour"] for row in rows if row["grain"] == grain} for grain, scope in _OF_MINUTES.items()}

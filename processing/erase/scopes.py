@@ -6,7 +6,6 @@ others; so the cells that have an event of the person are emptied, and made agai
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 import duckdb
@@ -67,18 +66,15 @@ def united(*parts: Touched) -> Touched:
     return {name: sorted({cell for part in parts for cell in part.get(name, ())}) for name in names}
 
 
-def whole_hours(touched: Touched, kept_from: dict[str, datetime]) -> Touched:
-    """The same, with all minutes of an hour whose minutes were dropped: its roll-up is made anew of all of them.
+def whole_hours(touched: Touched, dropped: dict[str, set[int]]) -> Touched:
+    """The same, with all minutes of a touched hour whose minutes were dropped: it can only be made anew of all of them.
 
-    `kept_from` is the contract's `retention`, by kind.
+    `dropped` are such hours since 1970, by scope.
     """
     wider = dict(touched)
-    for scope, kind in ((MINUTES, "minutes"), (ARRIVALS, "delays")):
-        if kind in kept_from:
-            first = _minute(kept_from[kind])
-            hours = {minute // 60 for minute in touched[scope.name] if minute < first}
-            dropped = {60 * hour + minute for hour in hours for minute in range(60)}
-            wider[scope.name] = sorted(dropped.union(touched[scope.name]))
+    for name, hours in dropped.items():
+        again = hours & {minute // 60 for minute in touched[name]}
+        wider[name] = sorted({*touched[name], *(60 * hour + minute for hour in again for minute in range(60))})
     return wider
 
 
@@ -101,7 +97,3 @@ def events_of_others(scope: Scope, touched: Touched) -> str:
         first, until = (60_000_000 * minute for minute in (touched[scope.name][0], touched[scope.name][-1] + 1))
         where += f" AND {column} >= make_timestamptz({first}) AND {column} < make_timestamptz({until})"
     return where
-
-
-def _minute(instant: datetime) -> int:
-    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(minutes=1)

@@ -5,11 +5,12 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from deltalake import DeltaTable
 from pydantic import SecretStr
 
@@ -152,9 +153,19 @@ class Line:
                 for partition in range(2):
                     place = TopicPartition(self.kafka.topic_prefix + name, partition)
                     first = known.get(name, {}).get(partition, 0)
-                    _, end = consumer.get_watermark_offsets(place, timeout=10)
+                    end = _end(consumer, place)
                     if end > first:
                         ranges.setdefault(name, {})[partition] = (first, end)
         finally:
             consumer.close()
         return ranges
+
+
+def _end(consumer: Consumer, place: TopicPartition) -> int:
+    """A topic just made may have no leader yet."""
+    for _ in range(50):
+        with suppress(KafkaException):
+            _, end = consumer.get_watermark_offsets(place, timeout=10)
+            return int(end)
+        time.sleep(0.2)
+    raise TimeoutError(f"{place.topic} has no leader")

@@ -339,9 +339,12 @@ def test_roll_ups_of_touched_hours_are_made_again_and_hours_without_minutes_get_
     line.flush()
     hours = [at(START_MS + number * hour_ms) for number in range(4)]
     for hour in hours:
-        columns = "grain, starts_at, stale, marks, made_at"
-        line.execute(f"INSERT INTO roll_ups ({columns}) VALUES ('hour', $1, false, 0, now())", hour)
-    line.execute("INSERT INTO retention (kept, kept_from) VALUES ('minutes', $1)", hours[1])
+        line.execute(
+            "INSERT INTO roll_ups (grain, starts_at, stale, marks, made_at, fine_gone)"
+            " VALUES ('hour', $1, false, 0, now(), $2)",
+            hour,
+            hour < hours[1],
+        )
     for table in ("product_minutes", "category_minutes", "site_minutes"):
         line.execute(f"DELETE FROM {table} WHERE minute < $1", hours[1])
     erasure(line).run("u1")

@@ -58,8 +58,7 @@ def test_a_projection_without_a_scope_is_refused() -> None:
 
 def test_minutes_that_were_dropped_widen_to_their_hours() -> None:
     touched: scopes.Touched = {"minutes": [59, 60, 125], "arrivals": [61], "sessions": ["s"], "person": ["u"]}
-    kept_from = {"minutes": datetime(1970, 1, 1, 2, tzinfo=UTC)}
-    wider = scopes.whole_hours(touched, kept_from)
+    wider = scopes.whole_hours(touched, {"minutes": {0, 1, 7}})
     assert wider["minutes"] == [*range(120), 125]
     assert {name: wider[name] for name in ("arrivals", "sessions", "person")} == {
         name: touched[name] for name in ("arrivals", "sessions", "person")
