@@ -5,7 +5,8 @@ Only one processor may write: the connection holds an advisory lock, and a secon
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from time import monotonic, sleep
+from typing import Any, Final
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -15,10 +16,13 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-import contracts.projections  # noqa: F401 - they join the metadata
+import contracts.projections
+import contracts.rollups  # noqa: F401 - both join the metadata
 from contracts.settings import PostgresSettings
 from contracts.tables import metadata
 from processing.errors import AnotherProcessorError
+
+_LOCK_PATIENCE_SECONDS: Final = 2.0
 
 
 def _column_type(arrow: pa.DataType) -> str:
@@ -158,18 +162,26 @@ class Store:
         # them the planner may think that reading a whole table is cheaper.
         connection = connect(self._settings, self._search_path, enable_hashjoin="off", enable_mergejoin="off")
         try:
+            self._take_lock(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._staging = connection, set()
+        return connection
+
+    def _take_lock(self, connection: Any) -> None:
+        """Take the writer's lock. For a moment our last connection may have it still, which the server is ending."""
+        deadline = monotonic() + _LOCK_PATIENCE_SECONDS
+        while True:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", parameters=(self._lock_name,))
                 (granted,) = cursor.fetchone()
             connection.commit()
-        except BaseException:
-            connection.close()
-            raise
-        if not granted:
-            connection.close()
-            raise AnotherProcessorError(self.schema)
-        self._connection, self._staging = connection, set()
-        return connection
+            if granted:
+                return
+            if monotonic() > deadline:
+                raise AnotherProcessorError(self.schema)
+            sleep(0.01)
 
     @property
     def _lock_name(self) -> str:

@@ -139,6 +139,14 @@ def test_a_second_processor_can_start_once_the_first_has_closed(store: Store, se
         transaction.execute("UPDATE totals SET records = 1")
 
 
+def test_after_a_fault_the_next_transaction_need_not_wait_for_the_server_to_end_the_last(store: Store) -> None:
+    for _ in range(20):
+        with pytest.raises(ZeroDivisionError), store.transaction():
+            raise ZeroDivisionError
+    with store.transaction() as transaction:
+        transaction.execute("UPDATE totals SET records = 1")
+
+
 async def test_a_second_processor_takes_over_when_the_first_connection_is_gone_and_the_first_stays_out(
     store: Store, second: Store, postgres: PostgresSettings
 ) -> None:
