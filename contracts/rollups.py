@@ -9,7 +9,8 @@ is in one database, so one snapshot settles it. `contracts.rollup_reads` has the
 
 An hour is made once the watermark has passed its end, a day once it has passed the day's and every hour in it is
 made. An epoch that touches a cell made before marks it stale in its own transaction; it is made again a little later.
-Where a retention is set, minutes older than `retention.kept_from` are gone: the hours there are never stale.
+Where a retention is set, the finer rows of old cells are gone (`fine_gone`). Such a cell is never stale: late minutes
+are added to the hour itself. Windows that begin or end within it can no longer be told.
 """
 
 from datetime import timedelta
@@ -36,18 +37,12 @@ roll_ups: Final = Table(
     Column("made_at_epoch", BigInteger, comment="the last epoch committed when it was made"),
     Column("made_at", time_type, nullable=False, comment="when it was made, or last begun to be"),
     Column("making", BigInteger, comment="number of the making among all; a cell made again gets a larger one"),
+    Column("fine_gone", Boolean, nullable=False, comment="the finer rows were dropped: this is all there is"),
     Index("roll_ups_stale", "starts_at", postgresql_where=text("stale")),
+    Index("roll_ups_kept", "grain", "starts_at", postgresql_where=text("NOT fine_gone")),
     Index("roll_ups_making", "making"),
     comment="The cells that have rows in the roll-ups, and whether those may be used.",
     postgresql_with={"fillfactor": 70},
-)
-
-retention: Final = Table(
-    "retention",
-    metadata,
-    Column("kept", Text, primary_key=True, comment="minutes, conversions, or paths (those of sessions)"),
-    Column("kept_from", time_type, nullable=False, comment="older ones are gone"),
-    comment="How far back the fine rows reach. Without a row, all of that kind are kept.",
 )
 
 

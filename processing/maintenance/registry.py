@@ -8,22 +8,11 @@ does not know to be registered is waiting to be made, and is of no concern to a 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
-from contracts.rollups import retention, roll_ups
+from contracts.rollups import roll_ups
 from processing.maintenance.cells import Cell, Grain
 from processing.merge import Merged
 from processing.store import Transaction
-
-KEPT: Final = {"hour": "minutes", "delay_hour": "delays", "session_hour": "paths", "conversion_hour": "conversions"}
-"""The kind of fine rows, by the grain that is made of them, as `retention` names it."""
-
-_SEALED: Final = (
-    "NOT r.stale AND EXISTS (SELECT FROM retention k WHERE r.starts_at < k.kept_from AND k.kept = CASE r.grain "
-    + " ".join(f"WHEN '{grain}' THEN '{kept}'" for grain, kept in KEPT.items())
-    + " END)"
-)
-"""Condition on a cell `r`: its fine rows are gone, so it is all there is."""
 
 
 class Registry:
@@ -33,6 +22,7 @@ class Registry:
         self._grains = {grain.name: grain for grain in grains}
         self._loaded = False
         self._registered: set[Cell] = set()
+        self._fine_gone: set[Cell] = set()
         self._until: dict[Cell, datetime] = {}
         self.waiting: set[Cell] = set()
         """Cells that have rows and are not registered."""
@@ -55,25 +45,38 @@ class Registry:
         self.waiting |= touched.keys() - self._registered
         for name, starts in _by_grain(touched.keys() & self._registered).items():
             transaction.execute(
-                f"UPDATE {roll_ups.name} r SET stale = true, marks = marks + 1"
-                f" WHERE grain = $1 AND starts_at = ANY($2) AND NOT ({_SEALED})",
+                f"UPDATE {roll_ups.name} SET stale = true, marks = marks + 1"
+                " WHERE grain = $1 AND starts_at = ANY($2) AND NOT fine_gone",
                 (name, starts),
             )
 
-    def sealed(self, transaction: Transaction, hours: Iterable[datetime]) -> list[datetime]:
-        """Those of the hours whose minutes are gone: what is new in them has to be added to the hour itself."""
+    def without_fine_rows(self, transaction: Transaction, grain: str, cells: Iterable[datetime]) -> list[datetime]:
+        """Those of the cells whose fine rows have been dropped."""
+        self.load(transaction)
+        perhaps = [at for at in cells if Cell(_utc(at), grain) in self._fine_gone]
+        if not perhaps:
+            return []
         rows = transaction.query(
-            f"SELECT starts_at FROM {roll_ups.name} r WHERE grain = 'hour' AND starts_at = ANY($1) AND {_SEALED}",
-            (list(hours),),
+            f"SELECT starts_at FROM {roll_ups.name} WHERE grain = $1 AND starts_at = ANY($2) AND fine_gone",
+            (grain, perhaps),
         )
         return [_utc(at) for at in rows["starts_at"].to_pylist()]
+
+    def fine_rows_dropped(self, transaction: Transaction, cell: Cell) -> None:
+        """The cell is all there is now."""
+        transaction.execute(
+            f"UPDATE {roll_ups.name} SET fine_gone = true WHERE grain = $1 AND starts_at = $2",
+            (cell.grain, cell.starts_at),
+        )
+        self._fine_gone.add(cell)
 
     def load(self, transaction: Transaction) -> None:
         """Read what is remembered, if nothing is."""
         if self._loaded:
             return
-        rows = transaction.query(f"SELECT grain, starts_at FROM {roll_ups.name}").to_pylist()
+        rows = transaction.query(f"SELECT grain, starts_at, fine_gone FROM {roll_ups.name}").to_pylist()
         self._registered = {Cell(_utc(row["starts_at"]), row["grain"]) for row in rows}
+        self._fine_gone = {Cell(_utc(row["starts_at"]), row["grain"]) for row in rows if row["fine_gone"]}
         self._until.clear()
         found = {Cell(at, grain.name) for grain in self._grains.values() for at in _cells_with_rows(transaction, grain)}
         self.waiting = found - self._registered
@@ -118,8 +121,8 @@ class Registry:
     def claim(self, transaction: Transaction, cell: Cell) -> int:
         """Register a cell that is about to be made, stale until it is. Returns its marks, by which to `settle` it."""
         rows = transaction.query(
-            f"INSERT INTO {roll_ups.name} AS r (grain, starts_at, stale, marks, made_at)"
-            " VALUES ($1, $2, true, 0, clock_timestamp()) ON CONFLICT (grain, starts_at)"
+            f"INSERT INTO {roll_ups.name} AS r (grain, starts_at, stale, marks, made_at, fine_gone)"
+            " VALUES ($1, $2, true, 0, clock_timestamp(), false) ON CONFLICT (grain, starts_at)"
             " DO UPDATE SET stale = true, made_at = excluded.made_at RETURNING marks",
             (cell.grain, cell.starts_at),
         )
@@ -146,13 +149,12 @@ class Registry:
 
 
 def mark_stale(transaction: Transaction, since: datetime | None = None, until: datetime | None = None) -> None:
-    """Have every cell between these instants (all, without) made again, and forget that fine rows were dropped.
+    """Have every cell between these instants (all, without) made again.
 
-    For whoever has put fine rows in the place of others: all of them, from the log.
+    For whoever has replaced fine rows by others: by all that there are, those once dropped included.
     """
-    transaction.execute(f"DELETE FROM {retention.name}")
     transaction.execute(
-        f"UPDATE {roll_ups.name} SET stale = true, marks = marks + 1"
+        f"UPDATE {roll_ups.name} SET stale = true, marks = marks + 1, fine_gone = false"
         " WHERE ($1::timestamptz IS NULL OR starts_at + interval '24 hours' > $1)"
         " AND ($2::timestamptz IS NULL OR starts_at < $2)",
         (since, until),

@@ -8,22 +8,29 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Final
+
+import structlog
 
 from contracts.settings import ShopSettings
 from processing import gate
 from processing.duck import Duck
+from processing.errors import ProcessingError
 from processing.maintenance import coarser, conversion_hours, session_hours
 from processing.maintenance.cells import Cell, grains
 from processing.maintenance.making import Making, Plan
 from processing.maintenance.registry import Registry
+from processing.maintenance.retention import Kept, Retention, add_to_hours
 from processing.merge import Merged
 from processing.projection import Projection
 from processing.store import Store, Transaction
 
+log = structlog.get_logger()
+
 _QUEUED: Final = 50
 """Cells that are looked for at a time."""
+_REST_SECONDS: Final = 30.0
 
 
 class RollUps:
@@ -35,6 +42,7 @@ class RollUps:
         projections: tuple[Projection, ...],
         shop: ShopSettings,
         *,
+        kept: tuple[Kept, ...] = (),
         again_seconds: float,
         step_seconds: float,
     ) -> None:
@@ -42,23 +50,37 @@ class RollUps:
         self._again_seconds = again_seconds
         self._step_seconds = step_seconds
         self.registry = Registry(grains(shop))
-        duck = Duck()
+        self._retention = Retention(self.registry, kept)
+        self._duck = Duck()
+        coarse = coarser.roll_ups(projections)
+        self._hours = coarse["hour"]
         self._plans: dict[str, Plan] = {
-            **{
-                grain: partial(coarser.plan, duck, of_grain)
-                for grain, of_grain in coarser.roll_ups(projections).items()
-            },
+            **{grain: partial(coarser.plan, self._duck, of_grain) for grain, of_grain in coarse.items()},
             "session_hour": session_hours.plan,
             "conversion_hour": conversion_hours.plan,
         }
         self._making: Making | None = None
         self._queue: deque[Cell] = deque()
+        self._rest_until = 0.0
         self.made = 0
         """Cells made since the start."""
 
     def note(self, transaction: Transaction, merged: Sequence[Merged]) -> None:
         """Mark stale what an epoch has touched, in its own transaction, after its merges."""
+        add_to_hours(transaction, self._duck, self.registry, self._hours, merged)
         self.registry.note(transaction, merged)
+
+    def work(self, epoch: int, watermark: datetime | None) -> None:
+        """`step` for the stream: a fault is logged and counted, and a while passes before the next try."""
+        if monotonic() < self._rest_until:
+            return
+        try:
+            self.step(epoch, watermark)
+        except ProcessingError:
+            raise
+        except Exception as error:
+            self._rest_until = monotonic() + _REST_SECONDS
+            log.warning("roll_up_failed", error=f"{type(error).__name__}: {error}"[:1000], rest_seconds=_REST_SECONDS)
 
     def step(self, epoch: int, watermark: datetime | None) -> bool:
         """Make cells for a short while; `epoch` and `watermark` are those last committed. Returns whether any is left.
@@ -86,7 +108,7 @@ class RollUps:
         if self._making is None:
             cell = self._next(transaction, watermark)
             if cell is None:
-                return False
+                return self._retention.drop_next(transaction, watermark)
             self._making = Making(self.registry, cell, self._plans[cell.grain])
         done = self._making.go_on(transaction, epoch, watermark)
         if done is not None:

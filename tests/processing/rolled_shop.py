@@ -8,6 +8,7 @@ from typing import Any, Final
 from contracts import rollups
 from contracts.settings import ShopSettings
 from processing.maintenance.cells import Cell
+from processing.maintenance.retention import Kept
 from processing.maintenance.rolling import RollUps
 from processing.merge import fold_in
 from processing.store import Store, Transaction
@@ -67,14 +68,14 @@ def rows_of(transaction: Transaction, name: str) -> Rows:
     return spelled(name, transaction.query(f"SELECT * FROM {name}"))
 
 
-def a_shop(store: Store, step_seconds: float = 3600.0) -> Shop:
-    roll_ups = RollUps(store, PROJECTIONS, ShopSettings(), again_seconds=0, step_seconds=step_seconds)
+def a_shop(store: Store, step_seconds: float = 3600.0, kept: tuple[Kept, ...] = ()) -> Shop:
+    roll_ups = RollUps(store, PROJECTIONS, ShopSettings(), kept=kept, again_seconds=0, step_seconds=step_seconds)
     return Shop(store, roll_ups)
 
 
 def emptied(tables: Store) -> Store:
     with tables.transaction() as transaction:
-        transaction.execute("TRUNCATE " + ", ".join([*names(), *TABLES, "roll_ups", "retention"]))
+        transaction.execute("TRUNCATE " + ", ".join([*names(), *TABLES, "roll_ups"]))
     return tables
 
 
