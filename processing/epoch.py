@@ -89,6 +89,7 @@ class EpochRunner:
         settings: ProcessingSettings,
         metrics: EpochMetrics,
         results: ResultsPublisher | None,
+        roll_ups: RollUps | None = None,
     ) -> None:
         self._store = store
         self._event_log = event_log
@@ -101,6 +102,7 @@ class EpochRunner:
         self._settings = settings
         self._metrics = metrics
         self._results = results
+        self._roll_ups = roll_ups
         self._duck = Duck()
         self._recent = RecentIds()
         self._erased = ErasedUsers()
@@ -143,6 +145,8 @@ class EpochRunner:
                 for projection, delta in work.deltas:
                     merged.append(fold_in(transaction, self._duck, projection, delta))
                     failpoints.at(f"{failpoints.MERGED}:{projection.name}")
+                if self._roll_ups is not None:
+                    self._roll_ups.note(transaction, merged)
             with phases.time("ledger"):
                 forgotten = self._keep(transaction, batch, told, epoch)
                 entry = self._entry(epoch, started_at, batch, told, events)
@@ -196,6 +200,11 @@ class EpochRunner:
                 log.info("epoch_repaired", epoch=epoch, events=events.num_rows)
             self._event_log.flush()
             ledger.set_log(transaction, self._event_log.last_epoch(), self._event_log.count_rows())
+
+    def roll_up(self) -> None:
+        """Make roll-ups for a short while, of what is committed."""
+        if self._roll_ups is not None:
+            self._roll_ups.work(self.position.epoch, self.position.watermark)
 
     def flush_log(self) -> None:
         """Append the epochs that wait to the event log, and note it in the ledger."""
