@@ -29,6 +29,7 @@ from processing.event_log import EventLog
 from processing.judge import Judge
 from processing.kept import keep_quarantined, keep_rejected
 from processing.ledger import Entry, Position
+from processing.maintenance.rolling import RollUps
 from processing.merge import fold_in
 from processing.metrics import EpochMetrics
 from processing.projection import Projection
