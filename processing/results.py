@@ -10,7 +10,7 @@ from typing import Final
 
 import pyarrow as pa
 import structlog
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from sqlalchemy import DateTime, LargeBinary, Table
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -75,13 +75,15 @@ class ResultsPublisher:
             )
         except BufferError:
             self.failed += 1
+        except KafkaException as error:
+            self._delivered(error.args[0])
 
     def close(self) -> None:
         """Deliver what is queued."""
         self._handover.close()
         self._producer.flush(_FLUSH_SECONDS)
 
-    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+    def _delivered(self, error: KafkaError | None, _message: Message | None = None) -> None:
         if error is not None:
             self.failed += 1
             log.warning("result_not_delivered", error=error.str())
