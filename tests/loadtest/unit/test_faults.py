@@ -104,8 +104,9 @@ def test_every_bad_kind_is_used_and_differs_from_a_good_event_in_one_field() -> 
 
 
 def test_reasons_no_event_can_be_made_for_here_are_these_and_no_others() -> None:
-    """Avro's reasons need Avro, the size limit a body of its own, and "too old" a gateway that is set so."""
+    """Avro's need Avro, the size limit a body of its own, "too old" a gateway set so, "erased" an erased person."""
     elsewhere = {
+        Reason.USER_ERASED,
         Reason.MALFORMED_AVRO,
         Reason.UNKNOWN_SCHEMA,
         Reason.EVENT_TOO_LARGE,
