@@ -31,6 +31,8 @@ class Metric:
 LATENCY_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 EPOCH_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
+MAINTENANCE_SECONDS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0)
+
 GATEWAY: Final = (
     Metric("millrace_gateway_requests_total", "counter", "Requests answered.", ("route", "status")),
     Metric(
@@ -136,6 +138,33 @@ PROCESSING: Final = (
     Metric("millrace_processing_watermark_timestamp_seconds", "gauge", "Event time before which all is final."),
     Metric("millrace_processing_behind_records", "gauge", "Records in Kafka that no epoch has read."),
     Metric("millrace_processing_restarts_total", "counter", "Restarts of the query after a fault."),
+    Metric(
+        "millrace_processing_maintenance_seconds",
+        "histogram",
+        "Time of a piece of maintenance by task: roll_up (between two epochs), compact.",
+        ("task",),
+        MAINTENANCE_SECONDS,
+    ),
+    Metric("millrace_processing_maintenance_failures_total", "counter", "Maintenance that failed.", ("task",)),
+    Metric("millrace_processing_roll_ups_made_total", "counter", "Cells of roll-ups made, by grain.", ("grain",)),
+    Metric(
+        "millrace_processing_roll_ups_due", "gauge", "Cells that could be made, at the last look.", combine="livemax"
+    ),
+    Metric(
+        "millrace_processing_roll_up_delay_seconds",
+        "gauge",
+        "Event time from the end of the oldest cell that could be made to the watermark; 0 when none could.",
+        combine="livemax",
+    ),
+    Metric(
+        "millrace_processing_dropped_hours_total",
+        "counter",
+        "Hours whose fine rows were dropped, by the grain they were summed up to.",
+        ("grain",),
+    ),
+    Metric("millrace_processing_log_files", "gauge", "Files of the event log after the last compaction."),
+    Metric("millrace_processing_log_bytes", "gauge", "Bytes in them."),
+    Metric("millrace_processing_compacted_files_total", "counter", "Files that compaction has replaced by fewer."),
 )
 """Exposed by `processing`."""
 

@@ -21,6 +21,8 @@ from processing.errors import FatalError
 from processing.event_log import EventLog
 from processing.health import serve_health
 from processing.judge import Judge
+from processing.maintenance.retention import kept_for
+from processing.maintenance.rolling import RollUps
 from processing.metrics import EpochMetrics
 from processing.projections import build_projections
 from processing.results import ResultsPublisher
@@ -62,6 +64,15 @@ def main() -> int:
     )
     store = Store(settings.postgres)
     results = ResultsPublisher(settings.kafka) if options.publish_results else None
+    projections = build_projections(settings.shop)
+    roll_ups = RollUps(
+        store,
+        projections,
+        settings.shop,
+        metrics.maintenance,
+        kept=kept_for(options.keep_minutes_days, options.keep_conversions_days, options.keep_paths_days),
+        again_seconds=options.roll_up_again_seconds,
+    )
     runner = EpochRunner(
         store=store,
         event_log=EventLog(settings.log.path, options.log_interval_seconds),
@@ -69,11 +80,12 @@ def main() -> int:
         judge=Judge(settings.shop),
         enricher=Enricher(),
         engine=DuckDeltas(),
-        projections=build_projections(settings.shop),
+        projections=projections,
         shop=settings.shop,
         settings=options,
         metrics=metrics,
         results=results,
+        roll_ups=roll_ups,
     )
     stream = Stream(spark, runner, options, settings.kafka, metrics)
 

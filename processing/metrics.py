@@ -7,6 +7,7 @@ from pyspark.sql.streaming.listener import StreamingQueryProgress
 
 from contracts.metrics import PROCESSING, Instruments
 from processing.ledger import TALLY, Entry
+from processing.maintenance.metrics import MaintenanceMetrics
 
 
 class EpochMetrics:
@@ -22,6 +23,7 @@ class EpochMetrics:
         self._freshness = instruments.histogram("millrace_processing_freshness_seconds")
         self._records = instruments.counter("millrace_processing_records_total")
         self._watermark = instruments.gauge("millrace_processing_watermark_timestamp_seconds")
+        self.maintenance = MaintenanceMetrics(instruments)
 
     def observe_progress(self, progress: StreamingQueryProgress | None) -> None:
         """Record what the query tells of itself, if it has run yet."""

@@ -39,6 +39,17 @@ class ProcessingSettings(PartSettings):
     """How long made-up epochs are run before the part is ready, so that the JVM is compiled when real ones come."""
     log_interval_seconds: float = Field(default=5.0, ge=0)
     """Longest time that committed epochs wait before they are appended to the Delta log together."""
+    roll_up_wait_seconds: float = Field(default=5.0, ge=0)
+    """Longest time that roll-ups wait for a pause between two epochs before they take one."""
+    roll_up_again_seconds: float = Field(default=300.0, ge=0)
+    """An hour or day to which something came late is made again this long after it was made; its minutes are read till
+    then."""
+    keep_minutes_days: int | None = Field(default=None, ge=1)
+    """Whole days for which minutes are kept once they are summed up to hours and days; unset, for ever."""
+    keep_conversions_days: int | None = Field(default=None, ge=1)
+    """The same for single clicks and purchases. Longer than events may come late: later ones are in no roll-up."""
+    keep_paths_days: int | None = Field(default=None, ge=1)
+    """The same for the paths of sessions. The sessions themselves are kept."""
     publish_results: bool = True
     """Whether changed rows are published to the analytics-results topic."""
     restart_backoff_seconds: float = Field(default=1.0, gt=0)

@@ -48,6 +48,7 @@ class Stream:
         self._stopping = threading.Event()
         self._handover = Handover()
         self._runs = 0
+        self._rolled_up_at = monotonic()
         self.not_ready: str | None = "starting"
         """Why the part is not ready, or None when it is."""
 
@@ -99,7 +100,7 @@ class Stream:
             self._runner.flush_log()
 
     def _watch(self, query: StreamingQuery) -> None:
-        """Wait for the end of the query; while nothing comes, append to the log what has waited long enough."""
+        """Wait for the end of the query; between epochs, append to the log what has waited long enough, and roll up."""
         while not self._stopping.is_set() and self._handover.failure is None:
             try:
                 if query.awaitTermination(1):
@@ -111,6 +112,9 @@ class Stream:
             self._metrics.observe_progress(query.lastProgress)
             if self._handover.is_idle and self._runner.log_is_due:
                 self._handover.put(self._runner.flush_log)
+            if self._handover.is_idle or monotonic() - self._rolled_up_at > self._settings.roll_up_wait_seconds:
+                self._rolled_up_at = monotonic()
+                self._handover.put(self._runner.roll_up)
 
     def _take(self, records: DataFrame, _batch_id: int) -> None:
         """Read a micro-batch and hand it over; the next one is read while this one is folded."""

@@ -35,7 +35,7 @@ class Kept:
     """SQL with the cell's start and end as parameters."""
 
 
-def rules(minutes: int | None, conversions: int | None, paths: int | None) -> tuple[Kept, ...]:
+def kept_for(minutes: int | None, conversions: int | None, paths: int | None) -> tuple[Kept, ...]:
     """What to drop, from the days that each kind is kept; None keeps it for ever."""
     kinds = {
         "hour": (
@@ -60,19 +60,19 @@ class Retention:
         self._kept = kept
         self._looked_at = -_LOOK_EVERY_SECONDS
 
-    def drop_next(self, transaction: Transaction, watermark: datetime) -> bool:
-        """Drop the fine rows of one cell. Returns whether there was one."""
+    def drop_next(self, transaction: Transaction, watermark: datetime) -> Cell | None:
+        """Drop the fine rows of one cell. Returns which, None if there was none."""
         if monotonic() - self._looked_at < _LOOK_EVERY_SECONDS:
-            return False
+            return None
         for kept in self._kept:
             cell = self._oldest(transaction, kept, watermark)
             if cell is not None:
                 for sql in kept.statements:
                     transaction.execute(sql, (cell.starts_at, cell.ends_at))
                 self._registry.fine_rows_dropped(transaction, cell)
-                return True
+                return cell
         self._looked_at = monotonic()
-        return False
+        return None
 
     def _oldest(self, transaction: Transaction, kept: Kept, watermark: datetime) -> Cell | None:
         """The oldest hour that is old enough, and made; so is the day, where it is made of the hour."""

@@ -20,6 +20,7 @@ from processing.errors import ProcessingError
 from processing.maintenance import coarser, conversion_hours, session_hours
 from processing.maintenance.cells import Cell, grains
 from processing.maintenance.making import Making, Plan
+from processing.maintenance.metrics import MaintenanceMetrics
 from processing.maintenance.registry import Registry
 from processing.maintenance.retention import Kept, Retention, add_to_hours
 from processing.merge import Merged
@@ -41,12 +42,14 @@ class RollUps:
         store: Store,
         projections: tuple[Projection, ...],
         shop: ShopSettings,
+        metrics: MaintenanceMetrics,
         *,
         kept: tuple[Kept, ...] = (),
         again_seconds: float,
-        step_seconds: float,
+        step_seconds: float = 0.2,
     ) -> None:
         self._store = store
+        self._metrics = metrics
         self._again_seconds = again_seconds
         self._step_seconds = step_seconds
         self.registry = Registry(grains(shop))
@@ -62,8 +65,6 @@ class RollUps:
         self._making: Making | None = None
         self._queue: deque[Cell] = deque()
         self._rest_until = 0.0
-        self.made = 0
-        """Cells made since the start."""
 
     def note(self, transaction: Transaction, merged: Sequence[Merged]) -> None:
         """Mark stale what an epoch has touched, in its own transaction, after its merges."""
@@ -75,7 +76,8 @@ class RollUps:
         if monotonic() < self._rest_until:
             return
         try:
-            self.step(epoch, watermark)
+            with self._metrics.timed("roll_up"):
+                self.step(epoch, watermark)
         except ProcessingError:
             raise
         except Exception as error:
@@ -108,18 +110,25 @@ class RollUps:
         if self._making is None:
             cell = self._next(transaction, watermark)
             if cell is None:
-                return self._retention.drop_next(transaction, watermark)
+                dropped = self._retention.drop_next(transaction, watermark)
+                if dropped is not None:
+                    self._metrics.observe_dropped(dropped)
+                return dropped is not None
             self._making = Making(self.registry, cell, self._plans[cell.grain])
-        done = self._making.go_on(transaction, epoch, watermark)
+        making = self._making
+        done = making.go_on(transaction, epoch, watermark)
         if done is not None:
-            self.made += done
             self._making = None
+        if done:
+            self._metrics.observe_made(making.cell)
         return True
 
     def _next(self, transaction: Transaction, watermark: datetime) -> Cell | None:
         """The cell to be made next."""
         if not self._queue:
-            self._queue.extend(self.registry.due(transaction, watermark, self._again_seconds)[:_QUEUED])
+            due = self.registry.due(transaction, watermark, self._again_seconds)
+            self._metrics.observe_due(due, watermark)
+            self._queue.extend(due[:_QUEUED])
         while self._queue:
             cell = self._queue.popleft()
             if self.registry.is_ready(transaction, cell, watermark):  # it may have been found some epochs ago

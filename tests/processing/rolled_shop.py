@@ -11,6 +11,7 @@ from processing.maintenance.cells import Cell
 from processing.maintenance.retention import Kept
 from processing.maintenance.rolling import RollUps
 from processing.merge import fold_in
+from processing.metrics import EpochMetrics
 from processing.store import Store, Transaction
 from tests.processing.builders import START_MS, at, click
 from tests.processing.expected import Rows, names, spelled
@@ -69,7 +70,10 @@ def rows_of(transaction: Transaction, name: str) -> Rows:
 
 
 def a_shop(store: Store, step_seconds: float = 3600.0, kept: tuple[Kept, ...] = ()) -> Shop:
-    roll_ups = RollUps(store, PROJECTIONS, ShopSettings(), kept=kept, again_seconds=0, step_seconds=step_seconds)
+    metrics = EpochMetrics().maintenance
+    roll_ups = RollUps(
+        store, PROJECTIONS, ShopSettings(), metrics, kept=kept, again_seconds=0, step_seconds=step_seconds
+    )
     return Shop(store, roll_ups)
 
 

@@ -22,7 +22,7 @@ from tests.processing.rolled_shop import HOUR_MS, LONG_AFTER, Shop, a_shop, clic
 pytestmark = pytest.mark.integration
 
 LAWS = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-ALL_KINDS = retention.rules(minutes=1, conversions=1, paths=1)
+ALL_KINDS = retention.kept_for(minutes=1, conversions=1, paths=1)
 OF_MINUTES = sorted(set(COARSER) | {table.name for tables in COARSER.values() for table in tables})
 MIDNIGHT_MS = START_MS - 12 * HOUR_MS
 
@@ -62,7 +62,7 @@ def dropped(shop: Shop) -> dict[str, int]:
 
 def test_by_default_all_is_kept(tables: Store) -> None:
     shop = a_shop(emptied(tables))
-    assert retention.rules(None, None, None) == ()
+    assert retention.kept_for(None, None, None) == ()
     shop.fold(clicks_at(0))
     shop.make()
     assert dropped(shop) == {}
@@ -85,7 +85,7 @@ def test_a_day_is_kept_until_the_watermark_is_in_the_day_that_many_days_after_it
 
 
 def test_only_what_is_set_is_dropped(tables: Store) -> None:
-    shop = a_shop(emptied(tables), kept=retention.rules(minutes=None, conversions=None, paths=1))
+    shop = a_shop(emptied(tables), kept=retention.kept_for(minutes=None, conversions=None, paths=1))
     shop.fold([logged(click("e", action="click"))])
     shop.make()
     assert dropped(shop) == {"session_hour": 1}
@@ -108,7 +108,7 @@ def test_nothing_is_dropped_before_its_hour_and_day_are_made(shop: Shop) -> None
 def test_hours_and_days_count_all_events_whenever_they_come(
     tables: Store, parts: list[list[Row]], days: list[int]
 ) -> None:
-    shop = a_shop(emptied(tables), kept=retention.rules(minutes=1, conversions=None, paths=None))
+    shop = a_shop(emptied(tables), kept=retention.kept_for(minutes=1, conversions=None, paths=None))
     for part, day in zip(filter(None, parts), sorted(days), strict=False):
         shop.fold(part)
         shop.make(days_after_midnight(day))

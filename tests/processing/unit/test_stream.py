@@ -1,11 +1,13 @@
 """Between the query's thread and the one that folds: a batch is handed over as Arrow, none begins after a stop."""
 
 import threading
+import time
 from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
 import pytest
+from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.settings import KafkaSettings
 from processing.epoch import EpochRunner
@@ -26,6 +28,12 @@ class Runner:
         self.epochs: list[tuple[pa.Table, float, int]] = []
         self.may_go_on = threading.Event()
         self.may_go_on.set()
+        self.log_is_due = False
+        self.roll_ups: list[int] = []
+        """Where each was asked for."""
+
+    def roll_up(self) -> None:
+        self.roll_ups.append(threading.get_ident())
 
     def run(self, records: pa.Table, read_seconds: float) -> None:
         self.epochs.append((records, read_seconds, threading.get_ident()))
@@ -37,6 +45,23 @@ class MicroBatch:
 
     def toArrow(self) -> pa.Table:
         return RECORDS
+
+
+class Query:
+    """A query that is looked at so many times and then stopped."""
+
+    lastProgress = None  # noqa: N815 - Spark's name
+
+    def __init__(self, stream: Stream, looks: int) -> None:
+        self._stream = stream
+        self._looks = looks
+
+    def awaitTermination(self, _seconds: float) -> bool:
+        time.sleep(0.1)
+        self._looks -= 1
+        if self._looks == 0:
+            self._stream.stop()
+        return False
 
 
 @pytest.fixture
@@ -99,3 +124,28 @@ def test_every_run_has_an_empty_checkpoint_of_its_own(stream: Stream, tmp_path: 
     assert first != second
     assert list(tmp_path.iterdir()) == [second]
     assert list(second.iterdir()) == []
+
+
+def watch(stream: Stream, looks: int) -> None:
+    stream._watch(cast(StreamingQuery, Query(stream, looks)))
+
+
+def test_between_epochs_roll_ups_are_made_by_the_thread_that_folds(stream: Stream, runner: Runner) -> None:
+    take(stream)
+    stream._handover._under_way.result()  # type: ignore[union-attr]  # the epoch is done
+    watch(stream, looks=3)
+    stream._handover.close()
+    assert runner.roll_ups == [runner.epochs[0][2]] * 3
+
+
+@pytest.mark.parametrize(("waited", "made"), [(4.0, 0), (6.0, 1)])
+def test_where_epochs_leave_no_pause_roll_ups_take_one_after_a_while(
+    stream: Stream, runner: Runner, waited: float, made: int
+) -> None:
+    runner.may_go_on.clear()
+    take(stream)
+    stream._rolled_up_at -= waited
+    threading.Timer(0.2, runner.may_go_on.set).start()
+    watch(stream, looks=1)
+    stream._handover.close()
+    assert len(runner.roll_ups) == made
