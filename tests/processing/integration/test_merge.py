@@ -161,11 +161,14 @@ def test_what_a_fold_returns_are_the_rows_it_wrote_as_the_table_holds_them_and_n
 def test_a_purchase_changes_the_clicks_before_it_and_none_that_it_does_not_convert(store: Store) -> None:
     ten_minutes = 600_000
     clicks = [click(f"c{n}", action="click", timestamp=START_MS + n * ten_minutes) for n in range(4)]
-    parts = in_epochs(clicks, [sale("p", timestamp=START_MS + 2 * ten_minutes)], [sale("q", timestamp=START_MS - 1)])
+    near: dict[str, Any] = {"action": "click", "timestamp": START_MS + 2 * ten_minutes}
+    others = [click("u", user_id="u2", **near), click("v", product_id="p2", **near)]
+    purchases = (sale("p", timestamp=START_MS + 2 * ten_minutes), sale("q", timestamp=START_MS - 1))
+    parts = in_epochs([*clicks, *others], *([purchase] for purchase in purchases))
     done = fold(store, *parts)
     rows = as_rows(held(store))["conversions"]
     led_to = {key[3]: row["purchase_id"] for key, row in rows.items() if not key[4]}
-    assert led_to == {"c0": None, "c1": "p", "c2": "p", "c3": None}
+    assert led_to == {"c0": None, "c1": "p", "c2": "p", "c3": None, "u": None, "v": None}
     assert rows == expected([row for part in parts for row in part])["conversions"]
     assert sorted(key[3] for key in touched(done[1])["conversions"]) == ["c1", "c2", "p"]
     assert sorted(key[3] for key in touched(done[2])["conversions"]) == ["q"]

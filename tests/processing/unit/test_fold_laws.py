@@ -7,6 +7,7 @@ meet in memory; `integration/test_merge.py` has the same through Postgres.
 from collections import defaultdict
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,6 +53,21 @@ def test_the_categories_sum_up_to_the_site(log: list[Row]) -> None:
         for name in (*COUNTS, "refunds", "revenue", "refunded", "late"):
             sums[minute, bot][name] += row[name]
     assert sums == {key: {name: row[name] for name in sums[key]} for key, row in tables["site_minutes"].items()}
+
+
+@settings(deadline=None, max_examples=6)
+@given(epochs(count=2))
+def test_rows_that_agree_in_no_common_column_never_meet(parts: list[list[Row]]) -> None:
+    found = [deltas(part) for part in parts]
+    whole = joined(*found)
+    for name, common in ((each.name, [*each.fold.common]) for each in PROJECTIONS if each.name in whole):
+        rows = pa.concat_tables([each[name] for each in found if name in each])
+        share = [hash(tuple(row.values())) % 2 for row in rows.select(common).to_pylist()]
+        apart = [
+            joined({name: rows.filter(pa.array([place == half for place in share], pa.bool_()))}) for half in (0, 1)
+        ]
+        together = [row for tables in apart for row in tables[name].to_pylist()]
+        assert sorted(together, key=repr) == sorted(whole[name].to_pylist(), key=repr)
 
 
 def test_sketches_stay_mergeable_past_4096_users() -> None:
