@@ -13,7 +13,7 @@ import pytest
 from segment.analytics.client import Client  # type: ignore[import-untyped]
 
 from stack.settings import StackSettings
-from tests import browser
+from tests import browser, npm
 from tests.ingestion import sdk
 from tests.ingestion.site import site
 
@@ -119,10 +119,10 @@ def test_python_may_send_what_is_not_taken_and_goes_on(gateway: Any) -> None:
     }  # fmt: skip
 
 
-@sdk.needs_node
+@npm.needs_node
 def test_node(gateway: Any, stack_settings: StackSettings) -> None:
     environment = {**os.environ, "NODE_PATH": str(sdk.node_modules(stack_settings.cache))}
-    command = [sdk.NODE or "node", str(sdk.FOLDER / "segment_node.cjs"), address(gateway), KEY]
+    command = [npm.NODE or "node", str(sdk.FOLDER / "segment_node.cjs"), address(gateway), KEY]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(ran.stdout) == [], ran.stderr
     events = wait_for(gateway, "clickstream", 4)
@@ -137,7 +137,7 @@ def test_node(gateway: Any, stack_settings: StackSettings) -> None:
     assert gateway.records("rejected") == []
 
 
-@sdk.needs_node
+@npm.needs_node
 @browser.needs_chromium
 @pytest.mark.parametrize("batching", ["", "yes"])
 async def test_browser(gateway: Any, stack_settings: StackSettings, batching: str) -> None:
