@@ -168,7 +168,26 @@ PROCESSING: Final = (
 )
 """Exposed by `processing`."""
 
-ALL: Final = GATEWAY + PROCESSING + SERVING
+WATCH: Final = (
+    Metric("millrace_watch_epoch", "gauge", "Last epoch looked at.", combine="livemax"),
+    Metric(
+        "millrace_watch_look_seconds",
+        "histogram",
+        "Time of a look at what was committed: windows judged, rules, alerts.",
+        (),
+        EPOCH_SECONDS,
+    ),
+    Metric("millrace_watch_failures_total", "counter", "Looks that failed; they are tried again."),
+    Metric(
+        "millrace_watch_flags_total",
+        "counter",
+        "Windows flagged, by scope and method; one judged again counts again.",
+        ("scope", "method"),
+    ),
+)
+"""Exposed by the watch (`processing.watch`)."""
+
+ALL: Final = GATEWAY + PROCESSING + SERVING + WATCH
 
 
 class Instruments(Mapping[str, Any]):

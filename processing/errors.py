@@ -27,9 +27,10 @@ class FatalError(ProcessingError):
 class AnotherProcessorError(FatalError):
     """The store's writer lock is held by another processor."""
 
-    def __init__(self, schema: str) -> None:
+    def __init__(self, schema: str, role: str = "processing") -> None:
+        who = "processor" if role == "processing" else role
         super().__init__(
-            f"another processor is writing to schema {schema!r}; stop it first, or give this one a schema of its own"
+            f"another {who} is writing to schema {schema!r}; stop it first, or give this one a schema of its own"
         )
 
 

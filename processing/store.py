@@ -16,13 +16,17 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+import contracts.alerts
 import contracts.projections
-import contracts.rollups  # noqa: F401 - both join the metadata
+import contracts.rollups  # noqa: F401 - they join the metadata
 from contracts.settings import PostgresSettings
 from contracts.tables import metadata
 from processing.errors import AnotherProcessorError
 
 _LOCK_PATIENCE_SECONDS: Final = 2.0
+_LOOKUPS: Final = {"enable_hashjoin": "off", "enable_mergejoin": "off"}
+"""Every statement of an epoch looks up few rows of large tables by key. Temporary tables have no statistics, and
+without them the planner may think that reading a whole table is cheaper."""
 
 
 def _column_type(arrow: pa.DataType) -> str:
@@ -119,11 +123,15 @@ class Store:
     """The writing connection. It is opened on first use and again after a fault; each opening takes the lock.
 
     With a `shadow`, it writes to that schema, whose tables hide those of the same name in the settings' schema; the
-    lock is the shadow's.
+    lock is the shadow's. There is a lock per `role`: the watch writes tables of its own beside the processor.
     """
 
-    def __init__(self, settings: PostgresSettings, shadow: str | None = None) -> None:
+    def __init__(
+        self, settings: PostgresSettings, shadow: str | None = None, *, role: str = "processing", **options: str
+    ) -> None:
         self._settings = settings
+        self._role = role
+        self._options = options or _LOOKUPS
         self.schema = shadow or settings.db_schema
         self._search_path = f"{shadow},{settings.db_schema}" if shadow else settings.db_schema
         self._connection: Any = None
@@ -158,9 +166,7 @@ class Store:
             create_tables(transaction, self.schema)
 
     def _open(self) -> Any:
-        # Every statement looks up few rows of large tables by key. Temporary tables have no statistics, and without
-        # them the planner may think that reading a whole table is cheaper.
-        connection = connect(self._settings, self._search_path, enable_hashjoin="off", enable_mergejoin="off")
+        connection = connect(self._settings, self._search_path, **self._options)
         try:
             self._take_lock(connection)
         except BaseException:
@@ -180,9 +186,9 @@ class Store:
             if granted:
                 return
             if monotonic() > deadline:
-                raise AnotherProcessorError(self.schema)
+                raise AnotherProcessorError(self.schema, self._role)
             sleep(0.01)
 
     @property
     def _lock_name(self) -> str:
-        return f"millrace-processing:{self.schema}"
+        return f"millrace-{self._role}:{self.schema}"

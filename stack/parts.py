@@ -14,7 +14,7 @@ from stack.part import Launch, Part, Report
 from stack.probes import http_ready, postgres_ready
 from stack.settings import HOST, REPOSITORY, StackSettings
 
-ORDER: Final = ("kafka", "postgres", "gateway", "processing", "serving", "simulator")
+ORDER: Final = ("kafka", "postgres", "gateway", "processing", "serving", "watch", "simulator")
 """Starting order; stopping is the reverse."""
 
 
@@ -28,6 +28,7 @@ def build_parts(settings: StackSettings, layout: Layout, environ: Mapping[str, s
         _gateway(settings, layout, common),
         _processing(settings, layout, common, environ),
         _serving(settings, layout, common),
+        _watch(settings, layout, common),
         _simulator(settings, layout, common),
     )
     return {part.name: part for part in parts if part is not None}
@@ -145,6 +146,18 @@ def _serving(settings: StackSettings, layout: Layout, common: Mapping[str, str])
         probe=lambda: http_ready(f"http://{HOST}:{port}/health/ready"),
         port=port,
         listeners={"serving": port},
+        needs=("postgres",),
+    )
+
+
+def _watch(settings: StackSettings, layout: Layout, common: Mapping[str, str]) -> Part:
+    port = settings.port("watch")
+    return Part(
+        name="watch",
+        prepare=lambda _: _stage(layout, "processing.watch", env={**common, "MILLRACE_WATCH_PORT": str(port)}),
+        probe=lambda: http_ready(f"http://{HOST}:{port}/health/ready"),
+        port=port,
+        listeners={"watch": port},
         needs=("postgres",),
     )
 

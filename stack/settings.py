@@ -11,7 +11,15 @@ REPOSITORY: Final = Path(__file__).resolve().parent.parent
 HOST: Final = "127.0.0.1"
 """Everything listens here and nowhere else: no part asks for a password that the whole network may try."""
 
-PORT_OFFSETS: Final = {"gateway": 0, "serving": 1, "processing": 2, "kafka": 3, "kafka-controller": 4, "postgres": 5}
+PORT_OFFSETS: Final = {
+    "gateway": 0,
+    "serving": 1,
+    "processing": 2,
+    "kafka": 3,
+    "kafka-controller": 4,
+    "postgres": 5,
+    "watch": 6,
+}
 """Port of each listener, counted from the base port."""
 
 
@@ -21,7 +29,7 @@ class StackSettings(PartSettings):
     part: ClassVar[str] = "stack"
 
     base_port: int = Field(default=7070, ge=1024, le=65000)
-    """First of six consecutive ports: gateway, serving, processing, Kafka, Kafka's controller, Postgres."""
+    """First of seven consecutive ports: gateway, serving, processing, Kafka, Kafka's controller, Postgres, watch."""
     cache: Path = REPOSITORY / ".millrace" / "cache"
     """Folder of the fetched jars. Beside the code, not in the home, so that several stacks share it."""
     ivy_settings: Path | None = None

@@ -40,7 +40,7 @@ def free_base_port(above: int = 0) -> int:
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", base + offset))
             return base
-    raise RuntimeError("no six free ports in a row")
+    raise RuntimeError("no seven free ports in a row")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from tests.e2e.millrace import TEST_PRODUCT, TEST_USER, Millrace, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
-PARTS = {"kafka", "postgres", "gateway", "processing", "serving"}
+PARTS = {"kafka", "postgres", "gateway", "processing", "serving", "watch"}
 
 
 def _event(session_id: str, **fields: Any) -> dict[str, Any]:

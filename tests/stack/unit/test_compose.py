@@ -13,6 +13,7 @@ from contracts.settings import KafkaSettings, LogSettings, PartSettings, Postgre
 from ingestion.settings import GatewaySettings
 from loadtest.settings import SimulatorSettings
 from processing.settings import ProcessingSettings
+from processing.watch.settings import WatchSettings
 from serving.settings import ServingSettings
 from stack.jars import ROOTS
 from stack.parts import ORDER
@@ -30,6 +31,7 @@ SETTINGS: tuple[type[PartSettings], ...] = (
     ShopSettings,
     SimulatorSettings,
     StackSettings,
+    WatchSettings,
 )
 
 
@@ -98,7 +100,8 @@ def test_the_image_holds_every_package_and_every_target_that_is_built(compose: d
         if "build" in service:
             assert f" AS {service['build']['target']}\n" in recipe
         if service.get("command", [None])[0] == "python":
-            assert f"COPY {service['command'][2]} " in recipe
+            package = service["command"][2].partition(".")[0]
+            assert f"COPY {package} " in recipe
 
 
 def test_prometheus_reads_the_ports_that_the_parts_listen_on(compose: dict[str, Any]) -> None:

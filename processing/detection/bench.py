@@ -1,0 +1,99 @@
+"""How good detectors are: precision, recall and delay on series whose incidents are known.
+
+An incident is found when a window in it is flagged. Flags soon after an incident are neither right nor wrong: what came
+before them is odd itself. All other flags outside of incidents are false alarms.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from processing.detection.bench_series import DAY, KINDS, Incident, Labelled, labelled
+from processing.detection.detector import Values
+
+VOLUMES: Final = (30, 300, 5000)
+_SETTLING: Final = 150
+"""Windows after an incident in which flags are not counted."""
+
+Scorer = Callable[[Values], Values]
+"""Scores of all windows of a series, each from what came before it alone; NaN where there is none."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one method did on one kind of series."""
+
+    method: str
+    kind: str
+    threshold: float
+    incidents: int
+    found: int
+    false_alarms: int
+    """Runs of flagged windows outside of incidents, each counted once."""
+    days: float
+    """Watched, incidents left out."""
+    delays: tuple[int, ...]
+    """Windows from the beginning of each found incident to its first flag; 0: the first window was flagged."""
+
+    @property
+    def recall(self) -> float | None:
+        return self.found / self.incidents if self.incidents else None
+
+    @property
+    def precision(self) -> float | None:
+        told = self.found + self.false_alarms
+        return self.found / told if told else None
+
+    @property
+    def median_delay(self) -> float | None:
+        return float(np.median(self.delays)) if self.delays else None
+
+
+def series(days: int, seed: int) -> list[Labelled]:
+    """Every kind at every volume."""
+    return [labelled(kind, volume, days, seed) for kind in KINDS for volume in VOLUMES]
+
+
+def measure(
+    method: str, thresholds: Sequence[float], score: Scorer, of: Iterable[Labelled], tell: Callable[[], None]
+) -> list[Figures]:
+    """Figures per kind and threshold, all volumes together; `tell` is called after each series."""
+    scored = []
+    for each in of:
+        scored.append((each, score(each.counts)))
+        tell()
+    return [
+        _figures(method, kind, threshold, [pair for pair in scored if pair[0].kind == kind])
+        for kind in KINDS
+        for threshold in thresholds
+    ]
+
+
+def _figures(method: str, kind: str, threshold: float, scored: list[tuple[Labelled, Values]]) -> Figures:
+    incidents, found, false, windows = 0, 0, 0, 0
+    delays: list[int] = []
+    for each, scores in scored:
+        flagged = np.nan_to_num(scores) >= threshold
+        quiet = np.ones(len(flagged), dtype=bool)
+        quiet[:DAY] = False
+        for incident in each.incidents:
+            quiet[incident.start : incident.end + _SETTLING] = False
+            delay = _delay(flagged, incident)
+            incidents += 1
+            if delay is not None:
+                found += 1
+                delays.append(delay)
+        false += _runs(flagged & quiet)
+        windows += int(quiet.sum())
+    return Figures(method, kind, threshold, incidents, found, false, windows / DAY, tuple(delays))
+
+
+def _delay(flagged: np.typing.NDArray[np.bool_], incident: Incident) -> int | None:
+    hits = np.flatnonzero(flagged[incident.start : incident.end])
+    return int(hits[0]) if len(hits) else None
+
+
+def _runs(flagged: np.typing.NDArray[np.bool_]) -> int:
+    return int(np.sum(np.diff(np.concatenate(([False], flagged)).astype(int)) == 1))

@@ -1,0 +1,100 @@
+"""`python -m processing.watch`: build the real objects and look until SIGTERM.
+
+Exit codes: 0 stopped on request; 1 a fault that needs a person (the message says what to do); 2 a bad setting.
+"""
+
+import signal
+import sys
+import threading
+from datetime import timedelta
+from time import perf_counter
+from types import FrameType
+from typing import Final
+
+import structlog
+from pydantic import ValidationError
+
+from contracts.logging import configure_logging
+from contracts.settings import setting_faults
+from processing.detection.iqr import Iqr
+from processing.detection.robust_z import RobustZ
+from processing.errors import FatalError
+from processing.health import serve_health
+from processing.store import Store
+from processing.watch.look import Watcher
+from processing.watch.metrics import WatchMetrics
+from processing.watch.settings import Settings
+
+log = structlog.get_logger()
+
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+
+
+class Loop:
+    """Looks again and again. What goes wrong is logged, and tried again after a growing pause."""
+
+    def __init__(self, watcher: Watcher, metrics: WatchMetrics, interval_seconds: float) -> None:
+        self._watcher = watcher
+        self._metrics = metrics
+        self._interval_seconds = interval_seconds
+        self.stopping = threading.Event()
+        self.not_ready: str | None = "starting"
+        """Why the part is not ready, or None when it is."""
+
+    def run(self) -> None:
+        """Look until `stopping` is set. Raises FatalError."""
+        pause = self._interval_seconds
+        while not self.stopping.wait(pause):
+            begun = perf_counter()
+            try:
+                looked = self._watcher.look()
+            except FatalError:
+                raise
+            except Exception as error:
+                self.not_ready = f"recovering: {type(error).__name__}"
+                self._metrics.failures.inc()
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                log.warning("look_failed", error=f"{type(error).__name__}: {error}"[:1000], again_in_seconds=pause)
+                continue
+            pause = self._interval_seconds
+            self.not_ready = None if looked else "waiting for processing to make the tables"
+            if looked and looked.seen:
+                self._metrics.look_seconds.observe(perf_counter() - begun)
+                self._metrics.observe(looked.seen.epoch, looked.flags)
+
+
+def main() -> int:
+    """Run the part."""
+    configure_logging("watch")
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for key, fault in setting_faults(error):
+            log.error("bad_setting", key=key, fault=fault)  # noqa: TRY400 - the key says all
+        return 2
+    options = settings.watch
+    metrics = WatchMetrics()
+    store = Store(settings.postgres, role="watch", work_mem="16MB")
+    detectors = (RobustZ(options.robust_z_threshold), Iqr(options.iqr_threshold))
+    watcher = Watcher(store, detectors, timedelta(hours=options.look_back_hours))
+    loop = Loop(watcher, metrics, options.interval_seconds)
+    serve_health(options.host, options.port, metrics.registry, lambda: loop.not_ready)
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        loop.stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        loop.run()
+    except FatalError as error:
+        log.error("stopped", reason=str(error))  # noqa: TRY400 - the reason is the message, not a trace
+        return 1
+    finally:
+        store.close()
+    log.info("stopped", reason="asked to")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

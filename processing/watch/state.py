@@ -1,0 +1,36 @@
+"""How far the watch has looked, and what there is to look at."""
+
+from datetime import UTC, datetime
+
+from processing.detection.flags import Seen
+from processing.store import Transaction
+
+
+def tables_missing(transaction: Transaction) -> bool:
+    """Whether processing has not made the tables yet. They are made in one transaction, so one stands for all."""
+    (found,) = transaction.query("SELECT to_regclass('watched') IS NOT NULL AS there")["there"].to_pylist()
+    return not found
+
+
+def read_watched(transaction: Transaction) -> Seen | None:
+    """What was looked at last; None before the first time."""
+    rows = transaction.query("SELECT epoch, watermark FROM watched WHERE watermark IS NOT NULL").to_pylist()
+    return Seen(rows[0]["epoch"], rows[0]["watermark"].astimezone(UTC)) if rows else None
+
+
+def read_committed(transaction: Transaction) -> Seen | None:
+    """The newest epoch; None before the first one with a watermark."""
+    rows = transaction.query("SELECT epoch, watermark FROM epochs ORDER BY epoch DESC LIMIT 1").to_pylist()
+    if not rows or rows[0]["watermark"] is None:
+        return None
+    watermark: datetime = rows[0]["watermark"].astimezone(UTC)
+    return Seen(rows[0]["epoch"], watermark)
+
+
+def write_watched(transaction: Transaction, seen: Seen) -> None:
+    """Note that this was looked at."""
+    transaction.execute(
+        "INSERT INTO watched (epoch, watermark, at) VALUES ($1, $2, clock_timestamp()) ON CONFLICT (singleton)"
+        " DO UPDATE SET epoch = excluded.epoch, watermark = excluded.watermark, at = excluded.at",
+        (seen.epoch, seen.watermark),
+    )
