@@ -13,13 +13,15 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
-from processing.batch import EVENT_LOG
+from processing.log_description import DESCRIPTION, constrain, described
 from processing.log_schema import add_missing_columns
 
 APPLICATION: Final = "millrace"
 _CONFIGURATION: Final = {
     "delta.checkpointInterval": "50",
-    "delta.logRetentionDuration": "interval 7 days",
+    # Nobody asks for versions of long ago, and there are 17,000 a day; `compact` has files kept as long.
+    "delta.logRetentionDuration": "interval 1 days",
+    "delta.deletedFileRetentionDuration": "interval 1 days",
     "delta.appendOnly": "false",  # erasing a person deletes rows
 }
 
@@ -56,12 +58,13 @@ class EventLog:
         except TableNotFoundError:
             self._table = DeltaTable.create(
                 location,
-                schema=EVENT_LOG,
+                schema=described(),
                 partition_by=["date"],
                 name="events",
-                description="Every applied event of the shop, once, with the epoch that applied it.",
+                description=DESCRIPTION,
                 configuration=_CONFIGURATION,
             )
+        constrain(self._table)
         self._pending.clear()
         self._held = self.last_epoch()
         return self._held

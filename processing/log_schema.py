@@ -3,15 +3,15 @@
 A log that another version wrote stays readable: its older files simply lack the new columns, which read as null.
 """
 
-from deltalake import DeltaTable, Schema
+from deltalake import DeltaTable
 
-from processing.batch import EVENT_LOG
 from processing.errors import LogSchemaError
+from processing.log_description import described
 
 
 def add_missing_columns(table: DeltaTable) -> None:
     """Bring the table's columns to those of `EVENT_LOG`. Raises LogSchemaError before anything is changed."""
-    wanted = {field.name: field for field in Schema.from_arrow(EVENT_LOG).fields}
+    wanted = {field.name: field for field in described().fields}
     held = {field.name: field for field in table.schema().fields}
     unknown = sorted(held.keys() - wanted.keys())
     others = sorted(name for name in held.keys() & wanted.keys() if held[name].type != wanted[name].type)

@@ -1,14 +1,21 @@
 """The Delta log: each epoch once, whatever is repeated; and Spark reads what delta-rs wrote."""
 
+from collections.abc import Iterator
+from contextlib import nullcontext
+from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
 import pytest
+from deltalake.exceptions import DeltaError
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from processing.batch import EVENT_LOG
 from processing.event_log import Appended, EventLog
+from processing.log_description import COLUMNS, CONSTRAINTS, DESCRIPTION
 from tests.processing.builders import START_MS, click, sale
-from tests.processing.log_rows import event_table
+from tests.processing.log_rows import Row, event_table, log_table, logged
 
 pytestmark = pytest.mark.integration
 
@@ -35,7 +42,7 @@ def test_a_new_log_is_empty(event_log: EventLog) -> None:
 def test_epochs_that_wait_are_appended_in_one_commit(event_log: EventLog) -> None:
     for epoch in (1, 2, 3):
         event_log.add(epoch, event_table([click(f"e{epoch}"), sale(f"t{epoch}")], epoch))
-    assert event_log.flush() == Appended(epoch=3, version=1, rows=6)
+    assert event_log.flush() == Appended(epoch=3, version=2, rows=6)
     assert (event_log.last_epoch(), event_log.count_rows()) == (3, 6)
     assert event_log.flush() is None
 
@@ -48,7 +55,7 @@ def test_an_epoch_that_the_log_holds_is_not_appended_again(event_log: EventLog) 
     assert again.flush() is None
     again.add(1, event_table([click("a")], 1))
     again.add(2, event_table([click("b")], 2))
-    assert again.flush() == Appended(epoch=2, version=2, rows=1)
+    assert again.flush() == Appended(epoch=2, version=3, rows=1)
     assert again.count_rows() == 2
 
 
@@ -63,7 +70,7 @@ def test_a_log_that_another_process_has_moved_on_is_seen_before_the_append(event
 
 def test_an_epoch_without_events_moves_the_log_on(event_log: EventLog) -> None:
     event_log.add(1, event_table([], 1))
-    assert event_log.flush() == Appended(epoch=1, version=1, rows=0)
+    assert event_log.flush() == Appended(epoch=1, version=2, rows=0)
     assert (event_log.last_epoch(), event_log.count_rows()) == (1, 0)
 
 
@@ -123,3 +130,45 @@ def test_spark_skips_an_append_that_the_log_holds_and_adds_its_own(spark: SparkS
         rows.write.format("delta").mode("append").options(**options).save(path)
     again = reopened(event_log)
     assert (again.last_epoch(), again.count_rows()) == (2, 2)
+
+
+BAD_ROWS: Final[dict[str, Row]] = {
+    "event_id_not_empty": {"event_id": ""},
+    "user_id_not_empty": {"user_id": ""},
+    "amount_not_negative": {"amount": Decimal("-0.0001")},
+    "quantity_positive": {"quantity": 0},
+    "kind_known": {"kind": "gift"},
+    "bot_score_in_range": {"bot_score": 101},
+}
+
+
+def test_every_constraint_has_its_bad_row() -> None:
+    assert BAD_ROWS.keys() == CONSTRAINTS.keys()
+
+
+@pytest.mark.parametrize("name", BAD_ROWS)
+def test_a_row_that_breaks_a_constraint_is_refused_and_nothing_of_its_append_is_there(
+    event_log: EventLog, name: str
+) -> None:
+    event_log.add(1, log_table([logged(click("good")), logged(sale("bad"), **BAD_ROWS[name])]))
+    with pytest.raises(DeltaError, match="1 rows failed validation"):
+        event_log.flush()
+    assert reopened(event_log).count_rows() == 0
+
+
+def test_spark_knows_what_columns_mean_and_keeps_to_the_constraints(spark: SparkSession, event_log: EventLog) -> None:
+    event_log.add(1, event_table([click("a"), sale("b")], 1))
+    event_log.flush()
+    path = str(event_log.path / "events")
+    comments = {row["col_name"]: row["comment"] for row in spark.sql(f"DESCRIBE TABLE delta.`{path}`").collect()}
+    assert {name: comments[name] for name in EVENT_LOG.names} == COLUMNS
+    assert spark.sql(f"DESCRIBE DETAIL delta.`{path}`").collect()[0]["description"] == DESCRIPTION
+    for row, refused in ((logged(sale("c")), False), (logged(click("d")), False), *bad_rows()):
+        with pytest.raises(Py4JJavaError, match="DELTA_VIOLATE_CONSTRAINT") if refused else nullcontext():
+            spark.createDataFrame(log_table([row])).write.format("delta").mode("append").save(path)
+    assert spark.read.format("delta").load(path).count() == 4
+
+
+def bad_rows() -> Iterator[tuple[Row, bool]]:
+    for changes in BAD_ROWS.values():
+        yield logged(sale("bad"), **changes), True
