@@ -163,6 +163,7 @@ rejected_events: Final = Table(
     Column("detail", Text, nullable=False),
     Column("content_type", Text, nullable=False),
     Column("event_id", Text),
+    Column("schema_id", Integer, comment="of the schema that it was written with, where it named one"),
     Column("raw", LargeBinary, nullable=False),
     Column("truncated", Boolean, nullable=False),
     Index("rejected_events_received_at", "received_at"),

@@ -22,7 +22,7 @@ LAST_MILLISECOND: Final = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z, the last instant that Postgres, Python and Avro agree on how to print."""
 
 REJECTED_TEXTS: Final = ("rejection_id", "source", "reason", "pointer", "detail", "content_type", "event_id")
-REJECTED_FIELDS: Final = ("rejection_id", *REJECTED_TEXTS[1:], "raw", "truncated")
+REJECTED_FIELDS: Final = ("rejection_id", *REJECTED_TEXTS[1:], "schema_id", "raw", "truncated")
 
 LONGEST: Final = {
     "product_id": 128,

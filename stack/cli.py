@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NoReturn
 
 import httpx
@@ -230,18 +230,23 @@ def _loadtest(verb: str, context: typer.Context) -> NoReturn:
     """Run `python -m loadtest VERB` against this stack; all arguments, `--help` too, are its own."""
     settings, layout = StackSettings(), Layout(home())
     layout.home.mkdir(parents=True, exist_ok=True)
-    _become("loadtest", verb, context, parts.tool_environment(settings, layout))
+    _become("loadtest", verb, context.args, parts.tool_environment(settings, layout))
 
 
 def _processing(verb: str, context: typer.Context) -> NoReturn:
     """Run `python -m processing VERB` on this stack's data; all arguments, `--help` too, are its own."""
     settings, layout = StackSettings(), Layout(home())
     env = {"MILLRACE_PROCESSING_CHECKPOINT": str(layout.checkpoint)}
-    _become("processing", verb, context, parts.common_environment(settings, layout) | env)
+    _become("processing", verb, context.args, parts.common_environment(settings, layout) | env)
 
 
-def _become(module: str, verb: str, context: typer.Context, env: Mapping[str, str]) -> NoReturn:
-    command = (sys.executable, "-m", module, verb, *context.args)
+def _watch(verb: str, arguments: Sequence[str]) -> NoReturn:
+    """Run `python -m processing.watch VERB` on this stack's data; all arguments, `--help` too, are its own."""
+    _become("processing.watch", verb, arguments, parts.common_environment(StackSettings(), Layout(home())))
+
+
+def _become(module: str, verb: str, arguments: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    command = (sys.executable, "-m", module, verb, *arguments)
     sys.stdout.flush()
     os.execve(command[0], command, {**os.environ, **env})
 
@@ -266,7 +271,9 @@ def load(context: typer.Context) -> None:
 
 @app.command(context_settings=_PASS_ON)
 def bench(context: typer.Context) -> None:
-    """Measure one part by itself: gateway or processing, and how; see `bench --help`."""
+    """Measure one part by itself: gateway, processing or detect, and how; see `bench --help`, `bench detect --help`."""
+    if context.args[:1] == ["detect"]:
+        _watch("bench", context.args[1:])
     if context.args[:1] == ["processing"] and "--help" not in context.args:
         settings, layout = StackSettings(), Layout(home())
         os.environ.update(parts.spark_environment(settings, layout, os.environ, _say))

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from processing.detection.bench_series import DAY, KINDS, Incident, Labelled, labelled
-from processing.detection.detector import Values
+from processing.detection.detector import CRITICAL_AT, Detector, Values
 
 VOLUMES: Final = (30, 300, 5000)
 _SETTLING: Final = 150
@@ -97,3 +97,28 @@ def _delay(flagged: np.typing.NDArray[np.bool_], incident: Incident) -> int | No
 
 def _runs(flagged: np.typing.NDArray[np.bool_]) -> int:
     return int(np.sum(np.diff(np.concatenate(([False], flagged)).astype(int)) == 1))
+
+
+def rolling(detector: Detector, history: int) -> Scorer:
+    """Scores as the watch has them: each window against so many before it."""
+
+    def score(counts: Values) -> Values:
+        scores = np.full(len(counts), np.nan)
+        for place in range(history, len(counts)):
+            scores[place] = detector.judge(counts[place - history : place], counts[place], counts=True).score
+        return scores
+
+    return score
+
+
+def confirmed(score: Scorer) -> Scorer:
+    """Scores that reach the threshold where an alert opens: two of three windows do, or one is critical."""
+
+    def confirming(counts: Values) -> Values:
+        own = np.nan_to_num(score(counts))
+        before = [np.concatenate((np.zeros(back), own[:-back])) for back in (1, 2)]
+        second = np.sort(np.stack((own, *before)), axis=0)[1]
+        scores: Values = np.maximum(second, own / CRITICAL_AT)
+        return scores
+
+    return confirming

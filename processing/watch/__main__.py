@@ -1,4 +1,4 @@
-"""`python -m processing.watch`: build the real objects and look until SIGTERM.
+"""`python -m processing.watch`: build the real objects and look until SIGTERM. With a verb: `processing.watch.cli`.
 
 Exit codes: 0 stopped on request; 1 a fault that needs a person (the message says what to do); 2 a bad setting.
 """
@@ -21,6 +21,7 @@ from processing.detection.robust_z import RobustZ
 from processing.errors import FatalError
 from processing.health import serve_health
 from processing.store import Store
+from processing.watch.cli import app
 from processing.watch.look import Watcher
 from processing.watch.metrics import WatchMetrics
 from processing.watch.settings import Settings
@@ -97,4 +98,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        configure_logging("watch")
+        app(prog_name="python -m processing.watch")
     sys.exit(main())
