@@ -86,8 +86,11 @@ class _Revalidated(StaticFiles):
 
 
 def _add_page(app: FastAPI) -> None:
-    @app.get("/")
     async def page() -> FileResponse:
         return FileResponse(_PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+    app.get("/")(page)
+    for view in sorted((_PAGE / "js" / "views").glob("*.js")):  # a view is a file there, and its address is its name
+        app.get(f"/{view.stem}")(page)
 
     app.mount("/page", GZipMiddleware(_Revalidated(directory=_PAGE), minimum_size=2048), name="page")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, async_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -34,25 +34,42 @@ class Tab:
 
 
 @asynccontextmanager
-async def tab(
-    url: str, *, width: int = 1440, scheme: str = "light", address: str = "/", ready: str = "#products tbody tr"
-) -> AsyncIterator[Tab]:
-    """The page, loaded, in a fresh profile; it must not have complained by the end."""
+async def chromium() -> AsyncIterator[Browser]:
+    """A browser; each tab in it has a fresh profile."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        context = await browser.new_context(
-            viewport={"width": width, "height": 800},
-            color_scheme="dark" if scheme == "dark" else "light",
-            locale="en-US",
-            timezone_id="Europe/Berlin",
-        )
-        opened = Tab(await context.new_page())
-        opened.page.on("console", lambda message: opened.complaints.append(message.text))
-        opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
-        await opened.page.goto(url + address)
-        await expect(opened.page.locator(ready).first).to_be_visible(timeout=20_000)
-        yield opened
-        if folder := os.environ.get("MILLRACE_TEST_SCREENSHOTS"):
-            await opened.page.screenshot(path=Path(folder) / f"page-{width}-{scheme}.png", full_page=True)
+        yield browser
         await browser.close()
-        assert opened.complaints == []
+
+
+@asynccontextmanager
+async def tab(
+    browser: Browser,
+    url: str,
+    *,
+    width: int = 1440,
+    scheme: str = "light",
+    ready: str = "html[data-drawn]",
+    expected: tuple[str, ...] = (),
+) -> AsyncIterator[Tab]:
+    """The page, loaded, in a fresh profile; by the end it must have complained of nothing but what is expected."""
+    context = await browser.new_context(
+        viewport={"width": width, "height": 800},
+        color_scheme="dark" if scheme == "dark" else "light",
+        reduced_motion="reduce",
+        locale="en-US",
+        timezone_id="Europe/Berlin",
+    )
+    opened = Tab(await context.new_page())
+    opened.page.set_default_timeout(20_000)
+    opened.page.on("console", lambda message: opened.complaints.append(message.text))
+    opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    await opened.page.goto(url)
+    await opened.page.locator(ready).first.wait_for(state="attached")
+    yield opened
+    if folder := os.environ.get("MILLRACE_TEST_SCREENSHOTS"):
+        name = await opened.page.evaluate("document.body.dataset.view")
+        await opened.page.screenshot(path=Path(folder) / f"{name}-{width}-{scheme}.png", full_page=True)
+    await context.close()
+    unexpected = [one for one in opened.complaints if not any(text in one for text in expected)]
+    assert not unexpected, unexpected

@@ -1,148 +1,165 @@
-// Puts the page together: the live tiles follow each commit, the panels follow it at a pace that is kind to the server.
+// Puts the page together: one view at a time, the freshness of all of them, and the choices that go along.
 
-import { OVERVIEW, query, REALTIME, REALTIME_LIVE } from "./api.js";
-import * as charts from "./charts.js";
-import { $, setText } from "./dom.js";
+import { REALTIME, REALTIME_LIVE } from "./api.js";
+import * as choices from "./choices.js";
+import * as controls from "./controls.js";
+import * as dialog from "./dialog.js";
+import { $, setText, show } from "./dom.js";
 import * as format from "./format.js";
 import * as freshness from "./freshness.js";
+import * as keyboard from "./keyboard.js";
 import { LiveRoot } from "./live.js";
-import * as panels from "./panels.js";
-import * as sessions from "./sessions.js";
-import * as tiles from "./tiles.js";
-import { parameter, setParameter } from "./url.js";
+import { Refresher } from "./refresher.js";
+import * as theme from "./themes.js";
+import * as trouble from "./trouble.js";
+import { addressOf, parameter, setParameters } from "./url.js";
 
-const MINUTE_MS = 60_000;
-const RANGES = {
-  "15m": { minutes: 15, window: 1, label: "last 15 minutes" },
-  "1h": { minutes: 60, window: 5, label: "last hour" },
-  "6h": { minutes: 360, window: 5, label: "last 6 hours" },
-  "24h": { minutes: 1440, window: 15, label: "last 24 hours" },
+const NAMES = [...document.querySelectorAll("#views a")].map((link) => link.dataset.view);
+
+let view = null; // { name, module, parts }: what is open
+let chosen = choices.read();
+let data = null; // what is on the page, to draw it again in another theme
+let realtime = null;
+let asked = 0; // loads so far: an answer that was overtaken by a choice is dropped
+
+/** What a view is given: the choices, its own parameters, and ways to change them. */
+const page = {
+  get bots() { return chosen.bots; },
+  get zone() { return chosen.zone; },
+  get preset() { return chosen.preset; },
+  get range() { return choices.rangeNow(chosen); },
+  get realtime() { return realtime; },
+  parameter,
+  /** Change parameters of the view and load again. */
+  choose(changes) {
+    setParameters(changes);
+    reload();
+  },
+  /** Show what is there again. */
+  draw: () => draw(),
+  go,
 };
-const PAUSE_MS = 2_500;
 
-const chosen = {
-  range: parameter("range") in RANGES ? parameter("range") : "1h",
-  by: [...$("products-by").options].some((one) => one.value === parameter("by")) ? parameter("by") : "REVENUE",
-  status: ["ACTIVE", "COMPLETED"].includes(parameter("status")) ? parameter("status") : "",
-};
-let last = null; // what is on the page, to draw it again in another theme
-let loading = false;
-let wanted = false;
-let notBefore = 0;
-let hurry = false; // a reader who has chosen does not wait for the pace that is kind to the server
-let wake = () => {}; // ends the pause before the next load
+const refresher = new Refresher(load);
 
-function choose(name, value, fallback) {
-  chosen[name] = value;
-  setParameter(name, value === fallback ? null : value);
-  hurry = true;
-  wake();
-  refresh();
+function reload() {
+  asked += 1;
+  refresher.hurry();
 }
 
-/** Load the panels, once at a time; a call while loading makes one more load after it. */
-async function refresh() {
-  wanted = true;
-  if (loading || document.visibilityState === "hidden") return;
-  loading = true;
-  while (wanted) {
-    const pause = hurry ? 0 : notBefore - performance.now();
-    if (pause > 0) await new Promise((resolve) => { wake = resolve; setTimeout(resolve, pause); });
-    wanted = hurry = false;
-    const started = performance.now();
-    await load();
-    // A slow answer means a busy server: leave it at least four times as long alone.
-    notBefore = performance.now() + Math.max(PAUSE_MS, 4 * (performance.now() - started));
+const nameOf = (path) => {
+  const name = path.replaceAll("/", "") || NAMES[0];
+  return NAMES.includes(name) ? name : NAMES[0];
+};
+
+/** Open the view that the address names. */
+async function open() {
+  const name = nameOf(location.pathname);
+  if (view?.name !== name) {
+    const module = await import(`./views/${name}.js`);
+    if (nameOf(location.pathname) !== name) return;
+    view?.parts.dispose?.();
+    data = null;
+    view = { name, module, parts: module.build(page) };
+    show($("view"), view.parts.elements);
+    setText($("title"), module.title);
+    document.title = name === NAMES[0] ? "Millrace" : `${module.title} – Millrace`;
+    document.body.dataset.view = name;
+    trouble.clear();
+    if (realtime) view.parts.live?.(realtime);
   }
-  loading = false;
+  readChoices();
+  dialog.openFromAddress(page);
+  reload();
+}
+
+function readChoices() {
+  chosen = choices.read(view.module.ranges);
+  format.setZone(chosen.zone);
+  controls.show(chosen, view.module);
+  for (const link of document.querySelectorAll("#views a")) {
+    link.href = addressOf(link.dataset.view === NAMES[0] ? "/" : `/${link.dataset.view}`);
+    if (link.dataset.view === view.name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  live.change({ zone: chosen.zone, bots: chosen.bots });
+}
+
+/** Go to an address of this page without loading it anew. */
+function go(address) {
+  history.pushState(null, "", address);
+  dialog.close();
+  return open().then(() => window.scrollTo(0, 0));
 }
 
 async function load() {
-  const { minutes, window: windowMinutes, label } = RANGES[chosen.range];
-  const windowMs = windowMinutes * MINUTE_MS;
-  const now = Date.now();
-  const range = { from: Math.floor((now - minutes * MINUTE_MS) / windowMs) * windowMs, to: now };
-  const iso = (at) => new Date(at).toISOString();
+  const started = asked;
+  const main = $("main");
+  main.setAttribute("aria-busy", "true");
+  const waiting = setTimeout(() => trouble.slow(), 4000);
   try {
-    const { data } = await query(OVERVIEW, {
-      range: { from: iso(range.from), to: iso(range.to) },
-      day: { from: iso(now - 24 * 60 * MINUTE_MS), to: iso(now) },
-      window: `PT${windowMinutes}M`,
-      by: chosen.by,
-      status: chosen.status || null,
-    });
-    last = { data, range, windowMs, windowMinutes, label, by: chosen.by, realtime: last?.realtime };
+    const answer = await view.parts.load();
+    if (started !== asked) return;
+    data = answer;
+    trouble.clear();
     draw();
+    document.documentElement.dataset.loaded = view.name;
   } catch (error) {
-    if (error.code !== "UNREACHABLE") console.warn("panels not refreshed:", error.message);
+    if (started === asked) trouble.failed(error, reload);
+  } finally {
+    clearTimeout(waiting);
+    main.removeAttribute("aria-busy");
   }
 }
 
 function draw() {
-  if (!last?.data) return;
-  const { data, range, windowMs, windowMinutes, label, by } = last;
+  if (!data) return;
   $("welcome").hidden = Boolean(data.asOf);
-  $("panels").hidden = !data.asOf;
-  $("tiles").hidden = !data.asOf;
+  $("view").hidden = !data.asOf;
   if (!data.asOf) return;
   freshness.heard(data.asOf);
-  setText($("footer-epoch"), `epoch ${format.number(data.asOf.epoch)}`);
-  setText($("revenue-note"), `${windowMinutes}-minute windows, ${label}; lighter bars are still open`);
-  $("revenue-empty").hidden = data.revenue.length > 0;
-  $("revenue-chart").hidden = data.revenue.length === 0;
-  if (data.revenue.length) charts.revenue(data.revenue, range, windowMs);
-  charts.sales(data.sales);
-  panels.products(data.topProducts, by);
-  sessions.list(data.sessions.nodes);
-  panels.quality(data.rejections, data.books?.totals, label);
-  panels.books(data.books);
-  if (last.realtime) charts.minutes(last.realtime.series);
+  setText($("footer-epoch"), `epoch ${format.number(data.asOf.epoch)}, committed ${format.dateTime(data.asOf.committedAt)}`);
+  view.parts.draw(data);
+  document.documentElement.dataset.drawn = data.asOf.epoch;
 }
 
-function onRealtime(realtime) {
-  freshness.heard(realtime.asOf);
-  tiles.update(realtime);
-  last = { ...last, realtime };
-  if (!$("panels").hidden) charts.minutes(realtime.series);
-  document.documentElement.dataset.epoch = realtime.asOf.epoch;
-  refresh();
+function onRealtime(value) {
+  realtime = value;
+  freshness.heard(value.asOf);
+  document.documentElement.dataset.epoch = value.asOf.epoch;
+  view?.parts.live?.(value);
+  refresher.request();
 }
 
-function wireControls() {
-  for (const input of document.querySelectorAll("#range input")) {
-    input.checked = input.value === chosen.range;
-    input.addEventListener("change", () => choose("range", input.value, "1h"));
-  }
-  $("products-by").value = chosen.by;
-  $("products-by").addEventListener("change", (event) => choose("by", event.target.value, "REVENUE"));
-  $("sessions-status").value = chosen.status;
-  $("sessions-status").addEventListener("change", (event) => choose("status", event.target.value, ""));
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  dark.addEventListener("change", draw);
-  $("theme").addEventListener("click", () => {
-    const now = document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light");
-    document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
-    try { localStorage.setItem("millrace-theme", document.documentElement.dataset.theme); } catch { /* storage may be off */ }
-    draw();
-  });
-  document.addEventListener("visibilitychange", () => { if (wanted) refresh(); });
-  setText($("welcome-curl"), `curl ${location.protocol}//${location.hostname}:7070/v1/events \\
-  -H 'Authorization: Bearer YOUR_WRITE_KEY' -H 'Content-Type: application/json' \\
-  -d '{"type":"clickstream","event_id":"evt_1","user_id":"u1","session_id":"s1",
-       "action":"page_view","page_url":"/","timestamp":"${new Date().toISOString()}"}'`);
-}
-
-tiles.build();
-wireControls();
-sessions.build();
-freshness.build();
-// The panels follow the commits; this one keeps an empty or broken page trying, slowly.
-setInterval(() => { if (!last?.data?.asOf) refresh(); }, 5000);
-new LiveRoot({
+const live = new LiveRoot({
   root: "realtime",
   subscription: REALTIME_LIVE,
   fallback: REALTIME,
+  variables: { zone: chosen.zone, bots: chosen.bots },
   onData: onRealtime,
   onState: freshness.connection,
-}).start();
-refresh();
+});
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href^='/']");
+  if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  go(link.getAttribute("href"));
+});
+window.addEventListener("popstate", open);
+controls.build((changes) => {
+  setParameters(changes);
+  readChoices();
+  reload();
+});
+theme.build(() => { draw(); if (realtime) view?.parts.live?.(realtime); });
+freshness.build();
+dialog.build();
+keyboard.build(go);
+setText($("welcome-curl"), `curl ${location.protocol}//${location.hostname}:7070/v1/events \\
+  -H 'Authorization: Bearer YOUR_WRITE_KEY' -H 'Content-Type: application/json' \\
+  -d '{"type":"clickstream","event_id":"evt_1","user_id":"u1","session_id":"s1",
+       "action":"page_view","page_url":"/","timestamp":"${new Date().toISOString()}"}'`);
+// The view follows the commits; this one keeps an empty or broken page trying, slowly.
+setInterval(() => { if (!data?.asOf || trouble.isShown()) refresher.request(); }, 5000);
+open().then(() => live.start());

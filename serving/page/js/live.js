@@ -17,9 +17,20 @@ export class LiveRoot {
   #watch = 0;
   #socket = null;
   #state = "";
+  #id = 0;
 
-  constructor({ root, subscription, fallback, onData, onState }) {
-    Object.assign(this, { root, subscription, fallback, onData, onState });
+  constructor({ root, subscription, fallback, variables, onData, onState }) {
+    Object.assign(this, { root, subscription, fallback, variables, onData, onState });
+  }
+
+  /** Ask the same with other variables from now on. */
+  change(variables) {
+    if (JSON.stringify(variables) === JSON.stringify(this.variables)) return;
+    this.variables = variables;
+    if (this.#state === "live" && this.#socket?.readyState === WebSocket.OPEN) {
+      this.#socket.send(JSON.stringify({ id: String(this.#id), type: "complete" }));
+      this.#subscribe(this.#socket);
+    } else if (this.#poll) this.#pollOnce();
   }
 
   start() {
@@ -50,16 +61,22 @@ export class LiveRoot {
       this.#attempts = 0;
       clearInterval(this.#poll);
       this.#poll = 0;
-      socket.send(JSON.stringify({ id: "1", type: "subscribe", payload: { query: this.subscription } }));
+      this.#subscribe(socket);
       this.#become("live");
     } else if (message.type === "next") {
+      if (message.id !== String(this.#id)) return; // of the variables before these
       const value = message.payload.data?.[this.root];
       if (value) this.onData(value);
     } else if (message.type === "ping") {
       socket.send(JSON.stringify({ type: "pong" }));
-    } else if (message.type === "error" || message.type === "complete") {
+    } else if (message.id === String(this.#id)) { // "error" or "complete"
       socket.close(1000);
     }
+  }
+
+  #subscribe(socket) {
+    const payload = { query: this.subscription, variables: this.variables };
+    socket.send(JSON.stringify({ id: String(++this.#id), type: "subscribe", payload }));
   }
 
   // A socket can die without a word; the stream may also just be quiet, so ask before giving up.
@@ -85,7 +102,9 @@ export class LiveRoot {
 
   async #pollOnce() {
     try {
-      const { data } = await query(this.fallback);
+      const asked = this.variables;
+      const data = await query(this.fallback, asked);
+      if (asked !== this.variables) return;
       if (this.#state !== "live" || !this.#socket) this.#become("polling");
       if (data[this.root]) this.onData(data[this.root]);
     } catch (error) {

@@ -89,7 +89,9 @@ def test_the_server_is_ready_and_counts(server: Server) -> None:
         assert f"millrace_serving_{name}" in metrics
 
 
-@pytest.mark.parametrize("path", ["/", "/page/app.css", "/page/js/app.js", "/page/vendor/echarts/echarts.min.js"])
+@pytest.mark.parametrize(
+    "path", ["/", "/sales", "/page/css/shell.css", "/page/js/app.js", "/page/vendor/echarts/echarts.min.js"]
+)
 def test_the_page_comes_whole_from_here_and_under_a_strict_policy(server: Server, path: str) -> None:
     answer = httpx.get(f"{server.url}{path}")
     assert answer.status_code == 200

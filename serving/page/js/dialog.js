@@ -1,0 +1,57 @@
+// The one dialog: a session, a user, the shortcuts. What it shows has an address, so it can be shared and gone back from.
+
+import { $, h, setText, show } from "./dom.js";
+import { parameter, setParameters } from "./url.js";
+
+/** What can be opened by the address: parameter → module with `title` and `load(id, page)`. */
+const KINDS = { session: () => import("./details/session.js"), user: () => import("./details/user.js") };
+
+let shown = null;
+let page = null;
+
+export function build() {
+  const dialog = $("dialog");
+  $("dialog-close").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  dialog.addEventListener("close", () => {
+    if (dialog.open) return; // opened again meanwhile
+    shown = null;
+    setParameters(Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, null])));
+  });
+}
+
+export function close() {
+  if (!$("dialog").open) return;
+  shown = null;
+  $("dialog").close();
+}
+
+/** Open what the address names, if it names anything. */
+export function openFromAddress(itsPage) {
+  page = itsPage;
+  const kind = Object.keys(KINDS).find((name) => parameter(name));
+  if (kind) openDetail(kind, parameter(kind));
+  else close();
+}
+
+/** Open a detail by its kind and id. */
+export async function openDetail(kind, id) {
+  if (shown === `${kind} ${id}`) return;
+  shown = `${kind} ${id}`;
+  setParameters({ ...Object.fromEntries(Object.keys(KINDS).map((name) => [name, null])), [kind]: id });
+  const module = await KINDS[kind]();
+  display(module.title, h("p", { class: "empty" }, "Loading …"));
+  try {
+    const content = await module.load(id, page);
+    if (shown === `${kind} ${id}`) show($("dialog-body"), content);
+  } catch (error) {
+    show($("dialog-body"), h("p", { class: "empty" }, `${error.message} Close this and try again.`));
+  }
+}
+
+/** Show anything else. */
+export function display(title, ...content) {
+  setText($("dialog-title"), title);
+  show($("dialog-body"), content);
+  if (!$("dialog").open) $("dialog").showModal();
+}

@@ -1,0 +1,30 @@
+// A list of sessions; each opens as a timeline.
+
+import { effort, status } from "../details/session.js";
+import { openDetail } from "../dialog.js";
+import { h, show } from "../dom.js";
+import * as format from "../format.js";
+
+export function sessionList({ id, label }) {
+  const element = h("ul", { class: "sessions", id, "aria-label": label });
+  return { element, show: (sessions) => show(element, sessions.map((one) => h("li", {}, row(one)))) };
+}
+
+sessionList.FIELDS = "id sessionId userId startedAt endedAt durationSeconds status events purchases revenue currency entryPage exitPage bounced";
+
+/** The path of a page's address: the host is the same for all. */
+export function pathOf(page) {
+  if (!page) return format.DASH;
+  try {
+    return new URL(page, location.origin).pathname;
+  } catch {
+    return page;
+  }
+}
+
+const row = (one) => h("button", { type: "button", "data-key": one.id, onclick: () => openDetail("session", one.id) },
+  h("span", { class: "who" }, h("span", { class: "name" }, one.userId), h("span", { class: "sub" }, format.timeSeconds(one.startedAt))),
+  h("span", { class: "pages" }, h("span", {}, pathOf(one.entryPage)), one.events > 1 ? h("span", { class: "sub" }, `→ ${pathOf(one.exitPage)}`) : null),
+  h("span", { class: "effort" }, `${format.number(one.events)} ${one.events === 1 ? "event" : "events"}`, h("span", { class: "sub" }, effort(one))),
+  h("span", { class: one.purchases ? "spent some" : "spent" }, one.purchases ? format.money(one.revenue, one.currency) : format.DASH),
+  status(one.status));
