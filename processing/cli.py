@@ -1,9 +1,10 @@
 """`python -m processing VERB`: the batch side of processing. What verbs do is elsewhere; here it is put together."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -30,6 +31,12 @@ from processing.reread import EpochReader
 from processing.results import ResultsPublisher
 from processing.settings import Settings
 from processing.source import read_ranges
+from processing.verification.results import as_json as outcome_as_json
+from processing.verification.results import keep
+from processing.verification.run import Outcome, Verification
+from processing.verification.served import AtRandom
+from processing.verification.served import Span as ServedSpan
+from processing.verification.text import print_outcome
 from schemas_avro import load_registry
 
 _HELP = """The projections made again from the event log, and held against it. Without a verb: the stream.
@@ -45,6 +52,9 @@ app = typer.Typer(
 )
 
 Done = TypeVar("Done")
+
+VERIFIED_AT_RANDOM = 200_000
+"""Events of a random span, about."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="ISO 8601; without a zone UTC.")]
@@ -135,6 +145,55 @@ def _settings() -> Settings:
         raise typer.Exit(2) from None
 
 
+@app.command()
+def verify(
+    *,
+    since: From = None,
+    until: To = None,
+    draw: Annotated[
+        bool, typer.Option("--random", help="A random hour, or less where there is much. This is the default.")
+    ] = False,
+    whole: Annotated[bool, typer.Option("--all", help="Everything there is.")] = False,
+    background: Annotated[
+        bool, typer.Option("--background", help="On one thread that yields to everything else.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Hold the tables against the event log, every number of them, whether or not the stream runs.
+
+    Computed anew by SQL that has nothing in common with what the stream runs. Of sessions, users and orders those are
+    taken that begin in the span, from all of their events. The outcome is added to the table `verifications`.
+    Exit codes: 0 equal; 1 it differs; 2 it could not be compared.
+    """
+    if sum((draw, whole, since is not None or until is not None)) > 1:
+        raise typer.BadParameter("it is one of --from with --to, --random and --all", param_hint="--random")
+    settings = _settings()
+    if background:
+        os.nice(19)
+    asked = ServedSpan() if whole else _whole_minutes(since, until) or AtRandom(VERIFIED_AT_RANDOM)
+    outcome = _attempt(lambda: _verified(settings, asked, background=background))
+    if as_json:
+        typer.echo(json.dumps(outcome_as_json(outcome)))
+    else:
+        print_outcome(outcome)
+    raise typer.Exit(1 if outcome.mismatches else 0)
+
+
+def _verified(settings: Settings, asked: ServedSpan | AtRandom, *, background: bool) -> Outcome:
+    with Display("verify") as display:
+        outcome = Verification(
+            settings.postgres,
+            settings.log.path,
+            # In the background there is one at a time, which clears up what one that was killed has left.
+            settings.processing.checkpoint.parent / "verify" / ("background" if background else str(os.getpid())),
+            session_gap_seconds=settings.shop.session_gap_seconds,
+            threads=1 if background else 2,
+            tell=display.tell,
+        ).run(asked)
+    keep(settings.postgres, outcome)
+    return outcome
+
+
 @app.command("explain")
 def explain_event(*, event_id: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
     """Tell where an event came in, what became of it, and each row that it is in; or why it is in none.
@@ -219,6 +278,19 @@ def _attempt(work: Callable[[], Done]) -> Done:
 def _fail(message: str) -> NoReturn:
     typer.echo(message, err=True)
     raise typer.Exit(2)
+
+
+def _whole_minutes(since: str | None, until: str | None) -> ServedSpan | None:
+    """The span, widened to whole minutes; None if there is none."""
+    if since is None and until is None:
+        return None
+    start = _time(since, "--from").replace(second=0, microsecond=0) if since else None
+    end = _time(until, "--to") if until else None
+    if end is not None and (end.second or end.microsecond):
+        end = end.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    if start is not None and end is not None and start >= end:
+        raise typer.BadParameter("--from must lie before --to", param_hint="--from")
+    return ServedSpan(start, end)
 
 
 def _span(since: str | None, until: str | None) -> Span | None:

@@ -64,6 +64,11 @@ class Transaction:
         self._cursor.execute(sql, parameters=tuple(parameters) or None)
         return self._cursor.fetch_arrow_table()
 
+    def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """Run a statement and fetch its rows as they are asked for. Nothing else can be run until they are all read."""
+        self._cursor.execute(sql)
+        yield from self._cursor.fetch_record_batch()
+
     def load(self, name: str, table: pa.Table) -> None:
         """COPY an Arrow table into the temporary table `name`, made with the Arrow table's columns when first used."""
         if name not in self._staging:

@@ -1,0 +1,65 @@
+"""What a check of one table is: SQL for DuckDB over the view `log`, in which each event of the log is once.
+
+`{since}` and `{until}` stand for the span of time that is checked, the latter exclusive; `{gap}` for the session gap in
+seconds. With a span, a table is checked by rows that begin in it, from all events that such a row may consist of.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Table
+
+
+@dataclass(frozen=True)
+class Check:
+    """One table's."""
+
+    table: Table
+    members: str
+    """SELECT of events with the key columns of the row that they count in. It may give more events than are checked."""
+    expected: str
+    """SELECT of the rows, over the view `members`; of columns that are sketches the list of members."""
+    served: str
+    """Condition, for Postgres, on the table's rows that are checked."""
+    by: tuple[str, str]
+    """What a row and all events that it consists of agree in: of an event, and of a row. Checks are sliced by it."""
+    dropped: tuple[str, str] | None = None
+    """Where old rows may be dropped: the grain of their roll-up, and the row's time. Those are not checked."""
+
+    @property
+    def name(self) -> str:
+        return str(self.table.name)
+
+    @property
+    def kept(self) -> str:
+        """Condition, for DuckDB: a row that is not dropped. The view `gone` has grain and starts_at of what is."""
+        if self.dropped is None:
+            return "true"
+        grain, time = self.dropped
+        return f"date_trunc('hour', {time}) NOT IN (SELECT starts_at FROM gone WHERE grain = '{grain}')"
+
+    @property
+    def keys(self) -> list[str]:
+        """The table's primary key."""
+        return [column.name for column in self.table.primary_key]
+
+
+MEASURES = """
+    count(*) AS events,
+    count(CASE WHEN action = 'view' OR action = 'page_view' THEN 1 END) AS views,
+    count(CASE WHEN action = 'click' THEN 1 END) AS clicks,
+    count(CASE WHEN action = 'search' THEN 1 END) AS searches,
+    count(CASE WHEN action = 'add_to_cart' THEN 1 END) AS adds,
+    count(CASE WHEN action = 'remove_from_cart' THEN 1 END) AS removes,
+    count(CASE WHEN action = 'checkout_start' THEN 1 END) AS checkouts,
+    count(CASE WHEN kind = 'purchase' THEN 1 END) AS purchases,
+    sum(if(kind = 'purchase', quantity, 0))::BIGINT AS units,
+    sum(if(kind = 'purchase', amount, 0)) AS revenue
+"""
+"""What minutes, sessions and users have in common."""
+
+WITHIN = "{column} >= TIMESTAMPTZ '{{since}}' AND {column} < TIMESTAMPTZ '{{until}}'"
+
+
+def within(column: str) -> str:
+    """Condition: the time is in the span. For DuckDB and Postgres alike."""
+    return WITHIN.format(column=column)

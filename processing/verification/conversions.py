@@ -1,0 +1,33 @@
+"""What the table of conversions must hold: an as-of join of each click with the first purchase not before it."""
+
+from contracts import projections
+from processing.verification.check import Check, within
+
+_MEMBERS = f"""
+    SELECT *, timestamp AS happened_at, kind = 'purchase' AND kind IS NOT NULL AS is_purchase
+    FROM log WHERE {within("timestamp")} AND product_id IS NOT NULL AND (action = 'click' OR kind = 'purchase')
+"""
+
+_EXPECTED = """
+    WITH bought AS (
+      SELECT user_id, product_id, timestamp AS instant, min(event_id) AS purchase, arg_min(epoch, event_id) AS of_epoch
+      FROM log WHERE kind = 'purchase' AND timestamp >= TIMESTAMPTZ '{since}'
+        AND timestamp <= TIMESTAMPTZ '{until}' + INTERVAL 10 MINUTES
+      GROUP BY ALL
+    ), met AS (
+      SELECT m.*, b.* EXCLUDE (user_id, product_id),
+        NOT is_purchase AND coalesce(b.instant - m.happened_at <= INTERVAL 10 MINUTES, false) AS led
+      FROM members m ASOF LEFT JOIN bought b
+        ON b.user_id = m.user_id AND b.product_id = m.product_id AND b.instant >= m.happened_at
+    )
+    SELECT user_id, product_id, happened_at, event_id, is_purchase, coalesce(category, '') AS category, bot,
+      if(led, instant, NULL) AS purchased_at, if(led, purchase, NULL) AS purchase_id, late,
+      if(led, greatest(epoch, of_epoch), epoch) AS last_epoch
+    FROM met
+"""
+
+
+def conversion_check() -> Check:
+    """Clicks and purchases of the span."""
+    by, dropped = ("user_id", "user_id"), ("conversion_hour", "happened_at")
+    return Check(projections.conversions, _MEMBERS, _EXPECTED, within("happened_at"), by, dropped)

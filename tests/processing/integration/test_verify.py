@@ -1,0 +1,281 @@
+"""Verification on a real store and log: what is changed behind processing's back is found, and named."""
+
+import json
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+from deltalake import DeltaTable
+
+from contracts.projections import ALL
+from processing.erase.run import Erasure
+from processing.verification import run as verification
+from processing.verification.compare import Mismatch
+from processing.verification.results import as_json, keep
+from processing.verification.run import Outcome, Verification
+from processing.verification.served import WHOLE, AtRandom, Span, VerificationError
+from tests.processing.builders import START_MS, Event, at, click, sale
+from tests.processing.integration.line import PROJECTIONS, SHOP, Line
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+
+MINUTE_MS: Final = 60_000
+ACTIONS: Final = ("page_view", "view", "click", "add_to_cart", "checkout_start", "search")
+
+
+def visits(name: str, count: int) -> list[Event]:
+    """Three users in an hour and a half, who click and buy."""
+    dice, events = random.Random(name), []
+    for number in range(count):
+        user = dice.randrange(3)
+        shared: Event = {
+            "user_id": f"u{user}",
+            "session_id": f"s{user}",
+            "timestamp": START_MS + dice.randrange(90) * MINUTE_MS,
+            "product_id": f"p{dice.randrange(3)}",
+            "category": f"c{dice.randrange(2)}",
+        }
+        bought = dice.random() < 0.3
+        events.append(
+            sale(f"{name}{number}", **shared)
+            if bought
+            else click(f"{name}{number}", **shared, action=dice.choice(ACTIONS))
+        )
+    return events
+
+
+@pytest.fixture(scope="module")
+def line(kafka_bootstrap: str, postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    """Two epochs, in the log as well. Whoever changes something puts it right again."""
+    line = Line(kafka_bootstrap, postgres_url, tmp_path_factory.mktemp("verify"))
+    line.epoch([*visits("a", 60), *visits("a", 2)])
+    line.epoch([*visits("b", 60), click("late", timestamp=START_MS + 30_000)])
+    line.flush()
+    yield line
+    line.close()
+
+
+def verify(
+    line: Line, asked: Span | AtRandom = WHOLE, tell: Callable[[str, int, int], None] = lambda *_: None
+) -> Outcome:
+    return Verification(
+        line.postgres,
+        line.log_path,
+        line.log_path.parent / "verify",
+        session_gap_seconds=SHOP.session_gap_seconds,
+        threads=1,
+        tell=tell,
+    ).run(asked)
+
+
+def only(outcome: Outcome, table: str) -> Mismatch:
+    """The one mismatch that there is."""
+    (verdict,) = [each for each in outcome.verdicts if each.mismatches]
+    assert (verdict.table, outcome.mismatches) == (table, 1)
+    return verdict.examples[0]
+
+
+def test_what_the_stream_made_of_the_log_is_what_is_found(line: Line) -> None:
+    outcome = verify(line)
+    assert (outcome.mismatches, outcome.epoch) == (0, 2)
+    compared = {each.table: each.rows for each in outcome.verdicts}
+    for table in ALL:
+        (held,) = line.query(f"SELECT count(*) AS n FROM {table.name}")
+        assert compared[table.name] == held["n"] > 0
+
+
+def test_a_random_span_has_events_and_no_more_of_them_than_asked_where_a_minute_is_less(line: Line) -> None:
+    outcome = verify(line, AtRandom(30))
+    (counted,) = line.query(
+        "SELECT sum(events)::bigint AS n FROM site_minutes WHERE minute >= $1 AND minute < $2",
+        outcome.span.since,
+        outcome.span.until,
+    )
+    assert 0 < counted["n"] <= 30
+    assert outcome.mismatches == 0
+    assert outcome.rows > 0
+
+
+def test_an_altered_number_is_named_with_its_window_and_the_events_behind_it(line: Line) -> None:
+    (row,) = line.query("SELECT minute, product_id, category, views FROM product_minutes WHERE events > 1 LIMIT 1")
+    change = "UPDATE product_minutes SET views = views + $4 WHERE minute = $1 AND product_id = $2 AND category = $3"
+    key = (row["minute"], row["product_id"], row["category"])
+    line.execute(change, *key, 1)
+    mismatch = only(verify(line), "product_minutes")
+    line.execute(change, *key, -1)
+    assert mismatch.key == {
+        "minute": row["minute"].isoformat().replace("+00:00", "Z"),
+        "product_id": row["product_id"],
+        "category": row["category"],
+        "bot": False,
+    }
+    assert [(cell.column, cell.expected, cell.found) for cell in mismatch.cells] == [
+        ("views", row["views"], row["views"] + 1)
+    ]
+    theirs = {
+        event["event_id"]
+        for event in line.logged()
+        if (event["product_id"], event["category"]) == key[1:]
+        and row["minute"] <= event["timestamp"]
+        and event["timestamp"] < row["minute"] + timedelta(minutes=1)
+    }
+    assert set(mismatch.evidence.event_ids) <= theirs
+    assert mismatch.evidence.events == len(theirs)
+    assert mismatch.evidence.epochs
+
+
+def test_a_row_removed_and_a_row_invented_are_found(line: Line) -> None:
+    line.execute("CREATE TABLE kept AS SELECT * FROM users WHERE user_id = 'u1'")
+    line.execute("DELETE FROM users WHERE user_id = 'u1'")
+    removed = only(verify(line), "users")
+    line.execute("INSERT INTO users SELECT * FROM kept")
+    line.execute("UPDATE kept SET user_id = 'nobody'")
+    line.execute("INSERT INTO users SELECT * FROM kept")
+    invented = only(verify(line), "users")
+    line.execute("DELETE FROM users WHERE user_id = 'nobody'")
+    line.execute("DROP TABLE kept")
+    assert (removed.kind, removed.key, removed.cells) == ("missing", {"user_id": "u1"}, [])
+    assert removed.evidence.events == sum(event["user_id"] == "u1" for event in line.logged())
+    assert (invented.kind, invented.key, invented.evidence.events) == ("extra", {"user_id": "nobody"}, 0)
+
+
+def test_hours_whose_minutes_were_dropped_are_not_missed(line: Line) -> None:
+    hour = at(START_MS).replace(minute=0)
+    dropped = ("product_minutes", "category_minutes", "site_minutes")
+    for name in dropped:
+        line.execute(f"CREATE TABLE kept_{name} AS SELECT * FROM {name} WHERE minute < $1", hour + timedelta(hours=1))
+        line.execute(f"DELETE FROM {name} WHERE minute < $1", hour + timedelta(hours=1))
+    missed = verify(line).mismatches
+    line.execute(
+        "INSERT INTO roll_ups (grain, starts_at, stale, marks, made_at, fine_gone)"
+        " VALUES ('hour', $1, false, 0, now(), true)",
+        hour,
+    )
+    summed = ("events", "views", "clicks", "searches", "adds", "removes", "checkouts", "purchases", "units", "revenue")
+    columns = ", ".join(summed)
+    line.execute(
+        f"INSERT INTO site_hours (hour, bot, {columns}, refunds, refunded, users, buyers, late, last_epoch)"
+        f" SELECT $1, false, {', '.join(f'sum({each})' for each in summed)}, 0, 0, '', '', 0, 1 FROM kept_site_minutes",
+        hour,
+    )
+    closed = verify(line)
+    line.execute("DELETE FROM roll_ups")
+    line.execute("DELETE FROM site_hours")
+    for name in dropped:
+        line.execute(f"INSERT INTO {name} SELECT * FROM kept_{name}")
+        line.execute(f"DROP TABLE kept_{name}")
+    assert missed > 0
+    assert closed.mismatches == 0
+
+
+def test_an_epoch_that_the_log_has_not_got_yet_is_waited_for(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    line.epoch(visits("c", 20))
+    monkeypatch.setattr(verification, "_LOG_PATIENCE_SECONDS", 0.0)
+    with pytest.raises(VerificationError, match="does processing run"):
+        verify(line)
+    monkeypatch.undo()
+    waited: list[str] = []
+
+    def flush_once(step: str, _done: int, _of: int) -> None:
+        if step == "await log" and not waited:
+            line.flush()
+        waited.append(step)
+
+    assert verify(line, tell=flush_once).mismatches == 0
+    assert waited[0] == "await log"
+
+
+def test_a_stream_that_goes_on_is_verified_as_of_one_epoch(line: Line) -> None:
+    ending = threading.Event()
+
+    def go_on() -> None:
+        number = 0
+        while not ending.is_set():
+            line.epoch(visits(f"go{number}-", 30))
+            line.flush()
+            number += 1
+
+    stream = threading.Thread(target=go_on)
+    stream.start()
+    try:
+        outcome = verify(line)
+    finally:
+        ending.set()
+        stream.join(60)
+    assert outcome.mismatches == 0
+
+
+def test_after_an_erasure_everything_closes(line: Line) -> None:
+    Erasure(
+        line.postgres,
+        line.log_path,
+        line.log_path.parent / "erase",
+        projections=PROJECTIONS,
+        reader=line.reader(),
+        results=None,
+        dedupe_horizon_seconds=3600,
+        tell=lambda *_: None,
+    ).run("u2")
+    line.epoch(visits("after-", 20))
+    line.flush()
+    outcome = verify(line)
+    assert outcome.mismatches == 0
+    assert outcome.rows > 0
+
+
+def test_an_outcome_is_kept_as_it_is_told(line: Line) -> None:
+    line.execute("UPDATE orders SET units = units + 1")
+    outcome = verify(line)
+    line.execute("UPDATE orders SET units = units - 1")
+    keep(line.postgres, outcome)
+    (row,) = line.query('SELECT epoch, "from", until, rows, mismatches, seconds, examples::text FROM verifications')
+    told = as_json(outcome)
+    assert json.loads(row.pop("examples")) == told["examples"][:20]
+    assert row == {name: told[name] for name in row}
+    assert told["tables"]["orders"] == {"rows": row["mismatches"], "mismatches": row["mismatches"]}
+
+
+def test_an_event_that_the_log_has_lost_is_named_by_its_epoch_and_every_table(line: Line) -> None:
+    """The last: nothing puts the event back."""
+    (epoch,) = [event["epoch"] for event in line.logged() if event["event_id"] == "late"]
+    DeltaTable(str(line.log_path / "events")).delete("event_id = 'late'")
+    differs = {each.table: each for each in verify(line).verdicts if each.mismatches}
+    assert differs.keys() >= {"books", "site_minutes", "category_minutes", "product_minutes", "sessions", "users"}
+    lost = {str(example.key): example.cells[0] for example in differs["books"].examples}
+    assert lost["{'sum': 'rows in the event log'}"].expected == lost["{'sum': 'rows in the event log'}"].found + 1
+    assert epoch in {1, 2}
+
+
+def call(line: Line, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "processing", "verify", *arguments]
+    return subprocess.run(
+        command, env=line.environment() | environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_the_verb_says_equal_differs_or_why_it_cannot_tell_by_its_exit_code(
+    kafka_bootstrap: str, postgres_url: str, tmp_path: Path
+) -> None:
+    line = Line(kafka_bootstrap, postgres_url, tmp_path)
+    line.epoch(visits("a", 40))
+    line.flush()
+    equal = call(line, "--all")
+    assert (equal.returncode, "0 of" in equal.stdout) == (0, True), equal.stderr
+    assert "all events, as of epoch 1" in equal.stdout
+    line.execute("UPDATE users SET views = views + 7 WHERE user_id = 'u1'")
+    differs = call(line, "--all", "--json")
+    told = json.loads(differs.stdout)
+    assert (differs.returncode, told["mismatches"], told["examples"][0]["key"]) == (1, 1, {"user_id": "u1"})
+    kept = line.query("SELECT mismatches FROM verifications ORDER BY id")
+    assert [row["mismatches"] for row in kept] == [0, 1]
+    cannot = call(line, MILLRACE_LOG_PATH=str(tmp_path / "elsewhere"))
+    assert (cannot.returncode, "there is no event log" in cannot.stderr) == (2, True), cannot.stderr
+    wrong = call(line, "--all", "--random")
+    assert (wrong.returncode, "it is one of" in wrong.stderr) == (2, True)
+    line.close()
