@@ -30,6 +30,7 @@ class Metric:
 
 LATENCY_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 EPOCH_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+VERIFY_SECONDS: Final = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
 MAINTENANCE_SECONDS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0)
 
@@ -165,6 +166,16 @@ PROCESSING: Final = (
     Metric("millrace_processing_log_files", "gauge", "Files of the event log after the last compaction."),
     Metric("millrace_processing_log_bytes", "gauge", "Bytes in them."),
     Metric("millrace_processing_compacted_files_total", "counter", "Files that compaction has replaced by fewer."),
+    Metric(
+        "millrace_processing_verify_runs_total",
+        "counter",
+        "Background comparisons of the tables with the event log, by outcome: equal, differs, failed.",
+        ("outcome",),
+    ),
+    Metric("millrace_processing_verify_rows_total", "counter", "Rows that they have compared."),
+    Metric("millrace_processing_verify_mismatches", "gauge", "Rows that differed in the last one.", combine="livemax"),
+    Metric("millrace_processing_verify_seconds", "histogram", "How long they took.", (), VERIFY_SECONDS),
+    Metric("millrace_processing_verify_timestamp_seconds", "gauge", "When the last one ended.", combine="livemax"),
 )
 """Exposed by `processing`."""
 

@@ -30,6 +30,7 @@ from processing.settings import Settings
 from processing.spark import build_spark
 from processing.store import Store
 from processing.stream import Stream
+from processing.verification.schedule import VerifySchedule
 from processing.warmup import warm_up
 from schemas_avro import load_registry
 
@@ -88,18 +89,21 @@ def main() -> int:
         roll_ups=roll_ups,
     )
     stream = Stream(spark, runner, options, settings.kafka, metrics)
+    verifying = VerifySchedule(options.verify_interval_seconds, metrics.verify)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         stream.stop()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    verifying.start()
     try:
         stream.run()
     except FatalError as error:
         log.error("stopped", reason=str(error))  # noqa: TRY400 - the reason is the message, not a trace
         return 1
     finally:
+        verifying.stop()
         if results is not None:
             results.close()
         store.close()

@@ -1,6 +1,7 @@
 """What processing tells Prometheus; names and meanings stand in `contracts.metrics`."""
 
 from datetime import datetime
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from pyspark.sql.streaming.listener import StreamingQueryProgress
@@ -8,6 +9,26 @@ from pyspark.sql.streaming.listener import StreamingQueryProgress
 from contracts.metrics import PROCESSING, Instruments
 from processing.ledger import TALLY, Entry
 from processing.maintenance.metrics import MaintenanceMetrics
+
+
+class VerifyMetrics:
+    """What verification in the background tells."""
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._runs = instruments.counter("millrace_processing_verify_runs_total")
+        self._rows = instruments.counter("millrace_processing_verify_rows_total")
+        self._mismatches = instruments.gauge("millrace_processing_verify_mismatches")
+        self._seconds = instruments.histogram("millrace_processing_verify_seconds")
+        self._ended = instruments.gauge("millrace_processing_verify_timestamp_seconds")
+
+    def observe(self, outcome: str, told: dict[str, Any], ended: float) -> None:
+        """Record one. `told` is its JSON object, empty where it failed; `ended` is in Unix seconds."""
+        self._runs.labels(outcome).inc()
+        self._ended.set(ended)
+        if told:
+            self._rows.inc(told["rows"])
+            self._mismatches.set(told["mismatches"])
+            self._seconds.observe(told["seconds"])
 
 
 class EpochMetrics:
@@ -23,6 +44,7 @@ class EpochMetrics:
         self._freshness = instruments.histogram("millrace_processing_freshness_seconds")
         self._records = instruments.counter("millrace_processing_records_total")
         self._watermark = instruments.gauge("millrace_processing_watermark_timestamp_seconds")
+        self.verify = VerifyMetrics(instruments)
         self.maintenance = MaintenanceMetrics(instruments)
 
     def observe_progress(self, progress: StreamingQueryProgress | None) -> None:

@@ -52,6 +52,8 @@ class ProcessingSettings(PartSettings):
     """The same for the paths of sessions. The sessions themselves are kept."""
     publish_results: bool = True
     """Whether changed rows are published to the analytics-results topic."""
+    verify_interval_seconds: float = Field(default=600.0, ge=0)
+    """Time between two verifications of a random hour in the background; 0 for none."""
     restart_backoff_seconds: float = Field(default=1.0, gt=0)
     """First pause before the query is started again after a fault; doubles up to 30 s."""
 
