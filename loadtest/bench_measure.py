@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, Producer
 
 from contracts.topics import HEADER_RECEIVED_AT, HEADER_SOURCE
 from loadtest.flood import cpu_seconds, flood, request_bytes
-from loadtest.payloads import Pool
+from loadtest.load.payloads import Pool
 from loadtest.shop import Shop
 
 Headers = list[tuple[str, str | bytes | None]]

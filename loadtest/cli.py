@@ -1,30 +1,25 @@
 """The verbs and their options. What they do is elsewhere; here it is put together once per call."""
 
-import asyncio
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from math import inf
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated
 
 import typer
-from pydantic import SecretStr, ValidationError
 
-from contracts.settings import PartSettings
 from loadtest import bench_cli
 from loadtest import replay as recording
 from loadtest.faults import FaultRates, Sending, inject
 from loadtest.gateway_client import RefusedError
-from loadtest.load import LoadError, LoadPlan, problems, run_load
+from loadtest.load.cli import load
+from loadtest.options import Gateway, WriteKey, destination_of, settings_of, usage
 from loadtest.run import Destination, send
 from loadtest.sender import Tally
-from loadtest.settings import GraphqlSettings, SimulatorSettings
+from loadtest.settings import SimulatorSettings
 from loadtest.shop import MixNotReachableError, Shop
-from loadtest.summary import print_figures, print_tally, to_json
-from loadtest.workload import WorkloadError, read_workload
-
-Settings = TypeVar("Settings", bound=PartSettings)
+from loadtest.summary import print_tally
 
 _HELP = """Simulated and recorded traffic, load with freshness, and a client log to judge the answers by.
 
@@ -32,9 +27,8 @@ Exit codes: 0 all well; 1 something was lost, wrong or refused; 2 the call itsel
 
 app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(bench_cli.app, name="bench")
+app.command()(load)
 
-Gateway = Annotated[str | None, typer.Option("--gateway", help="Base URL. Default: $MILLRACE_SIMULATOR_GATEWAY_URL.")]
-WriteKey = Annotated[str | None, typer.Option("--write-key", help="Default, and safer: $MILLRACE_SIMULATOR_WRITE_KEY.")]
 LogFile = Annotated[Path | None, typer.Option("--log", help="Append the client log (JSON lines) here.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")]
 Import = Annotated[bool, typer.Option("--import", help="Send as history: old timestamps are no error.")]
@@ -48,25 +42,6 @@ OutOfOrder = Annotated[float, typer.Option(min=0, max=1, help="Share sent up to 
 Invalid = Annotated[float, typer.Option(min=0, max=1, help="Share of additional events that must be rejected.")]
 
 
-def _usage(message: object) -> NoReturn:
-    typer.echo(f"Error: {message}", err=True)
-    raise typer.Exit(2)
-
-
-def _settings(part: type[Settings]) -> Settings:
-    try:
-        return part()
-    except ValidationError as error:
-        _usage(error)
-
-
-def _destination(
-    settings: SimulatorSettings, gateway: str | None, write_key: str | None, log: Path | None, history: bool
-) -> Destination:
-    key = settings.write_key if write_key is None else SecretStr(write_key)
-    return Destination(gateway or settings.gateway_url, key, log, history)
-
-
 def _share_of_transactions(mix: str) -> float | None:
     if mix == "natural":
         return None
@@ -74,7 +49,7 @@ def _share_of_transactions(mix: str) -> float | None:
         clicks, sales = (float(part) for part in mix.split("/"))
         return sales / (clicks + sales)
     except (ValueError, ZeroDivisionError):
-        _usage(f"--mix is 'natural' or CLICKSTREAM/TRANSACTIONS like 80/20, not {mix!r}")
+        usage(f"--mix is 'natural' or CLICKSTREAM/TRANSACTIONS like 80/20, not {mix!r}")
 
 
 @app.command()
@@ -106,9 +81,9 @@ def simulate(
     json: Json = False,
 ) -> None:
     """A shop: visitors browse, search, view, click, fill carts, check out and buy."""
-    settings = _settings(SimulatorSettings)
+    settings = settings_of(SimulatorSettings)
     if speed != 1 and seconds is None:
-        _usage("--speed other than 1 needs --seconds")
+        usage("--speed other than 1 needs --seconds")
     if seed is None:
         seed = settings.seed if settings.seed is not None else secrets.randbelow(2**32)
     if start is None and speed != 1:
@@ -117,14 +92,14 @@ def simulate(
     try:
         shop = Shop(seed, transactions_share=_share_of_transactions(mix))
     except MixNotReachableError as error:
-        _usage(error)
+        usage(error)
     events = shop.events(
         rate or settings.rate, seconds=seconds, rhythm_from_ms=_epoch_ms(start) if with_rhythm else None
     )
     rates = FaultRates(duplicates, conflicts, late, out_of_order, invalid)
     # The shop is open and full by now: live time starts here.
     stream = inject(events, rates, seed, _epoch_ms(start))
-    tally = _sent(stream, _destination(settings, gateway, write_key, log, history), speed, patience)
+    tally = _sent(stream, destination_of(settings, gateway, write_key, log, history=history), speed, patience)
     print_tally(tally, json=json, seed=seed)
     raise typer.Exit(0 if tally.clean else 1)
 
@@ -142,56 +117,15 @@ def replay(
     json: Json = False,
 ) -> None:
     """Send a recording with its own timestamps, and print our own count of the file to compare answers with."""
-    settings = _settings(SimulatorSettings)
+    settings = settings_of(SimulatorSettings)
     try:
         totals = recording.count(recording.read_rows(file))
         stream = recording.to_sendings(recording.to_events(recording.read_rows(file)))
-        tally = _sent(stream, _destination(settings, gateway, write_key, log, history), speed, patience)
+        tally = _sent(stream, destination_of(settings, gateway, write_key, log, history=history), speed, patience)
     except recording.RecordingError as error:
-        _usage(error)
+        usage(error)
     print_tally(tally, json=json, totals=totals)
     raise typer.Exit(0 if tally.clean else 1)
-
-
-@app.command()
-def load(
-    *,
-    rate: Annotated[float, typer.Option(min=1, help="Events per second.")] = 2000,
-    seconds: Annotated[float, typer.Option(min=1, help="Length of the run.")] = 60,
-    workload: Annotated[str, typer.Option(help="Name of a workload, or a .toml file.")] = "mixed",
-    gateway: Gateway = None,
-    write_key: WriteKey = None,
-    graphql: Annotated[str | None, typer.Option(help="GraphQL endpoint. Default: $MILLRACE_GRAPHQL_URL.")] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="Write the summary here, '-' prints it.")] = None,
-) -> None:
-    """Locust at a constant rate, a freshness probe beside it, and whether the books close. Fails if anything did."""
-    destination = _destination(_settings(SimulatorSettings), gateway, write_key, None, history=False)
-    try:
-        plan = LoadPlan(
-            rate=rate,
-            seconds=seconds,
-            workload_name=workload,
-            workload=read_workload(workload),
-            gateway_url=destination.gateway_url,
-            graphql_url=graphql or _settings(GraphqlSettings).url,
-            write_key=destination.write_key,
-        )
-    except WorkloadError as error:
-        _usage(error)
-    try:
-        figures = asyncio.run(run_load(plan))
-    except* LoadError as errors:
-        typer.echo(f"Error: {errors.exceptions[0]}", err=True)
-        raise typer.Exit(1) from None
-    print_figures(figures, json=json == Path("-"))
-    if json and json != Path("-"):
-        json.write_text(to_json(figures), "utf-8")
-    for sentence in problems(figures):
-        typer.echo(f"PROBLEM: {sentence}", err=True)
-    if not figures["rate_reached"]:
-        achieved = figures["achieved_per_second"]
-        typer.echo(f"The asked rate was not reached: {achieved:,} of {rate:,} events/s.", err=True)
-    raise typer.Exit(0 if figures["ok"] else 1)
 
 
 def _sent(stream: Iterable[Sending], destination: Destination, speed: float, patience: float | None) -> Tally:

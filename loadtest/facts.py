@@ -10,7 +10,7 @@ from uuid import UUID
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fact:
     """One event in one spelling: two events are the same if and only if their facts are equal."""
 

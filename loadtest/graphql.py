@@ -1,9 +1,13 @@
 """The few questions the load side asks GraphQL."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
+import orjson
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+from websockets.typing import Subprotocol
 
 
 class GraphqlError(Exception):
@@ -32,6 +36,26 @@ class GraphqlClient:
         """Number of the newest epoch, None before the first."""
         as_of = (await self.ask("{ asOf { epoch } }"))["asOf"]
         return None if as_of is None else int(as_of["epoch"])
+
+    async def epochs(self) -> AsyncIterator[int]:
+        """Epochs as they are pushed by a subscription. Raises GraphqlError when it ends."""
+        url = self._url.replace("http", "ws", 1)
+        subscribe = {"id": "1", "type": "subscribe", "payload": {"query": "subscription { epochs { epoch } }"}}
+        try:
+            async with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")], proxy=None) as socket:
+                await socket.send('{"type":"connection_init"}')
+                await socket.send(orjson.dumps(subscribe).decode())
+                async for message in socket:
+                    told = orjson.loads(message)
+                    if told["type"] == "ping":
+                        await socket.send('{"type":"pong"}')
+                    elif told["type"] == "next" and told["payload"].get("data"):
+                        yield int(told["payload"]["data"]["epochs"]["epoch"])
+                    elif told["type"] in {"next", "error", "complete"}:
+                        raise GraphqlError(f"{url} pushed {str(told)[:300]}")
+        except (WebSocketException, OSError) as error:
+            raise GraphqlError(f"{url}: {error!r}") from error
+        raise GraphqlError(f"{url} ended the subscription")
 
     async def books(self) -> dict[str, Any] | None:
         """`close` and `residue`, None before the first epoch."""

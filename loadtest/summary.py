@@ -61,6 +61,15 @@ def print_bench(figures: Mapping[str, Any]) -> None:
     Console().print(table)
 
 
+def print_checks(audit: Mapping[str, Any]) -> None:
+    """Print an audit: a row per law, and whether it holds."""
+    table = Table(Column("audit"), Column(""), Column("of"), box=None, padding=(0, 2, 0, 1))
+    for check in audit["checks"]:
+        verdict = "[green]holds[/]" if check["holds"] else f"[red]broken[/] {check['broken']:,} times"
+        table.add_row(check["name"], verdict, check["found"])
+    Console().print(table)
+
+
 def to_json(figures: Mapping[str, Any]) -> str:
     """Figures as JSON; decimals become strings, so that cents survive."""
     return orjson.dumps(figures, default=_plain, option=orjson.OPT_INDENT_2).decode()

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from loadtest.cli import app
-from loadtest.load import problems
+from loadtest.load.run import problems
 
 pytestmark = pytest.mark.unit
 
@@ -21,13 +21,20 @@ NOBODY = "http://127.0.0.1:7389"
         (["simulate", "--speed", "2"], "needs --seconds"),
         (["simulate", "--late", "2"], "--late"),
         (["replay", "no-such-file"], "does not exist"),
-        (["load", "--workload", "no-such"], "no workload 'no-such'"),
+        (["load", "--profile", "no-such"], "no profile 'no-such'"),
     ],
 )
 def test_a_wrong_call_is_named(arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_a_report_goes_into_a_folder_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "markers.jsonl").write_text("of another run")
+    result = CliRunner().invoke(app, ["load", "--report", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "is not empty" in result.output
 
 
 def test_a_file_that_is_no_recording_is_named(tmp_path: Path) -> None:
@@ -64,10 +71,17 @@ def test_without_a_gateway_events_are_counted_as_failed_and_none_is_lost_silentl
     assert '"failed"' in result.output
 
 
-def test_a_load_run_without_graphql_does_not_start() -> None:
-    result = CliRunner().invoke(app, ["load", "--graphql", NOBODY])
+def test_a_load_run_without_graphql_does_not_start(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["load", "--no-audit", "--graphql", NOBODY, "--report", str(tmp_path)])
     assert result.exit_code == 1
     assert "GraphQL is not there" in result.output
+
+
+def test_an_audited_load_without_a_database_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILLRACE_POSTGRES_URL", "postgresql://nobody@127.0.0.1:7389/none")
+    result = CliRunner().invoke(app, ["load", "--report", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "Error: Postgres:" in result.output
 
 
 def test_every_verb_helps() -> None:
@@ -79,8 +93,7 @@ def test_every_verb_helps() -> None:
 FINE = {
     "errors": {},
     "events": 10,
-    "freshness": {"refused": 0, "missing": 0},
-    "books": {"close": True, "residue": 0},
+    "freshness": {"refused": 0, "missing": 0, "never_told": 0},
 }
 
 
@@ -91,11 +104,10 @@ def test_a_clean_run_has_no_problems() -> None:
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"errors": {"status 503": 3}}, "3 requests: status 503"),
+        ({"errors": {"Json: status 503": 3}}, "3 requests: Json: status 503"),
         ({"events": 0}, "no event was acknowledged"),
-        ({"freshness": {"refused": 0, "missing": 2}}, "2 freshness markers missing"),
-        ({"books": {"close": False, "residue": 5}}, "the books do not close"),
-        ({"books": None}, "the books do not close"),
+        ({"freshness": {"refused": 0, "missing": 2, "never_told": 0}}, "2 freshness markers missing"),
+        ({"freshness": {"refused": 0, "missing": 0, "never_told": 1}}, "1 freshness markers never told"),
     ],
 )
 def test_each_problem_is_a_sentence(changed: dict[str, object], sentence: str) -> None:

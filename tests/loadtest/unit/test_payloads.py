@@ -1,10 +1,11 @@
-"""Payloads put together from templates decode to the events they were made of."""
+"""Payloads put together from templates decode to the events they were made of, and those can be made again."""
 
 import struct
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import BytesIO
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,7 +14,9 @@ from fastavro import schemaless_reader
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.payloads import Pool, _long
+from loadtest.facts import to_fact
+from loadtest.load.payloads import Pool, _long
+from loadtest.load.sent_log import Sent, SentLog, Supply, read_sent
 from loadtest.shop import Shop
 from schemas_avro import load_registry
 
@@ -75,6 +78,48 @@ def test_each_lap_has_sessions_of_its_own() -> None:
     first, second = ({record["session_id"] for record in records[at : at + 200]} for at in (0, 200))
     assert not first & second
     assert len(first) == len({event["session_id"] for event in EVENTS})
+
+
+def test_an_event_made_again_by_its_number_is_the_one_that_was_sent() -> None:
+    pool = Pool(EVENTS, "r1")
+    pool.json(150, NOW_MS)
+    assert pool.position == 150
+    sent = orjson.loads(pool.json(400, NOW_MS))
+    assert [pool.event(number, NOW_MS) for number in range(150, 550)] == sent
+
+
+def test_a_segment_body_has_the_calls_of_the_clicks_in_turn() -> None:
+    clicks = [event for event in EVENTS if event["type"] == "clickstream"]
+    pool = Pool(clicks, "r1")
+    body = orjson.loads(pool.segment(len(clicks), NOW_MS))
+    assert body["sentAt"] == "2023-11-14T22:13:20.123Z"
+    for number, (click, call) in enumerate(zip(clicks, body["batch"], strict=True)):
+        taken = pool.fact(number, NOW_MS, segment=True)
+        assert (call["messageId"], call["userId"]) == (taken.event_id, click["user_id"])
+        assert call["context"]["sessionId"] == taken.session_id
+        assert call["timestamp"] == body["sentAt"]
+        assert call["type"] == ("page" if click["action"] == "page_view" else "track")
+
+
+def test_a_log_of_requests_gives_back_every_event_with_its_verdict_and_names_a_wrong_line(tmp_path: Path) -> None:
+    supply = Supply(3, "r1", 200)
+    log = SentLog(tmp_path / "sent.jsonl", supply)
+    first = orjson.loads(supply.pools()[False].json(3, NOW_MS))
+    log.write(Sent(False, 0, 3, NOW_MS, True))
+    log.write(Sent(True, 0, 2, NOW_MS + 1, None))
+    log.write(Sent(False, 3, 1, NOW_MS + 2, False))
+    log.close()
+    with (tmp_path / "sent.jsonl").open("a") as file:
+        file.write('{"first":0}\n')
+    reading = read_sent(tmp_path / "sent.jsonl")
+    read = list(islice(reading, 6))
+    assert [verdict for verdict, _ in read] == ["accepted"] * 3 + ["unknown"] * 2 + ["rejected"]
+    assert [fact for _, fact in read][:3] == [to_fact(event) for event in first]
+    assert all(fact.event_id.startswith("r1s-") for _, fact in read[3:5])
+    assert read[5][1].at_ms == NOW_MS + 2
+
+    with pytest.raises(ValueError, match=r"sent\.jsonl, line 5"):
+        next(reading)
 
 
 @given(st.integers(0, 2**62))

@@ -1,13 +1,14 @@
 """The probe: measures until visible, counts what is refused, missing or unanswered, and never asks too much at once."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from loadtest.client_log import Verdict
+from loadtest.client_log import ClientLog, Verdict, read_log
 from loadtest.gateway_client import Answer, EventVerdict, GatewayClient
 from loadtest.graphql import GraphqlClient, GraphqlError
 from loadtest.probe import Freshness, Probe
@@ -24,6 +25,7 @@ class Pipeline(GatewayClient, GraphqlClient):
         self._posted: list[tuple[float, str]] = []
         self.asked: list[int] = []
         self.fail_once = False
+        self.end_subscription = False
 
     async def post(self, bodies: Sequence[Any]) -> Answer:
         self._posted += [(await self._now(), body["session_id"]) for body in bodies]
@@ -34,6 +36,18 @@ class Pipeline(GatewayClient, GraphqlClient):
             self.fail_once = False
             raise GraphqlError("away")
         return int(await self._now() / 0.2)
+
+    async def epochs(self) -> AsyncIterator[int]:
+        last = None
+        while True:
+            epoch = int(await self._now() / 0.2)
+            if epoch != last:
+                last = epoch
+                yield epoch
+            if self.end_subscription:
+                self.end_subscription = False
+                raise GraphqlError("ended")
+            await asyncio.sleep(0.01)
 
     async def visible_sessions(self, session_ids: list[str]) -> set[str]:
         self.asked.append(len(session_ids))
@@ -56,8 +70,25 @@ async def test_every_marker_becomes_visible_within_an_epoch_and_a_poll() -> None
     assert all(0 < seconds < 0.5 for _, seconds in freshness.seen)
 
 
+async def test_a_reader_who_is_told_of_commits_sees_every_marker_too() -> None:
+    pipeline = Pipeline()
+    pipeline.end_subscription = True
+    freshness = await _probed(pipeline)
+    assert len(freshness.told) == freshness.sent
+    assert (freshness.never_told, freshness.lost_subscriptions) == (0, 1)
+
+
+async def test_what_was_sent_is_in_the_client_log(tmp_path: Path) -> None:
+    with ClientLog(tmp_path / "markers.jsonl") as log:
+        freshness = await Probe(Pipeline(), Pipeline(), log, markers_per_second=20).run(0.3, grace_seconds=0.1)
+    attempts = list(read_log(tmp_path / "markers.jsonl"))
+    assert len(attempts) == freshness.sent
+    assert {attempt.verdict for attempt in attempts} == {Verdict.ACCEPTED}
+
+
 async def test_a_marker_that_never_shows_is_missing() -> None:
-    assert (await _probed(Pipeline(hide=2))).missing == 2
+    freshness = await _probed(Pipeline(hide=2))
+    assert (freshness.missing, freshness.never_told) == (2, 2)
 
 
 async def test_a_marker_the_gateway_refuses_is_not_waited_for() -> None:
@@ -82,7 +113,7 @@ async def test_many_markers_are_asked_for_in_pieces() -> None:
 
 def test_figures_are_given_per_ten_seconds() -> None:
     figures = Freshness(sent=3, seen=[(0.5, 1.0), (9.9, 3.0), (25.0, 2.0)]).figures()
-    over_time = figures["over_time_ms"]
+    over_time = figures["query_over_time_ms"]
     assert isinstance(over_time, list)
     assert [(part["from_second"], part["max"]) for part in over_time] == [(0, 3000.0), (20, 2000.0)]
 
