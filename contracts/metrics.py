@@ -98,7 +98,7 @@ SERVING: Final = (
     Metric(
         "millrace_serving_requests_total",
         "counter",
-        "GraphQL requests over HTTP by outcome: data, errors, invalid (could not be run), refused.",
+        "GraphQL requests over HTTP by outcome: data, errors, invalid or unparsable (could not be run), refused.",
         ("outcome",),
     ),
     Metric(
@@ -107,6 +107,12 @@ SERVING: Final = (
         "Time from a GraphQL request's arrival to its answer.",
         (),
         LATENCY_SECONDS,
+    ),
+    Metric(
+        "millrace_serving_answers",
+        "gauge",
+        "Answers so far by where they came from: hits (kept of this epoch), misses (made), shared (made for another).",
+        ("result",),
     ),
     Metric("millrace_serving_subscriptions", "gauge", "Subscriptions being read."),
     Metric("millrace_serving_feed_connected", "gauge", "1 while the epoch feed listens.", combine="livemin"),

@@ -30,6 +30,8 @@ metadata: Final = MetaData()
 
 NOTIFY_CHANNEL: Final = "millrace_epoch"
 """Channel notified inside the epoch's transaction; the payload is the epoch number."""
+CHANGED: Final = "changed"
+"""Payload of a notice in a transaction that is no epoch and changes what readers were told of one."""
 
 time_type = DateTime(timezone=True)
 money_type = Numeric(38, 4)

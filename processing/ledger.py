@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 import pyarrow as pa
 
-from contracts.tables import NOTIFY_CHANNEL
+from contracts.tables import CHANGED, NOTIFY_CHANNEL
 from processing.batch import Batch
 from processing.errors import OffsetRegressionError
 from processing.store import Transaction
@@ -101,6 +101,11 @@ def write_entry(transaction: Transaction, entry: Entry) -> None:
     sums = ", ".join(f"{name} = {name} + ${position}" for position, name in enumerate(TALLY, start=2))
     transaction.execute(f"UPDATE totals SET epoch = $1, {sums}", (entry.epoch, *counts))
     transaction.execute("SELECT pg_notify($1, $2)", (NOTIFY_CHANNEL, str(entry.epoch)))
+
+
+def tell_change(transaction: Transaction) -> None:
+    """Tell readers, once this is committed, that what they were told of the newest epoch may be other now."""
+    transaction.execute("SELECT pg_notify($1, $2)", (NOTIFY_CHANNEL, CHANGED))
 
 
 def note_log(transaction: Transaction, epoch: int, version: int, rows: int) -> None:

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-import uvicorn
+import uvloop
 from pydantic import ValidationError
 
 from contracts.logging import configure_logging
 from contracts.settings import PostgresSettings, ShopSettings, setting_faults
 from serving.app import build_app
 from serving.schema import build_schema
+from serving.server import run
 from serving.settings import ServingSettings
 
 SDL: Final = Path(__file__).resolve().parent.parent / "contracts" / "schema.graphql"
@@ -47,18 +48,7 @@ def serve() -> int:
             log.error("bad_setting", key=key, fault=fault)  # noqa: TRY400 - the key says all
         return 78  # EX_CONFIG of sysexits.h
     log.info("serving_starts", host=settings.host, port=settings.port)
-    uvicorn.run(
-        build_app(settings, postgres, shop),
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        ws_max_size=settings.max_body_bytes,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
-    return 0
+    return uvloop.run(run(build_app(settings, postgres, shop), settings))
 
 
 if __name__ == "__main__":

@@ -6,35 +6,60 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import FastAPI, Response
-from fastapi.middleware.gzip import GZipMiddleware
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
-from fastapi.staticfiles import StaticFiles
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contracts.settings import PostgresSettings, ShopSettings
+from serving.answers import Answers
 from serving.database import Database
 from serving.errors import ServingError, from_database
+from serving.execution import Executor
 from serving.feed import EpochFeed
-from serving.http import Router
-from serving.limits import extensions
+from serving.http import Endpoint
 from serving.metrics import Metrics
 from serving.schema import build_schema
 from serving.schema.context import Services
 from serving.settings import ServingSettings
-from serving.web import BodyLimit, SecurityHeaders
+from serving.sockets import Sockets
+from serving.streams import Streams
+from serving.web import SecurityHeaders
 
 _PAGE: Final = Path(__file__).resolve().parent / "page"
+GRAPHQL: Final = "/graphql"
 
 
-def build_app(settings: ServingSettings, postgres: PostgresSettings, shop: ShopSettings) -> FastAPI:
+class Application:
+    """GraphQL on its one path, and everything else. The short way is for what is asked most."""
+
+    def __init__(self, endpoint: Endpoint, sockets: Sockets, rest: ASGIApp) -> None:
+        self._endpoint, self._sockets, self._rest = endpoint, sockets, rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == GRAPHQL:
+            await self._endpoint(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._sockets(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+
+def build_app(settings: ServingSettings, postgres: PostgresSettings, shop: ShopSettings) -> Application:
     """The application; it connects to nothing until it is started, and starts whether or not Postgres is there."""
     database = Database(postgres, settings)
     feed = EpochFeed(database.connect, settings.feed_check_seconds)
-    metrics = Metrics(feed)
-    services = Services(database, feed, settings, shop)
+    answers = Answers(feed, settings.cache_bytes)
+    metrics = Metrics(feed, answers)
+    executor = Executor(build_schema(), Services(database, feed, settings, shop))
+    streams = Streams(executor, answers, feed)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         listening = asyncio.create_task(feed.run())
         try:
             yield
@@ -43,22 +68,18 @@ def build_app(settings: ServingSettings, postgres: PostgresSettings, shop: ShopS
             await asyncio.wait([listening])
             await database.close()
 
-    app = FastAPI(title="Millrace serving", openapi_url=None, lifespan=lifespan)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_middleware(SecurityHeaders)
-    app.include_router(Router(build_schema(extensions(settings)), services, metrics))
-    _add_health(app, database, metrics)
-    _add_page(app)
-    return app
+    rest = Starlette(
+        routes=[*_health(database, metrics), *_page()], middleware=[Middleware(SecurityHeaders)], lifespan=lifespan
+    )
+    endpoint = Endpoint(executor, answers, settings, metrics)
+    return Application(endpoint, Sockets(streams, settings, GRAPHQL), rest)
 
 
-def _add_health(app: FastAPI, database: Database, metrics: Metrics) -> None:
-    @app.get("/health/live")
-    async def live() -> JSONResponse:
+def _health(database: Database, metrics: Metrics) -> list[Route]:
+    async def live(_request: Request) -> JSONResponse:
         return JSONResponse({"live": True})
 
-    @app.get("/health/ready")
-    async def ready() -> JSONResponse:
+    async def ready(_request: Request) -> JSONResponse:
         try:
             missing = await database.missing_tables()
         except Exception as error:
@@ -71,9 +92,10 @@ def _add_health(app: FastAPI, database: Database, metrics: Metrics) -> None:
             return JSONResponse({"ready": False, "reason": reason}, status_code=503)
         return JSONResponse({"ready": True})
 
-    @app.get("/metrics")
-    async def exposition() -> Response:
+    async def exposition(_request: Request) -> Response:
         return PlainTextResponse(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return [Route("/health/live", live), Route("/health/ready", ready), Route("/metrics", exposition)]
 
 
 class _Revalidated(StaticFiles):
@@ -85,12 +107,11 @@ class _Revalidated(StaticFiles):
         return response
 
 
-def _add_page(app: FastAPI) -> None:
-    async def page() -> FileResponse:
+def _page() -> list[Route | Mount]:
+    async def page(_request: Request) -> FileResponse:
         return FileResponse(_PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
-    app.get("/")(page)
-    for view in sorted((_PAGE / "js" / "views").glob("*.js")):  # a view is a file there, and its address is its name
-        app.get(f"/{view.stem}")(page)
-
-    app.mount("/page", GZipMiddleware(_Revalidated(directory=_PAGE), minimum_size=2048), name="page")
+    files = GZipMiddleware(_Revalidated(directory=_PAGE), minimum_size=2048)
+    # A view is a file there, and its address is its name.
+    views = [Route(f"/{view.stem}", page) for view in sorted((_PAGE / "js" / "views").glob("*.js"))]
+    return [Route("/", page), *views, Mount("/page", files, name="page")]

@@ -8,16 +8,24 @@ connects, and every few seconds, it also reads the newest epoch.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import structlog
 
-from contracts.tables import NOTIFY_CHANNEL
+from contracts.tables import CHANGED, NOTIFY_CHANNEL
 
 _log = structlog.get_logger(__name__)
 _NEWEST = "SELECT max(epoch) FROM epochs"
 _MAX_WAIT_SECONDS = 10.0
+
+
+class State(NamedTuple):
+    """What the store says, as far as we have heard: as long as this is the same, so is every answer."""
+
+    epoch: int
+    changes: int
+    """Changes outside of epochs, and connections lost, since the feed began."""
 
 
 class EpochFeed:
@@ -36,6 +44,14 @@ class EpochFeed:
         """Whether the listening connection is up."""
         self.readers = 0
         """How many are reading."""
+        self.state: State | None = None
+        """None while it is not known: before the first epoch, and while the connection is lost. One object a state."""
+        self._changes = 0
+
+    def saw(self, epoch: int) -> None:
+        """Somebody has read this epoch: the notice of it may be under way still."""
+        if self.newest is None or epoch > self.newest:
+            self._publish(epoch)
 
     async def epochs(self) -> AsyncIterator[int]:
         """The newest epoch now, then each newest one after it. Ends only when the reader stops."""
@@ -61,7 +77,7 @@ class EpochFeed:
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 if self.connected:
                     wait = 0.1
-                self.connected = False
+                self._lost()
                 _log.warning("epoch_feed_disconnected", error=type(error).__name__, retry_seconds=wait)
             await asyncio.sleep(wait)
             wait = min(wait * 2, _MAX_WAIT_SECONDS)
@@ -71,6 +87,7 @@ class EpochFeed:
         try:
             await connection.add_listener(NOTIFY_CHANNEL, self._on_notice)
             self.connected = True
+            self._restate()
             _log.info("epoch_feed_connected")
             while True:
                 await self._read_newest(connection)
@@ -86,12 +103,25 @@ class EpochFeed:
                 self._publish(newest)
 
     def _on_notice(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
-        if payload.isascii() and payload.isdigit():
+        if payload == CHANGED:
+            self._changes += 1
+            self._restate()
+        elif payload.isascii() and payload.isdigit():
             self._publish(int(payload))
+
+    def _lost(self) -> None:
+        self.connected = False
+        self._changes += 1  # whatever is notified now, we shall not hear
+        self._restate()
+
+    def _restate(self) -> None:
+        known = self.connected and self.newest is not None
+        self.state = State(self.newest or 0, self._changes) if known else None
 
     def _publish(self, epoch: int) -> None:
         if epoch == self.newest:
             return
         self.newest = epoch
+        self._restate()
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()

@@ -1,123 +1,222 @@
-"""GraphQL over HTTP: media types and status codes by the specification, on Strawberry's router.
+"""GraphQL over HTTP: media types and status codes by the specification, straight on ASGI.
 
 Source: https://graphql.github.io/graphql-over-http/draft/. A client that accepts
 `application/graphql-response+json` gets a status that means something: 400 where the document could not be run. One
-that accepts only `application/json` gets 200 for any well-formed request, as older clients expect.
+that accepts only `application/json` gets 200 for any well-formed request, as older clients expect. The draft of 2026
+has other codes (422, 294) for both; a setting chooses.
+
+An answer that is known takes no parsing: the request is looked up by its bytes, the answer by the request.
 """
 
-import json
 import time
+from collections import OrderedDict
 from typing import Any, Final
 
-from cross_web import AsyncHTTPRequestAdapter, HTTPException
-from fastapi import Request, Response
-from strawberry.fastapi import GraphQLRouter
-from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
-from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.types import ExecutionResult
+import orjson
+from graphql import OperationType
 
+from serving.answers import Answers, Kept
+from serving.documents import Operation, Unusable
+from serving.execution import Answer, Executor, Outcome
 from serving.metrics import Metrics
-from serving.schema import Schema
-from serving.schema.context import RequestContext, Services
+from serving.request import BadRequest, GraphQLRequest, Unreadable, from_body, from_query_string
+from serving.settings import ServingSettings, Statuses
+from serving.web import HEADERS
+
+Scope = Any
+Receive = Any
+Send = Any
 
 RESPONSE_JSON: Final = "application/graphql-response+json"
 PLAIN_JSON: Final = "application/json"
 
+_AUDITED: Final = {
+    RESPONSE_JSON: {Outcome.INVALID: 400, Outcome.UNPARSABLE: 400},
+    PLAIN_JSON: {},
+}
+_DRAFTED: Final = {Outcome.PARTIAL: 294, Outcome.INVALID: 422, Outcome.UNPARSABLE: 400}
+_DRAFT: Final = {RESPONSE_JSON: _DRAFTED, PLAIN_JSON: _DRAFTED}
+_STATUSES: Final[dict[Statuses, dict[str, dict[Outcome, int]]]] = {"audited": _AUDITED, "draft-2026": _DRAFT}
+_REQUESTS_KNOWN: Final = 2048
+_LONGEST_KNOWN: Final = 16 * 1024
+_HEADERS_KNOWN: Final = 256
+_VARY: Final = (b"vary", b"accept")
 
-class Router(GraphQLRouter[RequestContext, None]):
-    """`/graphql`: POST, GET for queries, and graphql-transport-ws. No IDE, no batches, no uploads."""
 
-    def __init__(self, schema: Schema, services: Services, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self._page_origin = services.settings.allowed_origins
+class Refused(Exception):  # noqa: N818 - it reads as what it is
+    """No GraphQL was run, and why, with the status to say so."""
 
-        async def context() -> RequestContext:
-            return RequestContext(services)
+    def __init__(self, status: int, message: str, *headers: tuple[bytes, bytes], code: str = "BAD_REQUEST") -> None:
+        super().__init__(message)
+        self.status, self.headers, self.code = status, headers, code
 
-        super().__init__(
-            schema,
-            path="/graphql",
-            graphql_ide=None,
-            allow_queries_via_get=True,
-            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
-            max_subscriptions_per_connection=services.settings.max_subscriptions,
-            allowed_origins=services.settings.allowed_origins,
-            context_getter=context,
-        )
 
-    async def run(self, request: Any, context: Any = None, root_value: Any = None) -> Any:
-        if self.is_websocket_request(request):
-            return await super().run(request, context, root_value)
+class Endpoint:
+    """`/graphql` over HTTP: POST, and GET for queries. No IDE, no batches, no uploads."""
+
+    def __init__(self, executor: Executor, answers: Answers, settings: ServingSettings, metrics: Metrics) -> None:
+        self._executor = executor
+        self._answers = answers
+        self._max_body_bytes = settings.max_body_bytes
+        self._statuses = _STATUSES[settings.statuses]
+        self._malformed = 422 if settings.statuses == "draft-2026" else 400
+        self._outcomes = {outcome: metrics.requests.labels(outcome=outcome.value) for outcome in Outcome}
+        self._refused = metrics.requests.labels(outcome="refused")
+        self._observe = metrics.request_seconds.observe
+        self._requests: OrderedDict[bytes, GraphQLRequest] = OrderedDict()
+        self._media_types: dict[bytes, str | None] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
         started = time.perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
-            response = await super().run(request, context, root_value)
-        except HTTPException as error:
-            response = _refused(request, error)
-        outcome = getattr(request.state, "outcome", "refused")
-        self._metrics.requests.labels(outcome=outcome).inc()
-        self._metrics.request_seconds.observe(time.perf_counter() - started)
-        return response
+            media_type = self._negotiated(headers)
+            request = await self._request(scope, headers, receive)
+            kept = self._answers.get(request.key) or await self._answer(request)
+        except Refused as refused:
+            self._refused.inc()
+            await _send(send, refused.status, PLAIN_JSON, _refusal(refused), refused.headers)
+        except ClientGone:
+            return
+        else:
+            self._outcomes[kept.answer.outcome].inc()
+            await self._send(send, scope["method"], headers, media_type, kept)
+        self._observe(time.perf_counter() - started)
 
-    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData | list[GraphQLRequestData]:
-        if request.method == "POST" and not _is_json(request.content_type or ""):
-            raise HTTPException(415, f"POST a request as {PLAIN_JSON}")
+    async def _answer(self, request: GraphQLRequest) -> Kept:
+        operation = self._executor.operation(request)
+        kind = operation.kind if isinstance(operation, Operation) else None
+        if kind is OperationType.SUBSCRIPTION:
+            raise Refused(400, "A subscription is an event stream: open a WebSocket (graphql-transport-ws).")
+        if kind is OperationType.MUTATION or (isinstance(operation, Unusable) and operation.writes):
+            if not request.may_write:
+                raise Refused(405, "A mutation is a POST.", (b"allow", b"POST"))
+            return Kept(await self._executor.run(request, operation))
+
+        async def run() -> Answer:
+            return await self._executor.run(request, operation)
+
+        return await self._answers.answer(request.key, run)
+
+    async def _request(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> GraphQLRequest:
+        method = scope["method"]
+        if method == "POST":
+            if not _is_json(headers.get(b"content-type", b"")):
+                raise Refused(415, f"POST a request as {PLAIN_JSON}, in UTF-8 and without a content coding.")
+            if b"content-encoding" in headers:
+                raise Refused(415, "A body with a content coding is not taken.")
+            told: bytes = await self._body(headers, receive)
+        elif method == "GET":
+            told = scope["query_string"]
+        else:
+            raise Refused(405, "A request is a POST or a GET.", (b"allow", b"GET, POST"))
+        known = self._requests.get(told)
+        if known is not None and known.may_write is (method == "POST"):
+            return known
         try:
-            return await super().parse_http_body(request)
-        except (UnicodeDecodeError, RecursionError, json.JSONDecodeError) as error:
-            raise HTTPException(400, "The body is not valid JSON in UTF-8") from error
+            request = from_body(told) if method == "POST" else from_query_string(told)
+        except BadRequest as error:
+            raise Refused(400 if isinstance(error, Unreadable) else self._malformed, str(error)) from error
+        if len(told) <= _LONGEST_KNOWN:
+            self._requests[told] = request
+            if len(self._requests) > _REQUESTS_KNOWN:
+                self._requests.popitem(last=False)
+        return request
 
-    def parse_json(self, data: str | bytes) -> Any:
-        parsed = super().parse_json(data)
-        if not isinstance(parsed, dict | list):
-            raise HTTPException(400, "A request is a JSON object")
-        return parsed
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self._max_body_bytes:
+            raise self._too_large()
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        while message["type"] == "http.request" and message.get("more_body", False):
+            message = await receive()
+            body += message.get("body", b"")
+            if len(body) > self._max_body_bytes:
+                break
+        if message["type"] != "http.request":
+            raise ClientGone
+        if len(body) > self._max_body_bytes:
+            raise self._too_large()
+        return body
 
-    async def get_sub_response(self, request: Request) -> Response:
-        response = Response()
-        response.media_type = _negotiated(request)
-        return response
+    def _too_large(self) -> Refused:
+        message = f"The body is over {self._max_body_bytes} bytes."
+        return Refused(413, message, (b"connection", b"close"), code="TOO_LARGE")
 
-    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
-        answer = await super().process_result(request, result)
-        request.state.outcome = "errors" if result.errors else "data"
-        if result.data is None and all(error.path is None for error in result.errors or ()):
-            # A request error: nothing ran, so there is no `data`, not even null (section 7.1 of the GraphQL spec).
-            del answer["data"]
-            request.state.outcome = "invalid"
-        return answer
+    def _negotiated(self, headers: dict[bytes, bytes]) -> str:
+        accept = headers.get(b"accept", b"*/*")
+        if accept not in self._media_types:
+            if len(self._media_types) >= _HEADERS_KNOWN:
+                self._media_types.clear()
+            self._media_types[accept] = _media_type(accept.decode("latin-1"))
+        found = self._media_types[accept]
+        if found is None:
+            raise Refused(406, f"Answers are {RESPONSE_JSON} or {PLAIN_JSON}.")
+        return found
 
-    def create_response(
-        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
-    ) -> Response:
-        media_type = sub_response.media_type or PLAIN_JSON
-        status = 400 if media_type == RESPONSE_JSON and "data" not in response_data else 200
-        return _json(response_data, status, media_type)
-
-
-def _negotiated(request: Request) -> str:
-    accepted = [part.split(";")[0].strip().lower() for part in request.headers.get("accept", "*/*").split(",")]
-    for media_type in accepted:
-        if media_type in {RESPONSE_JSON, PLAIN_JSON}:
-            return media_type
-    if any(media_type in {"*/*", "application/*", ""} for media_type in accepted):
-        return PLAIN_JSON
-    raise HTTPException(406, f"Answers are {RESPONSE_JSON} or {PLAIN_JSON}")
+    async def _send(self, send: Send, method: str, headers: dict[bytes, bytes], media_type: str, kept: Kept) -> None:
+        answer = kept.answer
+        status = self._statuses[media_type].get(answer.outcome, 200)
+        if method != "GET":
+            return await _send(send, status, media_type, answer.body, (_NO_STORE,))
+        if answer.epoch is None:
+            return await _send(send, status, media_type, answer.body, (_VARY, _NO_STORE))
+        # Anybody may keep it as long as they ask each time whether it still holds.
+        more = (_VARY, (b"cache-control", b"private, no-cache"), (b"etag", kept.etag))
+        if kept.etag in headers.get(b"if-none-match", b""):
+            return await _send(send, 304, media_type, b"", more)
+        return await _send(send, status, media_type, answer.body, more)
 
 
-def _is_json(content_type: str) -> bool:
-    media_type, _, parameters = content_type.partition(";")
+class ClientGone(Exception):  # noqa: N818 - it reads as what it is
+    """Nobody waits for the answer any more."""
+
+
+_NO_STORE: Final = (b"cache-control", b"no-store")
+
+
+async def _send(
+    send: Send, status: int, media_type: str, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    head = [(b"content-type", f"{media_type}; charset=utf-8".encode()), *HEADERS, *headers]
+    if status != 304:
+        head.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _refusal(refused: Refused) -> bytes:
+    return orjson.dumps({"errors": [{"message": str(refused), "extensions": {"code": refused.code}}]})
+
+
+def _media_type(accept: str) -> str | None:
+    """The first that is accepted of those we have; plain JSON for who accepts anything."""
+    accepted = [_weighted(part) for part in accept.split(",")]
+    wanted = [name for name, weight in sorted(accepted, key=lambda each: -each[1]) if weight > 0]
+    for name in wanted:
+        if name in {RESPONSE_JSON, PLAIN_JSON}:
+            return name
+    return PLAIN_JSON if {"*/*", "application/*", ""} & set(wanted) else None
+
+
+def _weighted(part: str) -> tuple[str, float]:
+    name, *parameters = part.split(";")
+    weight = 1.0
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip().lower() == "q":
+            try:
+                weight = float(value)
+            except ValueError:
+                weight = 0.0
+    return name.strip().lower(), weight
+
+
+def _is_json(content_type: bytes) -> bool:
+    if content_type == b"application/json":
+        return True
+    media_type, _, parameters = content_type.decode("latin-1").partition(";")
     charset = parameters.replace(" ", "").lower()
     return media_type.strip().lower() == PLAIN_JSON and charset in {"", "charset=utf-8", 'charset="utf-8"'}
-
-
-def _refused(request: Request, error: HTTPException) -> Response:
-    body = {"errors": [{"message": error.reason, "extensions": {"code": "BAD_REQUEST"}}]}
-    headers = {"Allow": "POST" if request.method == "GET" else "GET, POST"} if error.status_code == 405 else {}
-    response = _json(body, error.status_code, PLAIN_JSON)
-    response.headers.update(headers)
-    return response
-
-
-def _json(body: Any, status: int, media_type: str) -> Response:
-    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(content, status, media_type=f"{media_type}; charset=utf-8")

@@ -1,10 +1,12 @@
 """Settings of the serving part: `MILLRACE_SERVING_<NAME>`, or the table `[serving]` of the settings file."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from contracts.settings import PartSettings
+
+Statuses = Literal["audited", "draft-2026"]
 
 
 class ServingSettings(PartSettings):
@@ -16,6 +18,10 @@ class ServingSettings(PartSettings):
     """Address to listen on."""
     port: int = Field(default=7071, ge=0, le=65535)
     """Port of GraphQL and the page."""
+    statuses: Statuses = "audited"
+    """HTTP statuses: `audited` passes the audits of graphql-http, `draft-2026` has the 422 and 294 of that draft."""
+    max_connections: int = Field(default=4096, ge=1)
+    """Most connections at once, WebSockets among them."""
     allowed_origins: tuple[str, ...] = ()
     """Origins, besides its own, whose pages may open a WebSocket (`https://shop.example`)."""
 
@@ -29,6 +35,9 @@ class ServingSettings(PartSettings):
     """Longest time one SQL statement may run; Postgres cancels it then."""
     feed_check_seconds: float = Field(default=5.0, gt=0)
     """How often the listening connection is proved alive; also finds an epoch whose notice was lost."""
+
+    cache_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
+    """Memory for answers of the newest epoch; 0 keeps none."""
 
     max_points: int = Field(default=3000, ge=1)
     """Most windows on the time axis of one answer."""
@@ -45,9 +54,15 @@ class ServingSettings(PartSettings):
     """Deepest nesting of one operation."""
     max_aliases: int = Field(default=30, ge=0)
     """Most aliases in one operation, fragments expanded."""
+    max_fields: int = Field(default=500, ge=1)
+    """Most fields in one operation, fragments expanded."""
     max_tokens: int = Field(default=2000, ge=1)
-    """Most tokens in one document; checked before it is parsed whole."""
+    """Most tokens in one document, and most comments; checked while it is parsed."""
     max_body_bytes: int = Field(default=256 * 1024, ge=1024)
     """Largest request body and WebSocket message."""
     max_subscriptions: int = Field(default=20, ge=1)
-    """Most subscriptions of one WebSocket."""
+    """Most operations under way on one WebSocket."""
+    connection_init_seconds: float = Field(default=10.0, gt=0)
+    """How long a WebSocket may be open before its client says `connection_init`."""
+    slow_reader_seconds: float = Field(default=10.0, gt=0)
+    """How long a message to a WebSocket may wait to be read before the socket is closed."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from contracts.topics import ALL
+from processing import ledger
 from processing.erase.scopes import Touched
 from processing.erased import hash_of
 from processing.store import Transaction
@@ -46,12 +47,13 @@ def begin(transaction: Transaction, user_id: str, touched: Touched) -> None:
 
 
 def note(transaction: Transaction, user_id: str, more: dict[str, Any]) -> None:
-    """Note what this transaction does; a run that ends another adds to what that has done."""
+    """Note what this transaction does, and tell readers; a run that ends another adds to what that has done."""
     row = _row(transaction, user_id)
     told = added(json.loads(row["receipt"]) if row else {}, more)
     transaction.execute(
         "UPDATE erased_users SET receipt = $2::text::jsonb WHERE user_hash = $1", (hash_of(user_id), json.dumps(told))
     )
+    ledger.tell_change(transaction)
 
 
 def close(transaction: Transaction, user_id: str, log: dict[str, int], dedupe_horizon_seconds: int) -> dict[str, Any]:

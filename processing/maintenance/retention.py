@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.rollups import HOUR, roll_ups
+from processing import ledger
 from processing.duck import Duck
 from processing.maintenance.cells import Cell
 from processing.maintenance.coarser import RollUp
@@ -70,6 +71,7 @@ class Retention:
                 for sql in kept.statements:
                     transaction.execute(sql, (cell.starts_at, cell.ends_at))
                 self._registry.fine_rows_dropped(transaction, cell)
+                ledger.tell_change(transaction)
                 return cell
         self._looked_at = monotonic()
         return None

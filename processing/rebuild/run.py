@@ -12,7 +12,7 @@ from typing import Final
 from adbc_driver_manager import Error
 
 from contracts.settings import PostgresSettings
-from processing import definitions, failpoints, gate
+from processing import definitions, failpoints, gate, ledger
 from processing.errors import AnotherProcessorError
 from processing.projection import Projection
 from processing.rebuild.differences import Difference, compare
@@ -171,6 +171,7 @@ class Rebuild:
         else:
             await_older_snapshots(transaction, _SWAP_PATIENCE_SECONDS)
             change_places(transaction, self._live, self._shadow.schema, self._plan, _SWAP_PATIENCE_SECONDS)
+        ledger.tell_change(transaction)
         failpoints.at(SWAPPING)
 
     def _check_erased(self, transaction: Transaction) -> None:

@@ -1,12 +1,8 @@
 """The GraphQL schema: roots from one module per domain, put together here."""
 
-from typing import Any
-
 import strawberry
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionResult
 
-from serving.errors import describe
 from serving.schema.books import Books, books
 from serving.schema.common import AsOf
 from serving.schema.context import Info
@@ -103,23 +99,6 @@ class Query:
     )
 
 
-class Schema(strawberry.Schema):
-    """The schema. No error leaves it undescribed, not even one of an extension, and each is logged once."""
-
-    async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
-        result = await super().execute(*args, **kwargs)
-        result.errors = [describe(error) for error in result.errors] if result.errors else None
-        return result
-
-    def process_errors(self, errors: Any, execution_context: Any = None) -> None:
-        """Nothing: `describe` logs what is ours."""
-
-
-def build_schema(extensions: list[Any] | None = None) -> Schema:
-    """The schema, with the extensions of a running server or, for printing, without."""
-    return Schema(
-        query=Query,
-        subscription=Subscription,
-        extensions=extensions or [],
-        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
-    )
+def build_schema() -> strawberry.Schema:
+    """The schema. Running it is `serving.execution`'s: of Strawberry, only the types and resolvers are used."""
+    return strawberry.Schema(query=Query, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS))

@@ -1,18 +1,16 @@
 """What resolvers are given: the parts of the process, and the operation's own snapshot."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import strawberry
-from strawberry.fastapi import BaseContext
 from strawberry.types.nodes import FragmentSpread, InlineFragment, SelectedField, Selection
 
 from contracts.settings import ShopSettings
 from serving.database import Database, Snapshot
 from serving.feed import EpochFeed
-from serving.live import OncePerEpoch
 from serving.settings import ServingSettings
 
 
@@ -24,8 +22,6 @@ class Services:
     feed: EpochFeed
     settings: ServingSettings
     shop: ShopSettings
-    live: OncePerEpoch = field(default_factory=OncePerEpoch)
-    """Answers to subscriptions, by root and arguments."""
 
     @property
     def session_gap(self) -> timedelta:
@@ -33,17 +29,9 @@ class Services:
         return timedelta(seconds=self.shop.session_gap_seconds)
 
 
-class RequestContext(BaseContext):
-    """What the web layer hands over: the services, not yet an operation."""
-
-    def __init__(self, services: Services) -> None:
-        super().__init__()
-        self.services = services
-
-
 @dataclass(frozen=True)
 class OperationContext:
-    """One operation: a WebSocket carries many at once, and each reads a snapshot of its own."""
+    """One operation, which reads one snapshot: of all that one WebSocket carries, each its own."""
 
     services: Services
     snapshot: Snapshot

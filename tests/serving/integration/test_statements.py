@@ -1,6 +1,7 @@
 """How many SQL statements an answer takes: one for each root, and one for `asOf`, however long its lists are."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,10 +13,11 @@ from sqlalchemy.engine import Engine
 
 from contracts.settings import PostgresSettings, ShopSettings
 from serving.database import Database
+from serving.execution import Executor, Outcome
 from serving.feed import EpochFeed
-from serving.limits import extensions
+from serving.request import from_members
 from serving.schema import build_schema
-from serving.schema.context import RequestContext, Services
+from serving.schema.context import Services
 from serving.settings import ServingSettings
 from tests.serving.integration.conftest import NOW, Server
 
@@ -67,12 +69,13 @@ async def run(server: Server, document: str) -> tuple[dict[str, Any], list[str]]
     services = Services(database, EpochFeed(database.connect, 5), settings, ShopSettings())
     try:
         with counted() as statements:
-            result = await build_schema(extensions(settings)).execute(document, context_value=RequestContext(services))
+            executor = Executor(build_schema(), services)
+            request = from_members({"query": document})
+            answer = await executor.run(request, executor.operation(request))
     finally:
         await database.close()
-    assert result.errors is None
-    assert result.data is not None
-    return result.data, statements
+    assert answer.outcome is Outcome.DATA, answer
+    return json.loads(answer.body)["data"], statements
 
 
 @pytest.mark.parametrize("root", list(ROOTS))
@@ -92,9 +95,11 @@ def test_all_roots_together_read_the_newest_epoch_once(server: Server) -> None:
 
 
 def test_what_is_not_asked_for_is_not_counted(server: Server) -> None:
-    _, (users,) = asyncio.run(run(server, "{ users { nodes { id revenue } } }"))
+    _, (users, _as_of) = asyncio.run(run(server, "{ users { nodes { id revenue } } }"))
     assert "FROM sessions" not in users
     assert "FROM orders" not in users
-    _, (sessions_counted,) = asyncio.run(run(server, "{ users { edges { node { ... on User { sessions } } } } }"))
+    _, (sessions_counted, _as_of) = asyncio.run(
+        run(server, "{ users { edges { node { ... on User { sessions } } } } }")
+    )
     assert "FROM sessions" in sessions_counted
     assert "FROM orders" not in sessions_counted

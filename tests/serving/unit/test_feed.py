@@ -1,13 +1,12 @@
-"""The epoch feed and the shared answers: newest only, one read for many readers."""
+"""The epoch feed: newest only, and what it is certain of."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from contracts.tables import CHANGED
 from serving.feed import EpochFeed
-from serving.live import OncePerEpoch
 
 pytestmark = pytest.mark.unit
 
@@ -48,45 +47,24 @@ async def test_a_notice_that_is_no_epoch_is_ignored(payload: str) -> None:
     assert feed.newest is None
 
 
-async def test_readers_of_one_epoch_share_one_read() -> None:
-    once, reads = OncePerEpoch(), 0
-
-    async def read() -> int:
-        nonlocal reads
-        reads += 1
-        await asyncio.sleep(0.01)
-        return reads
-
-    assert await asyncio.gather(*(once.get(1, "k", read) for _ in range(5))) == [1] * 5
-    assert await once.get(2, "k", read) == 2
-
-
-async def test_a_reader_who_leaves_does_not_take_the_read_along() -> None:
-    once, go = OncePerEpoch(), asyncio.Event()
-
-    async def read() -> str:
-        await go.wait()
-        return "read"
-
-    leaving = asyncio.ensure_future(once.get(1, "k", read))
-    staying = asyncio.ensure_future(once.get(1, "k", read))
-    await asyncio.sleep(0)
-    leaving.cancel()
-    go.set()
-    assert await staying == "read"
+def test_the_state_is_known_only_while_notices_come() -> None:
+    feed = EpochFeed(unused, 5)
+    notice(feed, "7")
+    assert [feed.state] == [None], "not connected"
+    feed.connected = True
+    notice(feed, "8")
+    states = [feed.state]
+    notice(feed, CHANGED)
+    states.append(feed.state)
+    feed._lost()
+    states.append(feed.state)
+    assert [state and state.epoch for state in states] == [8, 8, None]
+    assert states[0] != states[1]
 
 
-async def test_a_failed_read_is_tried_again() -> None:
-    once = OncePerEpoch()
-    answers: Iterator[OSError | str] = iter([OSError("away"), "back"])
-
-    async def read() -> str:
-        answer = next(answers)
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
-
-    with pytest.raises(OSError, match="away"):
-        await once.get(1, "k", read)
-    await asyncio.sleep(0)
-    assert await once.get(1, "k", read) == "back"
+def test_an_epoch_that_was_read_is_known_before_its_notice_comes() -> None:
+    feed = EpochFeed(unused, 5)
+    notice(feed, "7")
+    feed.saw(9)
+    feed.saw(8)
+    assert feed.newest == 9

@@ -1,6 +1,7 @@
 """Documents that ask for too much by their shape, and what clients get to see of errors. No database is reached."""
 
 import itertools
+import json
 from typing import Any
 
 import asyncpg
@@ -12,10 +13,11 @@ from structlog.testing import capture_logs
 from contracts.settings import PostgresSettings, ShopSettings
 from serving.database import Database
 from serving.errors import BadCursor, InvalidText, NotReady, TookTooLong, Unavailable, describe, from_database
+from serving.execution import Executor
 from serving.feed import EpochFeed
-from serving.limits import extensions
+from serving.request import from_members
 from serving.schema import build_schema
-from serving.schema.context import RequestContext, Services
+from serving.schema.context import Services
 from serving.settings import ServingSettings
 
 pytestmark = pytest.mark.unit
@@ -26,26 +28,29 @@ SETTINGS = ServingSettings(max_depth=3, max_aliases=3, max_tokens=200, max_rows=
 async def errors_of(document: str) -> list[dict[str, Any]]:
     database = Database(PostgresSettings(url=SecretStr("postgresql://127.0.0.1:1/none")), SETTINGS)
     services = Services(database, EpochFeed(database.connect, 5), SETTINGS, ShopSettings())
-    result = await build_schema(extensions(SETTINGS)).execute(document, context_value=RequestContext(services))
+    executor = Executor(build_schema(), services)
+    request = from_members({"query": document})
+    answer = await executor.run(request, executor.operation(request))
     await database.close()
-    return [dict(error.formatted) for error in result.errors or ()]
+    errors: list[dict[str, Any]] = json.loads(answer.body).get("errors", [])
+    return errors
 
 
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ("{" + " ".join(f"a{n}: asOf {{ epoch }}" for n in range(4)) + "}", "4 aliases found. Allowed: 3"),
-        ("fragment A on Query { a: asOf { b: epoch } } { ...A ... on Query { ...A } }", "4 aliases found"),
-        ("{ asOf {" + "epoch " * 200 + "} }", "200 tokens"),
+        ("{" + " ".join(f"a{n}: asOf {{ epoch }}" for n in range(4)) + "}", "4 aliases; the limit is 3"),
+        ("fragment A on Query { a: asOf { b: epoch } } { ...A ... on Query { ...A } }", "4 aliases; the limit is 3"),
+        ("{ asOf {" + "epoch " * 200 + "} }", "200"),
         (
             "{ asOf { epoch } ...F } fragment F on Query { sessions { edges { node { path { action } } } } }",
-            "depth",
+            "levels deep",
         ),
         ("{ nope }", "Cannot query field 'nope'"),
         ("{ asOf { epoc } }", "Cannot query field 'epoc'"),
         ("fragment A on Query { ...B } fragment B on Query { ...A } { ...A }", "Cannot spread fragment"),
     ],
-    ids=["aliases", "aliases in fragments", "tokens", "depth", "unknown", "no hint", "cycle"],
+    ids=["aliases", "aliases in fragments", "tokens", "levels deep", "unknown", "no hint", "cycle"],
 )
 async def test_a_document_over_a_limit_does_not_run(document: str, message: str) -> None:
     found = await errors_of(document)

@@ -1,0 +1,54 @@
+"""Event streams: the answers to an operation over time, as bytes, whatever carries them.
+
+A subscription is its query, answered now and again with every epoch. All who ask the same get the same bytes, read once
+an epoch. A reader that is slow misses epochs and never has a queue. One that comes back says which epoch it has seen.
+"""
+
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from graphql import OperationType
+
+from serving.answers import Answers
+from serving.documents import Operation, Unusable
+from serving.execution import Answer, Executor, Outcome
+from serving.feed import EpochFeed
+from serving.request import GraphQLRequest
+
+SEEN: Final = "lastEpoch"
+"""Member of a request's `extensions`: the newest epoch that its client has seen."""
+
+
+class Streams:
+    """Requests to the streams of their answers."""
+
+    def __init__(self, executor: Executor, answers: Answers, feed: EpochFeed) -> None:
+        self._executor, self._answers, self._feed = executor, answers, feed
+
+    async def answers(self, request: GraphQLRequest) -> AsyncGenerator[Answer]:
+        """Each answer when it is there: one of a query or of what can not be run, any number of a subscription.
+
+        Of a subscription, what fails because the store is away is passed over: the next epoch tells.
+        """
+        operation = self._executor.operation(request)
+        if isinstance(operation, Unusable) or operation.kind is OperationType.MUTATION:
+            yield await self._executor.run(request, operation)
+        elif operation.kind is OperationType.QUERY:
+            yield await self._shared(request, operation)
+        else:
+            seen = request.extensions.get(SEEN)
+            async for epoch in self._feed.epochs():
+                if epoch == seen:
+                    continue
+                answer = await self._shared(request, operation)
+                if answer.retry:
+                    continue
+                yield answer
+                if answer.outcome is not Outcome.DATA:
+                    return
+
+    async def _shared(self, request: GraphQLRequest, operation: Operation) -> Answer:
+        async def run() -> Answer:
+            return await self._executor.run(request, operation)
+
+        return (await self._answers.answer(request.key, run)).answer
