@@ -176,6 +176,10 @@ def _print_status(stack: Stack, answer: Status) -> None:
     console.print(f"freshness: {lag}", highlight=False)
     if answer.books is not None:
         console.print(f"books: {'close' if answer.books.close else f'off by {answer.books.residue}'}", highlight=False)
+    if answer.verified is not None:
+        rows = answer.verified.mismatches
+        said = f"{rows} rows differ; millrace verify names them" if rows else "equal to the event log"
+        console.print(f"verified: {said}, epoch {answer.verified.epoch}, {answer.verified.at}", highlight=False)
 
 
 @app.command("logs")

@@ -13,7 +13,7 @@ from stack.parts import urls
 from stack.settings import StackSettings
 from stack.state import PartState, State, read_state
 
-_FIGURES = "{ asOf { lagSeconds } books { close residue } }"
+_FIGURES = "{ asOf { lagSeconds } books { close residue } verifications(first: 1) { at epoch mismatches } }"
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,25 @@ class Books:
 
 
 @dataclass(frozen=True)
+class Verified:
+    """The newest comparison of the tables with the event log."""
+
+    at: str
+    epoch: int
+    mismatches: int
+    """Rows that were not as the log says."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What serving tells; nothing where it does not answer."""
+
+    freshness_seconds: float | None = None
+    books: Books | None = None
+    verified: Verified | None = None
+
+
+@dataclass(frozen=True)
 class Status:
     """The answer of `millrace status --json`, field by field."""
 
@@ -46,6 +65,8 @@ class Status:
     freshness_seconds: float | None
     """How far what is served lags behind the log; null before the first epoch or when serving does not answer."""
     books: Books | None
+    verified: Verified | None
+    """None before the first verification, or when serving does not answer."""
 
     def is_ready(self) -> bool:
         """Whether all parts that were started are ready."""
@@ -66,9 +87,9 @@ def ask_status(settings: StackSettings, layout: Layout, parts: Mapping[str, Part
     with ThreadPoolExecutor(max_workers=len(started) + 1) as pool:
         figures = pool.submit(_ask_figures, urls(settings)["graphql"])
         answers = list(pool.map(lambda told: _ask(told, parts[told.name], state), started.values()))
-        freshness, books = figures.result()
+        told = figures.result()
     key = layout.demo_key.read_text("utf-8").strip() if layout.demo_key.exists() else None
-    return Status(answers, urls(settings), key, freshness, books)
+    return Status(answers, urls(settings), key, told.freshness_seconds, told.books, told.verified)
 
 
 def _ask(told: PartState, part: Part, state: State | None) -> PartStatus:
@@ -78,12 +99,15 @@ def _ask(told: PartState, part: Part, state: State | None) -> PartStatus:
     return PartStatus(told.name, pid, told.port, ready, told.since if alive else None)
 
 
-def _ask_figures(graphql_url: str) -> tuple[float | None, Books | None]:
+def _ask_figures(graphql_url: str) -> Figures:
     try:
         answer = httpx.post(graphql_url, json={"query": _FIGURES}, timeout=3.0, trust_env=False)
         data = answer.json().get("data") or {}
     except (httpx.HTTPError, ValueError):
-        return None, None
-    as_of, books = data.get("asOf"), data.get("books")
-    freshness = None if as_of is None else float(as_of["lagSeconds"])
-    return freshness, None if books is None else Books(bool(books["close"]), int(books["residue"]))
+        return Figures()
+    as_of, books, verified = data.get("asOf"), data.get("books"), data.get("verifications")
+    return Figures(
+        None if as_of is None else float(as_of["lagSeconds"]),
+        None if books is None else Books(bool(books["close"]), int(books["residue"])),
+        Verified(verified[0]["at"], int(verified[0]["epoch"]), int(verified[0]["mismatches"])) if verified else None,
+    )

@@ -3,6 +3,7 @@
 from sqlalchemy import BigInteger, func, select
 
 from contracts.projections import site_minutes
+from contracts.rollups import roll_ups, site_hours
 from contracts.tables import books, epochs, totals
 from serving.queries import Statement
 
@@ -12,15 +13,20 @@ def balances() -> Statement:
 
     The log is compared without summing the whole ledger: `totals` has the sum at `epoch`, and only the epochs
     after `log_epoch` (those whose append is still under way) are taken off it. Bots count here: the books are about
-    every record.
+    every record, and hours whose minutes are no longer kept stand for those.
     """
     offsets = select(
         func.coalesce(func.sum(books.c.next_offset - books.c.first_offset), 0).cast(BigInteger).label("span"),
         func.coalesce(func.sum(books.c.gaps), 0).cast(BigInteger).label("gaps"),
     ).subquery("offsets")
-    folded = select(
-        func.coalesce(func.sum(site_minutes.c.events), 0).cast(BigInteger).label("events")
-    ).scalar_subquery()
+    minutes = select(func.coalesce(func.sum(site_minutes.c.events), 0)).scalar_subquery()
+    hours_alone = (
+        select(func.coalesce(func.sum(site_hours.c.events), 0))
+        .join(roll_ups, (roll_ups.c.starts_at == site_hours.c.hour) & (roll_ups.c.grain == "hour"))
+        .where(roll_ups.c.fine_gone)
+        .scalar_subquery()
+    )
+    folded = (minutes + hours_alone).cast(BigInteger)
     unlogged = (
         select(func.coalesce(func.sum(epochs.c.applied), 0).cast(BigInteger))
         .where(epochs.c.epoch > totals.c.log_epoch)

@@ -19,6 +19,7 @@ from serving.schema.scalars import SCALARS
 from serving.schema.sessions import Session, SessionConnection, session, sessions
 from serving.schema.subscriptions import Subscription
 from serving.schema.users import User, UserConnection, user, users
+from serving.schema.verifications import Verification, verifications
 
 
 async def _as_of(info: Info) -> AsOf | None:
@@ -86,6 +87,10 @@ class Query:
     )
     books: Books | None = strawberry.field(
         resolver=books, description="Whether every record is accounted for; null before the first commit."
+    )
+    verifications: list[Verification] = strawberry.field(
+        resolver=verifications,
+        description="Comparisons of the tables with the event log, newest first. One runs every few minutes.",
     )
     rejections: Rejections = strawberry.field(
         resolver=rejections,

@@ -1,6 +1,7 @@
 """The books when they do not close: each fault shows in its own check."""
 
 import asyncio
+import json
 
 import pytest
 from sqlalchemy import text
@@ -79,3 +80,55 @@ def test_an_epoch_not_yet_in_the_log_is_no_fault(empty_server: Server, shop: Sho
     assert empty_server.data(CHECKS)["books"]["close"] is True
     commit(empty_server, shop, "UPDATE totals SET log_rows = 1, log_epoch = epoch - 1")
     assert empty_server.data(CHECKS)["books"]["residue"] == 1
+
+
+def test_an_hour_whose_minutes_are_no_longer_kept_stands_for_them(empty_server: Server, shop: Shop) -> None:
+    moved = (
+        f"WITH moved AS (DELETE FROM site_minutes WHERE minute = {FIRST} RETURNING *), gone AS ("
+        " INSERT INTO roll_ups (grain, starts_at, stale, marks, made_at, fine_gone)"
+        " SELECT DISTINCT 'hour', minute, false, 0, now(), true FROM moved) INSERT INTO site_hours SELECT * FROM moved"
+    )
+    commit(empty_server, shop, moved)
+    assert empty_server.data(CHECKS)["books"]["residue"] == 0
+    commit(empty_server, shop, moved.replace("false, 0, now(), true", "false, 0, now(), false"))
+    assert empty_server.data(CHECKS)["books"]["residue"] > 0
+
+
+def test_verifications_are_told_newest_first_with_what_differed(empty_server: Server, shop: Shop) -> None:
+    """In the form in which processing keeps them."""
+    example = {
+        "table": "site_minutes",
+        "key": {"minute": "2026-03-01T11:00:00Z", "bot": False},
+        "kind": "different",
+        "cells": [{"column": "views", "expected": 2, "found": None}],
+        "evidence": {"events": 3, "event_ids": ["a", "b"], "epochs": [4]},
+    }
+    kept = json.dumps([example]).replace(":", "\\:")  # no parameters, for SQLAlchemy
+    commit(
+        empty_server,
+        shop,
+        'INSERT INTO verifications (at, epoch, "from", until, rows, mismatches, examples, seconds) VALUES'
+        f" ('{NOW}', 5, NULL, NULL, 10, 0, '[]', 1.5),"
+        f" ('{NOW}', 6, '2026-03-01T11:00Z', '{NOW}', 9, 1, '{kept}', 2.5)",
+    )
+    told = empty_server.data(
+        "{ verifications { at epoch from until rows mismatches seconds"
+        " examples { table kind key { column value } columns { column expected found } events eventIds epochs } } }"
+    )["verifications"]
+    assert [(each["epoch"], each["rows"], each["mismatches"], each["seconds"]) for each in told] == [
+        (6, 9, 1, 2.5),
+        (5, 10, 0, 1.5),
+    ]
+    assert (told[0]["from"], told[1]["from"], told[1]["examples"]) == ("2026-03-01T11:00:00Z", None, [])
+    assert told[0]["examples"] == [
+        {
+            "table": "site_minutes",
+            "kind": "different",
+            "key": [{"column": "bot", "value": "false"}, {"column": "minute", "value": "2026-03-01T11:00:00Z"}],
+            "columns": [{"column": "views", "expected": "2", "found": "null"}],
+            "events": 3,
+            "eventIds": ["a", "b"],
+            "epochs": [4],
+        }
+    ]
+    assert len(empty_server.data("{ verifications(first: 1) { epoch } }")["verifications"]) == 1

@@ -1,0 +1,85 @@
+"""Verifications: what an independent computation over the event log says of the numbers that are served."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import strawberry
+
+from serving.queries.verifications import newest_verifications
+from serving.schema.common import page_size
+from serving.schema.context import Info
+from serving.schema.scalars import Long
+
+
+@strawberry.type(description="A column of a row's key.")
+class KeyColumn:
+    column: str
+    value: str = strawberry.field(description="A text as it is, everything else as JSON.")
+
+
+@strawberry.type(description="A column in which a row is not as the log says.")
+class DifferingColumn:
+    column: str
+    expected: str = strawberry.field(description="What the log says; null as `null`.")
+    found: str = strawberry.field(description="What was served.")
+
+
+@strawberry.type(description="A row that is not as the log says.")
+class Mismatch:
+    table: str
+    kind: str = strawberry.field(
+        description="`different`; `missing` where the log has it and the table has not, `extra` the other way about."
+    )
+    key: list[KeyColumn]
+    columns: list[DifferingColumn] = strawberry.field(description="None where the row is missing or extra.")
+    events: Long = strawberry.field(description="How many events the row is made of.")
+    event_ids: list[str] = strawberry.field(description="A few of them; `millrace explain` tells more.")
+    epochs: list[Long] = strawberry.field(description="A few of the epochs that applied them.")
+
+
+@strawberry.type(description="A comparison of every table with what the event log says, computed anew by other code.")
+class Verification:
+    at: datetime
+    epoch: Long = strawberry.field(description="The commit that the tables were read of.")
+    from_: datetime | None = strawberry.field(name="from", description="Event time; null from the first event.")
+    until: datetime | None = strawberry.field(description="Exclusive; null through the last event.")
+    rows: Long = strawberry.field(description="Rows compared.")
+    mismatches: Long = strawberry.field(description="Rows that differ; 0 where every number is right.")
+    seconds: float
+    examples: list[Mismatch] = strawberry.field(description="A few of the rows that differ.")
+
+
+async def verifications(info: Info, first: int = 10) -> list[Verification]:
+    """The newest outcomes, newest first."""
+    rows = await info.context.snapshot.rows(newest_verifications(page_size("first", first, info)))
+    counts = ("at", "epoch", "until", "rows", "mismatches", "seconds")
+    return [
+        Verification(
+            from_=row._mapping["from"],
+            examples=[_mismatch(each) for each in row.examples],
+            **{name: row._mapping[name] for name in counts},
+        )
+        for row in rows
+    ]
+
+
+def _mismatch(told: dict[str, Any]) -> Mismatch:
+    """An example as processing keeps it (`processing.verification.results`)."""
+    evidence = told["evidence"]
+    return Mismatch(
+        table=told["table"],
+        kind=told["kind"],
+        key=[KeyColumn(column=name, value=_text(value)) for name, value in told["key"].items()],
+        columns=[
+            DifferingColumn(column=cell["column"], expected=_text(cell["expected"]), found=_text(cell["found"]))
+            for cell in told["cells"]
+        ],
+        events=Long(evidence["events"]),
+        event_ids=evidence["event_ids"],
+        epochs=evidence["epochs"],
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
