@@ -173,6 +173,13 @@ PROCESSING: Final = (
     Metric("millrace_processing_log_bytes", "gauge", "Bytes in them."),
     Metric("millrace_processing_compacted_files_total", "counter", "Files that compaction has replaced by fewer."),
     Metric(
+        "millrace_processing_books_residue",
+        "gauge",
+        "What the books are off by, by check, at the last append to the event log; 0 where they close.",
+        ("check",),
+        combine="livemax",
+    ),
+    Metric(
         "millrace_processing_verify_runs_total",
         "counter",
         "Background comparisons of the tables with the event log, by outcome: equal, differs, failed.",

@@ -218,6 +218,7 @@ class EpochRunner:
             ledger.note_log(transaction, appended.epoch, appended.version, appended.rows)
             if not appended.alone:
                 ledger.set_log(transaction, appended.epoch, self._event_log.count_rows())
+            self._metrics.observe_books(ledger.residues(transaction))
         failpoints.at(failpoints.APPEND_NOTED)
 
     @property

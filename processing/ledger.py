@@ -116,6 +116,18 @@ def note_log(transaction: Transaction, epoch: int, version: int, rows: int) -> N
     transaction.execute("UPDATE totals SET log_epoch = $1, log_rows = log_rows + $2", (epoch, rows))
 
 
+def residues(transaction: Transaction) -> dict[str, int]:
+    """What each check of the books is off by, from Kafka's offsets to the rows of the event log; 0 where they close."""
+    rows = transaction.query(
+        "SELECT records - applied - duplicates - quarantined - rejected AS fates, span - records AS offsets, gaps,"
+        " log_rows - applied + erased + unlogged AS log FROM totals,"
+        " (SELECT coalesce(sum(next_offset - first_offset), 0)::bigint AS span,"
+        "  coalesce(sum(gaps), 0)::bigint AS gaps FROM books) moved,"
+        " LATERAL (SELECT coalesce(sum(applied), 0)::bigint AS unlogged FROM epochs WHERE epoch > log_epoch) waiting"
+    ).to_pylist()
+    return dict(rows[0])
+
+
 def _advance_books(transaction: Transaction, offsets: pa.Table) -> None:
     """Compare and set: each partition must continue at or after the end that the books know."""
     transaction.load("epoch_offsets", offsets)

@@ -44,8 +44,14 @@ class EpochMetrics:
         self._freshness = instruments.histogram("millrace_processing_freshness_seconds")
         self._records = instruments.counter("millrace_processing_records_total")
         self._watermark = instruments.gauge("millrace_processing_watermark_timestamp_seconds")
+        self._residue = instruments.gauge("millrace_processing_books_residue")
         self.verify = VerifyMetrics(instruments)
         self.maintenance = MaintenanceMetrics(instruments)
+
+    def observe_books(self, residues: dict[str, int]) -> None:
+        """Record what each check of the books is off by."""
+        for check, residue in residues.items():
+            self._residue.labels(check).set(residue)
 
     def observe_progress(self, progress: StreamingQueryProgress | None) -> None:
         """Record what the query tells of itself, if it has run yet."""

@@ -34,6 +34,9 @@ class Epoch:
     conflicts: Long = strawberry.field(description="Duplicates with another payload than the first.")
     quarantined: Long = strawberry.field(description="Records that do not decode to an event.")
     rejected: Long = strawberry.field(description="Records of events that the gateway refused.")
+    residue: Long = strawberry.field(
+        description="`records` less applied, duplicates, quarantined and rejected; 0 where each had one fate."
+    )
     late: Long = strawberry.field(description="Applied events that the watermark had passed.")
     imported: Long = strawberry.field(description="Applied events loaded with the import flag.")
     log_version: Long | None = strawberry.field(
@@ -141,5 +144,6 @@ def _epoch(row: ResultRow) -> Epoch:
         duration_seconds=(row.committed_at - row.started_at).total_seconds(),
         freshness_seconds=max(0.0, (row.committed_at - row.newest_log_time).total_seconds()),
         watermark=row.watermark,
+        residue=Long(row.records - row.applied - row.duplicates - row.quarantined - row.rejected),
         **{name: row._mapping[name] for name in counts},
     )

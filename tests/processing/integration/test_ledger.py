@@ -124,3 +124,25 @@ def test_what_the_event_log_holds_is_noted_for_every_epoch_of_an_append(store: S
         assert transaction.query("SELECT log_epoch, log_rows FROM totals").to_pylist() == [
             {"log_epoch": 3, "log_rows": 6}
         ]
+
+
+def residues(store: Store, spoil: str = "") -> dict[str, int]:
+    with store.transaction() as transaction:
+        if spoil:
+            transaction.execute(spoil)
+        return ledger.residues(transaction)
+
+
+def test_the_books_are_off_by_nothing_until_they_are(store: Store) -> None:
+    assert residues(store) == {"fates": 0, "offsets": 0, "gaps": 0, "log": 0}
+    write(store, entry(1, 0, 3), entry(2, 3, 2))
+    assert set(residues(store).values()) == {0}  # nothing is in the log, and nothing is said to be
+    with store.transaction() as transaction:
+        ledger.note_log(transaction, 2, 1, 5)
+    assert set(residues(store).values()) == {0}
+    assert residues(store, "UPDATE totals SET duplicates = 2")["fates"] == -2
+    assert residues(store, "UPDATE books SET next_offset = next_offset + 3")["offsets"] == 3
+    assert residues(store, "UPDATE books SET gaps = 4")["gaps"] == 4
+    assert residues(store, "UPDATE totals SET log_rows = 3, erased = 1")["log"] == -1
+    write(store, entry(3, 8, 2, applied=1))
+    assert residues(store) == {"fates": -1, "offsets": 3, "gaps": 4, "log": -1}

@@ -414,8 +414,8 @@ def test_the_books_close_and_say_what_was_compared(server: Server, shop: Shop) -
     books = server.data(
         """{ books { close residue checks { name left right residue meaning }
              totals { epoch records applied duplicates quarantined rejected late logRows logEpoch }
-             epochs(first: 5) { epoch records applied duplicates conflicts quarantined rejected late durationSeconds
-                                freshnessSeconds committedAt } } }"""
+             epochs(first: 5) { epoch records applied duplicates conflicts quarantined rejected residue late
+                                durationSeconds freshnessSeconds committedAt } } }"""
     )["books"]
     records = len(shop.events) + len(shop.duplicates) + len(shop.refusals)
     assert (books["close"], books["residue"]) == (True, 0)
@@ -428,7 +428,7 @@ def test_the_books_close_and_say_what_was_compared(server: Server, shop: Shop) -
     }
     assert books["totals"]["late"] == sum(event.late for event in shop.events)
     (epoch,) = books["epochs"]
-    assert (epoch["records"], epoch["quarantined"], epoch["rejected"]) == (records, 1, 5)
+    assert (epoch["records"], epoch["quarantined"], epoch["rejected"], epoch["residue"]) == (records, 1, 5, 0)
     assert (epoch["durationSeconds"], epoch["freshnessSeconds"]) == (pytest.approx(0.8), pytest.approx(0.9))
 
 
