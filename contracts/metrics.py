@@ -208,6 +208,13 @@ WATCH: Final = (
         "Windows flagged, by scope and method; one judged again counts again.",
         ("scope", "method"),
     ),
+    Metric("millrace_watch_alerts_total", "counter", "Alerts by kind that opened and resolved.", ("kind", "change")),
+    Metric(
+        "millrace_watch_deliveries_total",
+        "counter",
+        "Attempts to deliver a notice by outcome: delivered, put_off, dropped.",
+        ("outcome",),
+    ),
 )
 """Exposed by the watch (`processing.watch`)."""
 

@@ -147,6 +147,7 @@ quarantine: Final = Table(
     Column("log_time", time_type, nullable=False),
     Column("reason", Text, nullable=False, comment="code from contracts.rejections"),
     Column("raw", LargeBinary, nullable=False, comment="the record's value, at most 64 KiB of it"),
+    Index("quarantine_log_time", "log_time"),
     comment="Records in Kafka that do not decode to a valid event (written past the gateway).",
 )
 

@@ -308,6 +308,12 @@ def erase(context: typer.Context) -> None:
     _processing("erase", context)
 
 
+@app.command(context_settings=_PASS_ON)
+def alerts(context: typer.Context) -> None:
+    """List alerts, acknowledge one, try a destination: list, ack ID, test DESTINATION; see `alerts --help`."""
+    _watch("alerts", context.args)
+
+
 @app.command()
 def prepare(
     *,

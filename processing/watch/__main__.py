@@ -6,7 +6,6 @@ Exit codes: 0 stopped on request; 1 a fault that needs a person (the message say
 import signal
 import sys
 import threading
-from datetime import timedelta
 from time import perf_counter
 from types import FrameType
 from typing import Final
@@ -16,8 +15,7 @@ from pydantic import ValidationError
 
 from contracts.logging import configure_logging
 from contracts.settings import setting_faults
-from processing.detection.iqr import Iqr
-from processing.detection.robust_z import RobustZ
+from processing.alerting.sender import Sender
 from processing.errors import FatalError
 from processing.health import serve_health
 from processing.store import Store
@@ -25,10 +23,12 @@ from processing.watch.cli import app
 from processing.watch.look import Watcher
 from processing.watch.metrics import WatchMetrics
 from processing.watch.settings import Settings
+from schemas_avro import load_registry
 
 log = structlog.get_logger()
 
 _LONGEST_PAUSE_SECONDS: Final = 30.0
+_DELIVER_SECONDS: Final = 1.0
 
 
 class Loop:
@@ -61,7 +61,18 @@ class Loop:
             self.not_ready = None if looked else "waiting for processing to make the tables"
             if looked and looked.seen:
                 self._metrics.look_seconds.observe(perf_counter() - begun)
-                self._metrics.observe(looked.seen.epoch, looked.flags)
+                self._metrics.observe(looked.seen.epoch, looked.flags, looked.steps)
+
+
+def _deliver(sender: Sender, metrics: WatchMetrics, stopping: threading.Event) -> None:
+    """Empty the outbox now and again. A destination that hangs holds up other notices, never a look."""
+    while not stopping.wait(_DELIVER_SECONDS):
+        try:
+            metrics.observe_deliveries(sender.run_once())
+        except Exception as error:
+            metrics.failures.inc()
+            log.warning("outbox_failed", error=f"{type(error).__name__}: {error}"[:1000])
+            stopping.wait(_LONGEST_PAUSE_SECONDS)
 
 
 def main() -> int:
@@ -76,9 +87,9 @@ def main() -> int:
     options = settings.watch
     metrics = WatchMetrics()
     store = Store(settings.postgres, role="watch", work_mem="16MB")
-    detectors = (RobustZ(options.robust_z_threshold), Iqr(options.iqr_threshold))
-    watcher = Watcher(store, detectors, timedelta(hours=options.look_back_hours))
-    loop = Loop(watcher, metrics, options.interval_seconds)
+    loop = Loop(Watcher(store, options, settings.shop, load_registry()), metrics, options.interval_seconds)
+    sender = Sender(settings.postgres, options.destinations, options.source)
+    deliveries = threading.Thread(target=_deliver, args=(sender, metrics, loop.stopping), name="sender", daemon=True)
     serve_health(options.host, options.port, metrics.registry, lambda: loop.not_ready)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -86,12 +97,15 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    deliveries.start()
     try:
         loop.run()
     except FatalError as error:
         log.error("stopped", reason=str(error))  # noqa: TRY400 - the reason is the message, not a trace
         return 1
     finally:
+        loop.stopping.set()
+        deliveries.join(_LONGEST_PAUSE_SECONDS)
         store.close()
     log.info("stopped", reason="asked to")
     return 0

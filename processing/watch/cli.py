@@ -8,6 +8,7 @@ from rich.console import Console
 
 from processing.detection import bench_table
 from processing.display import Display
+from processing.watch import alerts_cli
 
 app = typer.Typer(
     help="Detection and alerts. Without a verb: the watch.\n\nExit codes: 0 done; 1 not done; 2 wrong usage.",
@@ -16,6 +17,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(alerts_cli.app, name="alerts")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

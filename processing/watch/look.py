@@ -1,16 +1,29 @@
-"""One look at what was committed, in one transaction of the watch's own."""
+"""One look at what was committed, in one transaction of the watch's own: flags, then what people should know of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from math import inf
+from time import monotonic
+from zoneinfo import ZoneInfo
 
 import structlog
 
+from contracts.settings import ShopSettings
+from processing.alerting import anomalies, data_faults, rules
+from processing.alerting.book import AlertBook, open_keys
+from processing.alerting.data_faults import Clock
+from processing.alerting.firing import Firing
+from processing.alerting.lifecycle import Changed, Opened, Resolved, Step
 from processing.detection.detector import Detector
 from processing.detection.flags import Seen, find
+from processing.detection.iqr import Iqr
 from processing.detection.judging import Flag
-from processing.store import Store
+from processing.detection.robust_z import RobustZ
+from processing.store import Store, Transaction
+from processing.watch.settings import WatchSettings
 from processing.watch.state import read_committed, read_watched, tables_missing, write_watched
+from schemas_avro import Registry
 
 log = structlog.get_logger()
 
@@ -22,32 +35,80 @@ class Looked:
     seen: Seen | None
     """What was looked at; None where there is nothing yet."""
     flags: Sequence[Flag] = ()
+    steps: Sequence[Step] = ()
 
 
 class Watcher:
     """Looks, whenever it is told to."""
 
-    def __init__(self, store: Store, detectors: Sequence[Detector], look_back: timedelta) -> None:
+    def __init__(self, store: Store, options: WatchSettings, shop: ShopSettings, registry: Registry) -> None:
         self._store = store
-        self._detectors = detectors
-        self._look_back = look_back
+        self._options = options
+        self._zone = ZoneInfo(shop.time_zone)
+        self._lateness = timedelta(seconds=shop.allowed_lateness_seconds)
+        self._registry = registry
+        self._detectors: tuple[Detector, ...] = (RobustZ(options.robust_z_threshold), Iqr(options.iqr_threshold))
+        self._book = AlertBook(options.destinations)
+        self._settled_at = -inf
 
     def look(self) -> Looked | None:
-        """Judge what was committed since the last look. None while processing has not made the tables.
+        """Judge what was committed since the last look, and settle alerts if it is time. None while tables are missing.
 
         Raises what the database raises; nothing was written then, and the next look does the same work.
         """
+        settles = monotonic() - self._settled_at >= self._options.alert_seconds
         with self._store.transaction() as transaction:
             if tables_missing(transaction):
                 return None
-            now, before = read_committed(transaction), read_watched(transaction)
-            if now is None or now == before:
-                return Looked(now)
-            if before is not None and now.epoch < before.epoch:
-                before = None  # the store is an older one, restored: its windows are judged anew
-            flags = find(transaction, before, now, self._look_back, self._detectors)
-            write_watched(transaction, now)
+            seen = read_committed(transaction)
+            if seen is None:
+                return Looked(None)
+            flags = self._flag(transaction, seen)
+            steps = self._settle(transaction, seen) if settles else []
+        if settles:
+            self._settled_at = monotonic()
+        for step in steps:
+            _tell(step)
+        return Looked(seen, flags, steps)
+
+    def _flag(self, transaction: Transaction, now: Seen) -> list[Flag]:
+        before = read_watched(transaction)
+        if now == before:
+            return []
+        if before is not None and now.epoch < before.epoch:
+            before = None  # the store is an older one, restored: its windows are judged anew
+        flags = find(transaction, before, now, timedelta(hours=self._options.look_back_hours), self._detectors)
+        write_watched(transaction, now)
         if flags:
             windows = {(flag.scope, flag.subject, flag.metric, flag.window_start) for flag in flags}
             log.info("flagged", epoch=now.epoch, windows=len(windows), watermark=now.watermark.isoformat())
-        return Looked(now, flags)
+        return flags
+
+    def _settle(self, transaction: Transaction, seen: Seen) -> list[Step]:
+        (now,) = transaction.query("SELECT clock_timestamp() AS now")["now"].to_pylist()
+        clock = Clock(now.astimezone(UTC), seen.watermark + self._lateness)
+        found = list(data_faults.firings(transaction, self._options.data, clock, self._registry))
+        unknown: set[str] = set()
+        if clock.now - clock.seen_until > timedelta(minutes=self._options.alert_within_minutes):
+            unknown = {key for key in open_keys(transaction) if not key.startswith("data:")}
+        else:
+            found += self._of_the_shop(transaction, seen.watermark, clock.seen_until)
+        return self._book.settle(transaction, found, unknown, seen.epoch, clock.now)
+
+    def _of_the_shop(self, transaction: Transaction, watermark: datetime, seen_until: datetime) -> Iterator[Firing]:
+        yield from rules.firings(transaction, self._options.rules, seen_until, self._zone)
+        if self._options.anomaly_alerts:
+            yield from anomalies.firings(anomalies.read(transaction, watermark))
+
+
+def _tell(step: Step) -> None:
+    facts = {"key": step.alert.key, "severity": step.alert.severity, "title": step.alert.title}
+    match step:
+        case Opened():
+            log.warning("alert_opened", **facts, explained_by=step.alert.explained_by)
+        case Changed(notice=str()):
+            log.warning("alert_changed", **facts, notice=step.notice)
+        case Resolved():
+            log.info("alert_resolved", **facts)
+        case _:
+            pass

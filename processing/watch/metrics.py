@@ -1,10 +1,11 @@
 """What the watch tells Prometheus; names and meanings stand in `contracts.metrics`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry
 
 from contracts.metrics import WATCH, Instruments
+from processing.alerting.lifecycle import Changed, Opened, Step
 from processing.detection.judging import Flag
 
 
@@ -18,9 +19,19 @@ class WatchMetrics:
         self.failures = instruments.counter("millrace_watch_failures_total")
         self._epoch = instruments.gauge("millrace_watch_epoch")
         self._flags = instruments.counter("millrace_watch_flags_total")
+        self._alerts = instruments.counter("millrace_watch_alerts_total")
+        self._deliveries = instruments.counter("millrace_watch_deliveries_total")
 
-    def observe(self, epoch: int, flags: Iterable[Flag]) -> None:
+    def observe(self, epoch: int, flags: Iterable[Flag], steps: Iterable[Step]) -> None:
         """A committed state was looked at."""
         self._epoch.set(epoch)
         for flag in flags:
             self._flags.labels(flag.scope, flag.method).inc()
+        for step in steps:
+            if not isinstance(step, Changed):
+                self._alerts.labels(step.alert.kind, "opened" if isinstance(step, Opened) else "resolved").inc()
+
+    def observe_deliveries(self, outcomes: Mapping[str, int]) -> None:
+        """So many notices were delivered, put off or dropped."""
+        for outcome, count in outcomes.items():
+            self._deliveries.labels(outcome).inc(count)

@@ -1,10 +1,19 @@
 """Everything about the watch that can be set."""
 
-from typing import ClassVar
+import socket
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from contracts.settings import PartSettings, PostgresSettings, ShopSettings
+from processing.alerting.data_faults import DataFaults
+from processing.alerting.destinations.email import Email
+from processing.alerting.destinations.pagerduty import PagerDuty
+from processing.alerting.destinations.slack import Slack
+from processing.alerting.destinations.webhook import Webhook
+from processing.alerting.rule_settings import Rule, with_defaults
+
+AnyDestination = Annotated[Slack | PagerDuty | Email | Webhook, Field(discriminator="kind")]
 
 
 class WatchSettings(PartSettings):
@@ -25,6 +34,26 @@ class WatchSettings(PartSettings):
     """Median absolute deviations from which a window is flagged; docs/detection.md has the table it was chosen from."""
     iqr_threshold: float = Field(default=2.5, gt=0)
     """The same in interquartile ranges beyond the nearer quartile."""
+
+    alert_seconds: float = Field(default=5.0, ge=0)
+    """How often rules are looked at and alerts brought up to date."""
+    alert_within_minutes: float = Field(default=60.0, gt=0)
+    """What the shop's numbers say of longer ago is flagged and opens no alert: a backlog, an import."""
+    anomaly_alerts: bool = True
+    """Whether flags open alerts."""
+    rules: dict[str, Rule] = Field(default_factory=dict, validate_default=True)
+    """By name; those named as a rule that there is change what they name of it. docs/alerts.md."""
+    data: DataFaults = DataFaults()
+    """When the data are at fault."""
+    destinations: dict[str, AnyDestination] = Field(default_factory=dict)
+    """By name. docs/alerts.md."""
+    source: str = Field(default_factory=socket.gethostname, pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    """What this stack calls itself in notices."""
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _over_the_defaults(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return with_defaults(given)
 
 
 class Settings:

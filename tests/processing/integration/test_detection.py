@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from contracts.settings import PostgresSettings
-from processing.detection.iqr import Iqr
-from processing.detection.robust_z import RobustZ
+from contracts.settings import PostgresSettings, ShopSettings
 from processing.errors import AnotherProcessorError
 from processing.store import Store
 from processing.watch.look import Watcher
+from processing.watch.settings import WatchSettings
+from schemas_avro import load_registry
 from tests.processing.minutes_of import MINUTE, commit, rows, write_category, write_minute, write_minutes
 
 pytestmark = pytest.mark.integration
@@ -54,7 +54,8 @@ def watch(store: Store, postgres_url: str) -> Iterator[Store]:
 
 
 def _watcher(watch: Store, hours: float = 6) -> Watcher:
-    return Watcher(watch, (RobustZ(4.0), Iqr(2.5)), timedelta(hours=hours))
+    options = WatchSettings(look_back_hours=hours, alert_seconds=1e9)
+    return Watcher(watch, options, ShopSettings(), load_registry())
 
 
 def _epoch(store: Store, epoch: int, watermark: datetime, minutes: dict[datetime, dict[str, float]]) -> None:
