@@ -10,6 +10,7 @@ from contracts.settings import KafkaSettings, PostgresSettings
 from loadtest.bench_errors import BenchError
 from loadtest.bench_gateway import GatewayPlan, run_gateway_bench
 from loadtest.bench_processing import BenchPlan, run_bench
+from loadtest.bench_serving import ServingPlan, run_serving_bench
 from loadtest.summary import print_bench, print_figures, to_json
 
 app = typer.Typer(help="Measure one part by itself, beside its limits.", no_args_is_help=True)
@@ -52,6 +53,25 @@ def processing(
         with Progress(console=Console(stderr=True), transient=True) as progress:
             plan = BenchPlan(rate, seconds, backlog, backlog_rate, seed)
             figures = run_bench(plan, KafkaSettings(), PostgresSettings(), progress)
+    except BenchError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from None
+    print_figures(figures, json=as_json)
+
+
+@app.command()
+def serving(
+    *,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of each measurement; each question has three.")] = 5,
+    connections: Annotated[int, typer.Option(min=1, max=4096, help="Kept alive, each with a request under way.")] = 64,
+    minutes: Annotated[int, typer.Option(min=1000, help="Rows of product minutes to make.")] = 10_000_000,
+    sessions: Annotated[int, typer.Option(min=1000, help="Sessions to make.")] = 1_000_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """GraphQL's answers, kept and read each time, beside the same as bare SQL. Needs `millrace up --only postgres`."""
+    try:
+        plan = ServingPlan(seconds, connections, minutes, sessions)
+        figures = run_serving_bench(plan, PostgresSettings(), lambda name: typer.echo(f"{name} …", err=True))
     except BenchError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from None

@@ -32,6 +32,8 @@ class EpochRow:
     watermark: datetime | None
     newest_log_time: datetime
     read_at: datetime
+    summed_until: datetime | None = None
+    """Before it only whole hours are left; None where every minute is."""
 
 
 class Database:

@@ -5,6 +5,7 @@ whole: the last one may reach past the range. So two ranges that touch give each
 is ever that of a part of a window. Windows align to 1970-01-01T00:00Z, as Spark's and Flink's do.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -65,8 +66,10 @@ class Windows:
         """From the first window start in the span to just after the last one; None where none starts in it.
 
         Raises:
-            TooLarge: more than `max_points` windows start in the span.
+            TooLarge: more than `max_points` windows start in the span, or hold the same minute.
         """
+        if self.overlap > max_points:
+            raise TooLarge("slide", f"each minute would be in {self.overlap} windows, the limit is {max_points}")
         first = ceiling(span.start, self.slide)
         after = ceiling(span.end, self.slide)
         points = (after - first) // self.slide
@@ -76,6 +79,16 @@ class Windows:
                 f"{points} windows start in it, the limit is {max_points}; use a longer slide or a shorter range",
             )
         return Span(first, after) if points else None
+
+    def edges(self, starts: Span) -> list[datetime]:
+        """Where any of the windows that start in `starts` begins or ends, in order."""
+        last = starts.end - self.slide + self.length
+        return [starts.start + n * self.slide for n in range((last - starts.start) // self.slide + 1)]
+
+
+def minute_edges(moments: Iterable[datetime]) -> list[datetime]:
+    """The moments in order, each once, as the beginning of the first minute that begins at or after it."""
+    return sorted({ceiling(moment, MINUTE) for moment in moments})
 
 
 def ceiling(moment: datetime, step: timedelta) -> datetime:

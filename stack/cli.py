@@ -275,7 +275,7 @@ def load(context: typer.Context) -> None:
 
 @app.command(context_settings=_PASS_ON)
 def bench(context: typer.Context) -> None:
-    """Measure one part by itself: gateway, processing or detect, and how; see `bench --help`, `bench detect --help`."""
+    """Measure one part by itself: gateway, processing, serving, detect; see `bench --help`, `bench detect --help`."""
     if context.args[:1] == ["detect"]:
         _watch("bench", context.args[1:])
     if context.args[:1] == ["processing"] and "--help" not in context.args:

@@ -1,21 +1,36 @@
 """How late events come, and which came twice."""
 
-from sqlalchemy import BigInteger, func, select
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import BigInteger, func, select, union_all
 
 from contracts.projections import delays
+from contracts.rollup_reads import gaps, whole_cells
+from contracts.rollups import delay_hours
 from contracts.tables import duplicates, epochs
 from serving.queries import Statement
 from serving.queries.measures import moment, sums
 from serving.windows import Span
 
 
-def lateness(span: Span) -> Statement:
-    """Events that arrived in the span by how old they were: a row per bucket, the youngest first, -1 (older) last."""
+def lateness(edges: Sequence[datetime]) -> Statement:
+    """Events that arrived between the edges by how old they were: a row per bucket, the youngest first, -1 last."""
+    hours = whole_cells("delay_hour", edges).cte("hours")
+    left = gaps([hours], edges).cte("gaps")
+    names = ("up_to_seconds", "events", "late")
+    rows = union_all(
+        select(*(delay_hours.c[name] for name in names)).join_from(
+            hours, delay_hours, hours.c.starts_at == delay_hours.c.hour
+        ),
+        select(*(delays.c[name] for name in names)).join_from(
+            left, delays, (delays.c.minute >= left.c.starts_at) & (delays.c.minute < left.c.ends_at)
+        ),
+    ).subquery("rows")
     return (
-        select(delays.c.up_to_seconds, *sums(delays, ("events", "late")))
-        .where(delays.c.minute >= moment(span.start), delays.c.minute < moment(span.end))
-        .group_by(delays.c.up_to_seconds)
-        .order_by(delays.c.up_to_seconds < 0, delays.c.up_to_seconds)
+        select(rows.c.up_to_seconds, *sums(rows, ("events", "late")))
+        .group_by(rows.c.up_to_seconds)
+        .order_by(rows.c.up_to_seconds < 0, rows.c.up_to_seconds)
     )
 
 

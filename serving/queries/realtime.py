@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import DateTime, func, select
 
 from contracts.projections import sessions, site_minutes
+from contracts.rollup_reads import readable
 from serving.queries import Statement
 from serving.queries.measures import counted, duration, moment, sketches, sums, total
-from serving.windows import MINUTE
+from serving.windows import MINUTE, minute_edges
 
 _MEASURES = ("events", "views", "purchases", "revenue")
 
@@ -23,16 +24,10 @@ def realtime(
 
     Sketches come as arrays, with a null where a minute has none.
     """
+    so_far = readable(site_minutes, minute_edges((today, newest_minute + MINUTE))).subquery("so_far")
     day = (
-        select(
-            total(site_minutes.c.revenue).label("revenue_today"),
-            total(site_minutes.c.purchases).label("purchases_today"),
-        )
-        .where(
-            site_minutes.c.minute >= moment(today),
-            site_minutes.c.minute < moment(newest_minute + MINUTE),
-            counted(site_minutes, bot),
-        )
+        select(total(so_far.c.revenue).label("revenue_today"), total(so_far.c.purchases).label("purchases_today"))
+        .where(counted(so_far, bot))
         .subquery("day")
     )
     bought_nothing = (sessions.c.adds > 0) & (sessions.c.purchases == 0)

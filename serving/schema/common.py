@@ -1,8 +1,8 @@
 """Types that several roots share: ranges, windows, and what an answer is as of."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated
@@ -97,6 +97,18 @@ class Window:
 def is_final(end: datetime, as_of: EpochRow | None) -> bool:
     """Whether a window that ends then is final."""
     return as_of is not None and as_of.watermark is not None and end <= as_of.watermark
+
+
+def check_kept(edges: Iterable[datetime], as_of: EpochRow | None) -> None:
+    """That no window begins or ends within an hour of which only the sum is left.
+
+    Raises:
+        InvalidArgument: one does; the message says from when on it may.
+    """
+    until = as_of.summed_until if as_of is not None else None
+    if until is not None and any(edge < until and (edge.minute or edge.second) for edge in edges):
+        when = until.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        raise InvalidArgument("range", f"before {when} only whole hours (UTC) are kept: windows must begin with them")
 
 
 def average(total: Decimal, count: int) -> Decimal | None:

@@ -12,10 +12,10 @@ from serving.errors import InvalidArgument, TooLarge
 from serving.queries import ResultRow
 from serving.queries.top_products import top_products as top_products_sql
 from serving.queries.windows import product_windows
-from serving.schema.common import CURRENCY, BotFilter, Range, Window, is_final, page_size, users_in
+from serving.schema.common import CURRENCY, BotFilter, Range, Window, check_kept, is_final, page_size, users_in
 from serving.schema.context import Info, selected
 from serving.schema.scalars import Long
-from serving.windows import Windows
+from serving.windows import Windows, minute_edges
 
 _SKETCH_OF = {"uniqueUsers": "users", "uniqueBuyers": "buyers"}
 
@@ -95,6 +95,8 @@ async def product_metrics(
     if starts is None:
         return []
     wanted = {_SKETCH_OF[name] for name in selected(info, _SKETCH_OF)}
+    as_of = await snapshot.as_of()
+    check_kept(windows.edges(starts), as_of)
     rows = await snapshot.rows(
         product_windows(
             starts,
@@ -112,7 +114,6 @@ async def product_metrics(
             f"the answer has more than {settings.max_rows} rows; name products, shorten the range or set `limit`",
         )
     counts = {name: await users_in(rows, name) for name in wanted}
-    as_of = await snapshot.as_of()
     currency = info.context.services.shop.currency
     return [
         _product_window(row, window, as_of, currency, {name: counts[name][index] for name in wanted})
@@ -147,8 +148,12 @@ async def top_products(
     bots: BotFilter = BotFilter.EXCLUDE,
 ) -> list[RankedProduct]:
     """Sums per product, the largest first."""
-    statement = top_products_sql(range.span(), by.value, page_size("first", first, info), bots.bot)
-    rows = await info.context.snapshot.rows(statement)
+    span, size, snapshot = range.span(), page_size("first", first, info), info.context.snapshot
+    edges = minute_edges((span.start, span.end))
+    if len(edges) < 2:
+        return []  # no minute begins in it
+    check_kept(edges, await snapshot.as_of())
+    rows = await snapshot.rows(top_products_sql(edges, by.value, size, bots.bot))
     currency = info.context.services.shop.currency
     return [
         RankedProduct(

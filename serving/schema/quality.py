@@ -7,10 +7,10 @@ import strawberry
 
 from serving.queries.quality import duplicate_counts, duplicate_samples
 from serving.queries.quality import lateness as lateness_sql
-from serving.schema.common import TimeRange, page_size
+from serving.schema.common import TimeRange, check_kept, page_size
 from serving.schema.context import Info
 from serving.schema.scalars import Long
-from serving.windows import Span
+from serving.windows import Span, minute_edges
 
 
 @strawberry.type(description="Events that were about as old as one another when they arrived.")
@@ -41,7 +41,10 @@ Arrived = Annotated[TimeRange, strawberry.argument(description="Events that arri
 
 async def lateness(info: Info, range: Arrived) -> Lateness:
     """A histogram over the minutes of arrival."""
-    rows = await info.context.snapshot.rows(lateness_sql(range.span()))
+    span = range.span()
+    edges = minute_edges((span.start, span.end))
+    check_kept(edges, await info.context.snapshot.as_of())
+    rows = await info.context.snapshot.rows(lateness_sql(edges)) if len(edges) > 1 else []
     events, late = sum(row.events for row in rows), sum(row.late for row in rows)
     buckets, so_far = [], 0
     for row in rows:

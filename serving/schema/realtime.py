@@ -14,10 +14,10 @@ from serving.queries import ResultRow
 from serving.queries.realtime import realtime as realtime_sql
 from serving.schema.common import CURRENCY, AsOf, BotFilter
 from serving.schema.context import Info, Services, selected
-from serving.schema.revenue import checked_zone
 from serving.schema.scalars import Long
 from serving.sketches import count_users
 from serving.windows import MINUTE, floor
+from serving.zones import checked_zone
 
 RECENT_MINUTES = 5
 SERIES_MINUTES = 60

@@ -3,20 +3,21 @@
 from datetime import timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import cache
-from typing import Annotated, Literal
-from zoneinfo import available_timezones
+from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import strawberry
 
-from serving.errors import InvalidArgument, TooLarge
+from contracts.rollups import DAY, HOUR
+from serving.errors import TooLarge
 from serving.queries.sales import sales as sales_sql
 from serving.queries.windows import revenue_windows
-from serving.schema.common import CURRENCY, BotFilter, Range, Window, average, is_final, users_in
+from serving.schema.common import CURRENCY, BotFilter, Range, Window, average, check_kept, is_final, users_in
 from serving.schema.context import Info, selected
 from serving.schema.products import Length
 from serving.schema.scalars import Long
 from serving.windows import MINUTE, Windows
+from serving.zones import checked_zone, days_in, hours_in
 
 
 @strawberry.type(description="A category's revenue in a window. Windows without purchase or refund are left out.")
@@ -74,10 +75,11 @@ async def revenue(
     starts = windows.starts_in(range.span(), settings.max_points)
     if starts is None:
         return []
+    as_of = await snapshot.as_of()
+    check_kept(windows.edges(starts), as_of)
     rows = await snapshot.rows(revenue_windows(starts, windows, categories, bot=bots.bot, limit=settings.max_rows + 1))
     if len(rows) > settings.max_rows:
         raise TooLarge("range", f"the answer has more than {settings.max_rows} rows; name categories or shorten it")
-    as_of = await snapshot.as_of()
     return [
         RevenueWindow(
             window_start=row.window_start,
@@ -110,27 +112,22 @@ async def sales(
 ) -> list[SalesBucket]:
     """Rolls site minutes up to the hours or days of a zone."""
     settings, snapshot, shop = info.context.services.settings, info.context.snapshot, info.context.services.shop
-    span, zone = range.span(), checked_zone(time_zone or shop.time_zone)
-    unit: Literal["hour", "day"] = "hour" if grain is Grain.HOUR else "day"
-    points = span.length // timedelta(**{f"{unit}s": 1})
+    span, zone = range.span(), ZoneInfo(checked_zone(time_zone or shop.time_zone))
+    points = span.length // (HOUR if grain is Grain.HOUR else DAY)
     if points > settings.max_points:
-        raise TooLarge("range", f"it has about {points} {unit}s, the limit is {settings.max_points}")
+        raise TooLarge("range", f"it has about {points} {grain.value}s, the limit is {settings.max_points}")
     customers = bool(selected(info, ["uniqueCustomers"]))
     if customers and span.length > settings.max_sketch_minutes * MINUTE:
         raise TooLarge("range", f"`uniqueCustomers` is counted over at most {settings.max_sketch_minutes} minutes")
-    rows = await snapshot.rows(
-        sales_sql(
-            span,
-            unit,
-            zone,
-            bot=bots.bot,
-            wanted_sketches={"buyers"} if customers else set(),
-            wants_orders=bool(selected(info, ["orders"])),
-            limit=settings.max_points + 2,
-        )
-    )
-    buyers = await users_in(rows, "buyers") if customers else []
+    buckets = hours_in(span, zone) if grain is Grain.HOUR else days_in(span, zone)
+    if not buckets:
+        return []
     as_of = await snapshot.as_of()
+    check_kept((edge for bucket in buckets for edge in (bucket.start, bucket.end)), as_of)
+    wanted = {"buyers"} if customers else set[str]()
+    wants_orders = bool(selected(info, ["orders"]))
+    rows = await snapshot.rows(sales_sql(buckets, bot=bots.bot, wanted_sketches=wanted, wants_orders=wants_orders))
+    buyers = await users_in(rows, "buyers") if customers else []
     return [
         SalesBucket(
             window_start=row.start,
@@ -150,19 +147,3 @@ async def sales(
         )
         for index, row in enumerate(rows)
     ]
-
-
-def checked_zone(name: str) -> str:
-    """The zone's name, once it is known to exist.
-
-    Raises:
-        InvalidArgument: not a name of the IANA time zone database.
-    """
-    if name not in _zones():
-        raise InvalidArgument("timeZone", f"{name[:80]!r} is not an IANA time zone such as 'Europe/Berlin'")
-    return name
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())

@@ -1,0 +1,67 @@
+"""Minutes summed up to hours and days, as processing would once the watermark has passed them: for tests of reading."""
+
+from datetime import datetime
+from typing import Final
+
+from datasketches import compact_theta_sketch, theta_union
+from sqlalchemy import Table, delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.projections import delays
+from contracts.rollups import COARSER, delay_hours, roll_ups
+from contracts.tables import metadata
+from serving.sketches import LG_K
+
+_SKETCHES: Final = ("users", "buyers")
+
+
+async def sum_up(connection: AsyncConnection, until: datetime, *, drop: bool) -> None:
+    """Make every hour and day that ends by `until`, a midnight, and drop or spoil their minutes: nobody reads those."""
+    for name, (hours, days) in COARSER.items():
+        minutes = metadata.tables[name]
+        await _sum(connection, minutes, hours, "hour", until)
+        await _sum(connection, minutes, days, "day", until)
+        await _spoil(connection, minutes, until, drop=drop)
+    await _sum(connection, delays, delay_hours, "hour", until)
+    await _spoil(connection, delays, until, drop=drop)
+    for grain, unit, table in (("hour", "hour", "site_hours"), ("day", "day", "site_days"), ("delay_hour", "hour", "")):
+        source = metadata.tables[table] if table else delay_hours
+        starts = select(source.c[unit]).distinct()
+        cells = [
+            {"grain": grain, "starts_at": start, "stale": False, "marks": 0, "made_at": until, "fine_gone": drop}
+            for (start,) in await connection.execute(starts)
+        ]
+        await connection.execute(insert(roll_ups), cells)
+
+
+async def _sum(connection: AsyncConnection, minutes: Table, coarse: Table, unit: str, until: datetime) -> None:
+    time = minutes.c.minute
+    keys = [column for column in minutes.primary_key if column is not time]
+    start = func.date_trunc(unit, time, "UTC").label(unit)
+    numbers = [
+        column for column in minutes.c if column is not time and column not in keys and column.name not in _SKETCHES
+    ]
+    sums = [(func.max if column.name == "last_epoch" else func.sum)(column).label(column.name) for column in numbers]
+    sketches = [func.array_agg(minutes.c[name]).label(name) for name in _SKETCHES if name in minutes.c]
+    rows = await connection.execute(select(start, *keys, *sums, *sketches).where(time < until).group_by(start, *keys))
+    made = [{**row, **{name: _united(row[name]) for name in _SKETCHES if name in row}} for row in rows.mappings()]
+    await connection.execute(insert(coarse), made)
+
+
+async def _spoil(connection: AsyncConnection, minutes: Table, until: datetime, *, drop: bool) -> None:
+    old = minutes.c.minute < until
+    if drop:
+        await connection.execute(delete(minutes).where(old))
+    else:
+        keys = {column.name for column in minutes.primary_key}
+        numbers = [column for column in minutes.c if column.name not in {*keys, *_SKETCHES}]
+        await connection.execute(minutes.update().where(old).values({column: column + 1000 for column in numbers}))
+
+
+def _united(sketches: list[bytes]) -> bytes:
+    union = theta_union(LG_K)
+    for sketch in sketches:
+        if sketch:
+            union.update(compact_theta_sketch.deserialize(sketch))
+    united: bytes = union.get_result().serialize()
+    return united
