@@ -30,6 +30,8 @@ metadata: Final = MetaData()
 
 NOTIFY_CHANNEL: Final = "millrace_epoch"
 """Channel notified inside the epoch's transaction; the payload is the epoch number."""
+ALERTS: Final = "alerts"
+"""Payload of a notice that alerts have changed, which they do outside of epochs."""
 CHANGED: Final = "changed"
 """Payload of a notice in a transaction that is no epoch and changes what readers were told of one."""
 

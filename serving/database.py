@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
-from sqlalchemy import func, select
+from sqlalchemy import Update, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+import contracts.alerts
 import contracts.projections  # noqa: F401 - they join the metadata
 from contracts.settings import PostgresSettings
 from contracts.tables import metadata
@@ -69,6 +70,24 @@ class Database:
                 "idle_in_transaction_session_timeout": "60000",
             },
         )
+
+    async def write(self, statement: Update) -> int:
+        """Change rows in a transaction of its own; returns how many. Snapshots taken before do not see it.
+
+        Raises:
+            TryLater: the database is away, empty or too slow.
+        """
+        try:
+            async with self._engine.connect() as connection:
+                writing = await connection.execution_options(postgresql_readonly=False)
+                changed = (await writing.execute(statement)).rowcount
+                await writing.commit()
+                return int(changed)
+        except Exception as error:
+            known = from_database(error)
+            if known is None:
+                raise
+            raise known from error
 
     async def missing_tables(self) -> list[str]:
         """Names of the tables of the contract that do not exist yet.

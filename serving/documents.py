@@ -62,6 +62,8 @@ class Operation:
     kind: OperationType
     epochal: bool
     """Whether its answer is the same as long as the epoch is."""
+    of_alerts: bool = False
+    """Whether it is a subscription of alerts, which change outside of epochs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +119,21 @@ class Documents:
         fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
         return {
             each.name.value if each.name else None: Operation(
-                document, each.name.value if each.name else None, each.operation, _epochal(each, fragments)
+                document,
+                each.name.value if each.name else None,
+                each.operation,
+                _epochal(each, fragments),
+                each.operation is OperationType.SUBSCRIPTION and "alerts" in _roots(each, fragments)[0],
             )
             for each in document.definitions
             if isinstance(each, OperationDefinitionNode)
         }
 
 
-def _epochal(operation: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode]) -> bool:
+def _roots(
+    operation: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode]
+) -> tuple[set[str], set[str]]:
+    """Names of the root fields, and of all that are below them."""
     roots: set[str] = set()
     below: set[str] = set()
     seen: set[str] = set()
@@ -144,6 +153,11 @@ def _epochal(operation: OperationDefinitionNode, fragments: dict[str, FragmentDe
                     visit(fragments[node.name.value].selection_set, into)
 
     visit(operation.selection_set, roots)
+    return roots, below
+
+
+def _epochal(operation: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode]) -> bool:
+    roots, below = _roots(operation, fragments)
     if roots == {"__typename"}:
         return False  # it reads nothing
     if operation.operation is OperationType.SUBSCRIPTION:

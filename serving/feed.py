@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import structlog
 
-from contracts.tables import CHANGED, NOTIFY_CHANNEL
+from contracts.tables import ALERTS, CHANGED, NOTIFY_CHANNEL
 
 _log = structlog.get_logger(__name__)
 _NEWEST = "SELECT max(epoch) FROM epochs"
@@ -47,6 +47,8 @@ class EpochFeed:
         self.state: State | None = None
         """None while it is not known: before the first epoch, and while the connection is lost. One object a state."""
         self._changes = 0
+        self._alerts = 0
+        self._alerts_changed = asyncio.Event()
 
     def saw(self, epoch: int) -> None:
         """Somebody has read this epoch: the notice of it may be under way still."""
@@ -62,6 +64,21 @@ class EpochFeed:
                 changed = self._changed
                 if self.newest is not None and self.newest != seen:
                     seen = self.newest
+                    yield seen
+                else:
+                    await changed.wait()
+        finally:
+            self.readers -= 1
+
+    async def alerts(self) -> AsyncIterator[int]:
+        """A number now, and another one whenever alerts have changed, or may have. Ends only when the reader stops."""
+        self.readers += 1
+        try:
+            seen: int | None = None
+            while True:
+                changed = self._alerts_changed
+                if self._alerts != seen and self.newest is not None:
+                    seen = self._alerts
                     yield seen
                 else:
                     await changed.wait()
@@ -88,6 +105,7 @@ class EpochFeed:
             await connection.add_listener(NOTIFY_CHANNEL, self._on_notice)
             self.connected = True
             self._restate()
+            self._note_alerts()  # a notice may have been lost with the last connection
             _log.info("epoch_feed_connected")
             while True:
                 await self._read_newest(connection)
@@ -103,11 +121,18 @@ class EpochFeed:
                 self._publish(newest)
 
     def _on_notice(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
-        if payload == CHANGED:
+        if payload == ALERTS:
+            self._note_alerts()
+        elif payload == CHANGED:
             self._changes += 1
             self._restate()
         elif payload.isascii() and payload.isdigit():
             self._publish(int(payload))
+
+    def _note_alerts(self) -> None:
+        self._alerts += 1
+        changed, self._alerts_changed = self._alerts_changed, asyncio.Event()
+        changed.set()
 
     def _lost(self) -> None:
         self.connected = False
@@ -121,6 +146,9 @@ class EpochFeed:
     def _publish(self, epoch: int) -> None:
         if epoch == self.newest:
             return
+        if self.newest is None:
+            self.newest = epoch
+            self._note_alerts()  # readers have waited for the first epoch
         self.newest = epoch
         self._restate()
         changed, self._changed = self._changed, asyncio.Event()

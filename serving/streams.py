@@ -1,7 +1,8 @@
 """Event streams: the answers to an operation over time, as bytes, whatever carries them.
 
-A subscription is its query, answered now and again with every epoch. All who ask the same get the same bytes, read once
-an epoch. A reader that is slow misses epochs and never has a queue. One that comes back says which epoch it has seen.
+A subscription is its query, answered now and again with every epoch; one of alerts, with every change of them. All who
+ask the same get the same bytes, read once an epoch. A reader that is slow misses epochs and never has a queue. One that
+comes back says which epoch it has seen.
 """
 
 from collections.abc import AsyncGenerator
@@ -37,8 +38,8 @@ class Streams:
             yield await self._shared(request, operation)
         else:
             seen = request.extensions.get(SEEN)
-            async for epoch in self._feed.epochs():
-                if epoch == seen:
+            async for moment in self._feed.alerts() if operation.of_alerts else self._feed.epochs():
+                if moment == seen and not operation.of_alerts:
                     continue
                 answer = await self._shared(request, operation)
                 if answer.retry:

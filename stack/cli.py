@@ -180,6 +180,8 @@ def _print_status(stack: Stack, answer: Status) -> None:
         rows = answer.verified.mismatches
         said = f"{rows} rows differ; millrace verify names them" if rows else "equal to the event log"
         console.print(f"verified: {said}, epoch {answer.verified.epoch}, {answer.verified.at}", highlight=False)
+    if answer.alerts is not None:
+        console.print(f"alerts: {answer.alerts.critical} critical, {answer.alerts.warning} warning", highlight=False)
 
 
 @app.command("logs")

@@ -13,7 +13,10 @@ from stack.parts import urls
 from stack.settings import StackSettings
 from stack.state import PartState, State, read_state
 
-_FIGURES = "{ asOf { lagSeconds } books { close residue } verifications(first: 1) { at epoch mismatches } }"
+_FIGURES = (
+    "{ asOf { lagSeconds } books { close residue } verifications(first: 1) { at epoch mismatches }"
+    " alerts(first: 100) { severity } }"
+)
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,21 @@ class Verified:
 
 
 @dataclass(frozen=True)
+class OpenAlerts:
+    """How many alerts are open; `millrace alerts list` has them."""
+
+    critical: int
+    warning: int
+
+
+@dataclass(frozen=True)
 class Figures:
     """What serving tells; nothing where it does not answer."""
 
     freshness_seconds: float | None = None
     books: Books | None = None
     verified: Verified | None = None
+    alerts: OpenAlerts | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,8 @@ class Status:
     books: Books | None
     verified: Verified | None
     """None before the first verification, or when serving does not answer."""
+    alerts: OpenAlerts | None
+    """None when serving does not answer."""
 
     def is_ready(self) -> bool:
         """Whether all parts that were started are ready."""
@@ -89,7 +103,7 @@ def ask_status(settings: StackSettings, layout: Layout, parts: Mapping[str, Part
         answers = list(pool.map(lambda told: _ask(told, parts[told.name], state), started.values()))
         told = figures.result()
     key = layout.demo_key.read_text("utf-8").strip() if layout.demo_key.exists() else None
-    return Status(answers, urls(settings), key, told.freshness_seconds, told.books, told.verified)
+    return Status(answers, urls(settings), key, told.freshness_seconds, told.books, told.verified, told.alerts)
 
 
 def _ask(told: PartState, part: Part, state: State | None) -> PartStatus:
@@ -106,8 +120,10 @@ def _ask_figures(graphql_url: str) -> Figures:
     except (httpx.HTTPError, ValueError):
         return Figures()
     as_of, books, verified = data.get("asOf"), data.get("books"), data.get("verifications")
+    severities = [alert["severity"] for alert in data.get("alerts") or ()]
     return Figures(
         None if as_of is None else float(as_of["lagSeconds"]),
         None if books is None else Books(bool(books["close"]), int(books["residue"])),
         Verified(verified[0]["at"], int(verified[0]["epoch"]), int(verified[0]["mismatches"])) if verified else None,
+        OpenAlerts(severities.count("CRITICAL"), severities.count("WARNING")) if "alerts" in data else None,
     )

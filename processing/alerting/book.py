@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from contracts.tables import ALERTS, NOTIFY_CHANNEL
 from processing.alerting.data_faults import EXPLAINING
 from processing.alerting.destinations import Destination
 from processing.alerting.firing import Firing, Member
@@ -40,6 +41,8 @@ class AlertBook:
                 self._take(transaction, step, epoch, now)
                 done.append(step)
         self._tell_acknowledged(transaction, now)
+        if done:
+            transaction.execute("SELECT pg_notify($1, $2)", (NOTIFY_CHANNEL, ALERTS))
         return done
 
     def _take(self, transaction: Transaction, step: Step, epoch: int, now: datetime) -> None:

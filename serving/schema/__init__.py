@@ -3,6 +3,8 @@
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from serving.schema.alerts import Alert, acknowledge_alert, alerts
+from serving.schema.anomalies import Anomaly, anomalies
 from serving.schema.books import Books, books
 from serving.schema.common import AsOf
 from serving.schema.context import Info
@@ -88,6 +90,14 @@ class Query:
     books: Books | None = strawberry.field(
         resolver=books, description="Whether every record is accounted for; null before the first commit."
     )
+    anomalies: list[Anomaly] = strawberry.field(
+        resolver=anomalies,
+        description="What detectors flagged of windows that start in the range, the newest first. A window is judged "
+        "when it is final, and again when something late comes to it.",
+    )
+    alerts: list[Alert] = strawberry.field(
+        resolver=alerts, description="What people should know of, the newest first. It changes outside of commits, too."
+    )
     verifications: list[Verification] = strawberry.field(
         resolver=verifications,
         description="Comparisons of the tables with the event log, newest first. One runs every few minutes.",
@@ -104,6 +114,17 @@ class Query:
     )
 
 
+@strawberry.type
+class Mutation:
+    acknowledge_alert: Alert = strawberry.field(
+        resolver=acknowledge_alert,
+        description="Say who sees to an open alert; the first one stays. Of destinations, PagerDuty and webhooks are "
+        "told.",
+    )
+
+
 def build_schema() -> strawberry.Schema:
     """The schema. Running it is `serving.execution`'s: of Strawberry, only the types and resolvers are used."""
-    return strawberry.Schema(query=Query, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS))
+    return strawberry.Schema(
+        query=Query, mutation=Mutation, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS)
+    )

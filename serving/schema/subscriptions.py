@@ -7,6 +7,7 @@ slow gets only the newest epoch.
 import strawberry
 
 from serving.errors import NotReady
+from serving.schema.alerts import Alert, open_alerts
 from serving.schema.common import AsOf, BotFilter
 from serving.schema.context import Info
 from serving.schema.realtime import Realtime
@@ -31,6 +32,9 @@ async def _realtime(info: Info, time_zone: str | None = None, bots: BotFilter = 
 class Subscription:
     epochs: AsOf = strawberry.field(
         resolver=_epochs, description="Every commit, as it happens; the newest one first, at once."
+    )
+    alerts: list[Alert] = strawberry.field(
+        resolver=open_alerts, description="The open alerts, at once and again whenever one changes."
     )
     realtime: Realtime = strawberry.field(
         resolver=_realtime, description="The shop just now, at once and again with every commit."

@@ -12,7 +12,9 @@ import asyncpg
 from sqlalchemy import delete, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-import contracts.projections  # noqa: F401 - they join the metadata
+import contracts.alerts
+import contracts.projections
+import contracts.rollups  # noqa: F401 - they join the metadata
 from contracts.tables import NOTIFY_CHANNEL, metadata
 from tests.serving.events import Event, Refusal, Repeat
 from tests.serving.rows import projection_rows

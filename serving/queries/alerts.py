@@ -1,0 +1,57 @@
+"""Alerts with what became of their notices, and the one statement of serving's that changes a row."""
+
+from typing import Any
+
+from sqlalchemy import Select, Update, extract, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+
+from contracts.alerts import alerts, deliveries
+from serving.queries import Statement
+
+
+def alerts_page(*, resolved: bool | None, first: int) -> Statement:
+    """The newest alerts: resolved ones, open ones, or both (None)."""
+    statement = _with_deliveries().order_by(alerts.c.opened_at.desc(), alerts.c.id.desc()).limit(first)
+    if resolved is None:
+        return statement
+    return statement.where(alerts.c.resolved_at.is_not(None) if resolved else alerts.c.resolved_at.is_(None))
+
+
+def one_alert(alert_id: int) -> Statement:
+    """An alert by its id."""
+    return _with_deliveries().where(alerts.c.id == alert_id)
+
+
+def acknowledge(alert_id: int, by: str) -> Update:
+    """Note who sees to an open alert; who did so first stays. Returns its id, if one of it is open."""
+    return (
+        update(alerts)
+        .where(alerts.c.id == alert_id, alerts.c.resolved_at.is_(None))
+        .values(
+            acknowledged_at=func.coalesce(alerts.c.acknowledged_at, func.clock_timestamp()),
+            acknowledged_by=func.coalesce(alerts.c.acknowledged_by, by),
+        )
+    )
+
+
+def _with_deliveries() -> Select[*tuple[Any, ...]]:
+    told = (
+        select(
+            func.coalesce(
+                func.jsonb_agg(
+                    func.jsonb_build_array(
+                        deliveries.c.destination,
+                        deliveries.c.notice,
+                        deliveries.c.attempts,
+                        extract("epoch", deliveries.c.delivered_at),
+                        extract("epoch", deliveries.c.dropped_at),
+                        deliveries.c.error,
+                    ),
+                ),
+                func.jsonb_build_array(),
+            ).cast(JSONB)
+        )
+        .where(deliveries.c.alert_id == alerts.c.id)
+        .scalar_subquery()
+    )
+    return select(alerts, told.label("deliveries"))

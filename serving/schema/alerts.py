@@ -1,0 +1,122 @@
+"""What people should know of, and saying that somebody sees to it."""
+
+from datetime import UTC, datetime
+from enum import Enum
+
+import strawberry
+
+from serving.errors import InvalidArgument
+from serving.queries import ResultRow
+from serving.queries.alerts import acknowledge, alerts_page, one_alert
+from serving.schema.anomalies import Severity
+from serving.schema.common import page_size
+from serving.schema.context import Info
+from serving.schema.scalars import Long
+
+_LONGEST_NAME = 100
+_SUBSCRIBED = 50
+
+
+@strawberry.enum(description="What an alert is about.")
+class AlertKind(Enum):
+    DATA = strawberry.enum_value("data", description="The data are at fault: do not trust the numbers of that time.")
+    SHOP = strawberry.enum_value("shop", description="The shop's numbers say so.")
+
+
+@strawberry.enum(description="Which alerts are meant.")
+class AlertStatus(Enum):
+    OPEN = "open"
+    RESOLVED = "resolved"
+    ALL = "all"
+
+
+@strawberry.type(description="One thing that an alert holds for.")
+class AlertMember:
+    scope: str = strawberry.field(description="`site`, `category`, `product`, `source`, `topic` or `books`.")
+    subject: str = strawberry.field(description="Which one; empty where there is but one.")
+    says: str = strawberry.field(description="A sentence with the numbers.")
+
+
+@strawberry.type(description="One notice of an alert to one destination.")
+class Delivery:
+    destination: str = strawberry.field(description="Its name in the settings.")
+    notice: str = strawberry.field(description="`opened`, `changed`, `acknowledged` or `resolved`.")
+    attempts: int
+    delivered_at: datetime | None
+    dropped_at: datetime | None = strawberry.field(description="It will not be sent; `error` says why.")
+    error: str | None = strawberry.field(description="Of the last attempt.")
+
+
+@strawberry.type(description="Something people should know of, from when it began to hold until it holds no more.")
+class Alert:
+    id: strawberry.ID
+    key: str = strawberry.field(description="What it is about; one alert is open per key at most.")
+    kind: AlertKind
+    severity: Severity = strawberry.field(description="The worst so far.")
+    title: str
+    members: list[AlertMember] = strawberry.field(description="What it holds for, or last held for.")
+    explained_by: strawberry.ID | None = strawberry.field(
+        description="The alert on the data of the same time; nobody is notified of what is explained."
+    )
+    opened_at: datetime
+    changed_at: datetime
+    resolved_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    epoch: Long = strawberry.field(description="The newest commit when it last changed.")
+    deliveries: list[Delivery]
+
+
+async def alerts(info: Info, status: AlertStatus = AlertStatus.OPEN, first: int = 50) -> list[Alert]:
+    """The newest alerts first."""
+    resolved = {AlertStatus.OPEN: False, AlertStatus.RESOLVED: True, AlertStatus.ALL: None}[status]
+    rows = await info.context.snapshot.rows(alerts_page(resolved=resolved, first=page_size("first", first, info)))
+    return [_alert(row) for row in rows]
+
+
+async def open_alerts(info: Info) -> list[Alert]:
+    """The open ones, for subscribers."""
+    return await alerts(info, AlertStatus.OPEN, min(_SUBSCRIBED, info.context.services.settings.max_page_size))
+
+
+async def acknowledge_alert(info: Info, id: strawberry.ID, by: str) -> Alert:
+    """Note who sees to it, and tell destinations that know of such a thing."""
+    name = by.strip()
+    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise InvalidArgument("by", f"a name of 1 to {_LONGEST_NAME} printable characters")
+    if not (id.isascii() and id.isdigit() and len(id) <= 18):
+        raise InvalidArgument("id", "not one of an alert")
+    if await info.context.services.database.write(acknowledge(int(id), name)) == 0:
+        raise InvalidArgument("id", "no alert of this id is open")
+    (row,) = await info.context.snapshot.rows(one_alert(int(id)))
+    return _alert(row)
+
+
+def _alert(row: ResultRow) -> Alert:
+    told = dict(row._mapping)
+    del told["notified_at"], told["acknowledgement_sent"]
+    explained_by = told["explained_by"]
+    return Alert(
+        **told
+        | {
+            "id": strawberry.ID(str(told["id"])),
+            "kind": AlertKind(told["kind"]),
+            "severity": Severity(told["severity"]),
+            "members": [AlertMember(**member) for member in told["members"]],
+            "explained_by": None if explained_by is None else strawberry.ID(str(explained_by)),
+            "deliveries": [_delivery(*each) for each in told["deliveries"]],
+        }
+    )
+
+
+def _delivery(  # noqa: PLR0917 - a row
+    destination: str, notice: str, attempts: int, delivered: float | None, dropped: float | None, error: str | None
+) -> Delivery:
+    return Delivery(
+        destination=destination,
+        notice=notice,
+        attempts=attempts,
+        delivered_at=None if delivered is None else datetime.fromtimestamp(delivered, UTC),
+        dropped_at=None if dropped is None else datetime.fromtimestamp(dropped, UTC),
+        error=error,
+    )
