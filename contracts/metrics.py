@@ -125,7 +125,7 @@ PROCESSING: Final = (
     Metric(
         "millrace_processing_phase_seconds",
         "histogram",
-        "Time of an epoch by phase: decode, dedupe, deltas, merge, log, results.",
+        "Time of an epoch by phase: read, decode, judge, dedupe, enrich, deltas, merge, ledger, commit, log, results.",
         ("phase",),
         EPOCH_SECONDS,
     ),
@@ -143,12 +143,49 @@ PROCESSING: Final = (
         ("outcome",),
     ),
     Metric("millrace_processing_watermark_timestamp_seconds", "gauge", "Event time before which all is final."),
-    Metric("millrace_processing_behind_records", "gauge", "Records in Kafka that no epoch has read."),
+    Metric(
+        "millrace_processing_behind_records",
+        "gauge",
+        "Records in Kafka that no committed epoch has read, by topic.",
+        ("topic",),
+        combine="livemax",
+    ),
+    Metric(
+        "millrace_processing_query_phase_seconds",
+        "histogram",
+        "Time of Spark's micro-batch by phase, in Spark's words: latestOffset, queryPlanning, walCommit, addBatch, "
+        "commitOffsets and others; triggerExecution is all of it.",
+        ("phase",),
+        EPOCH_SECONDS,
+    ),
+    Metric(
+        "millrace_processing_input_records_per_second",
+        "gauge",
+        "Records that came per second between the last two micro-batches.",
+    ),
+    Metric(
+        "millrace_processing_read_records_per_second",
+        "gauge",
+        "Records per second that the last micro-batch read; far above the former while there is room.",
+    ),
+    Metric("millrace_processing_recent_ids", "gauge", "Event ids remembered to tell duplicates by."),
+    Metric("millrace_processing_recent_ids_bytes", "gauge", "Memory that they take."),
+    Metric(
+        "millrace_processing_resident_memory_bytes",
+        "gauge",
+        "Memory of the part's processes: python, java (Spark), background (the turn under way).",
+        ("process",),
+    ),
+    Metric(
+        "millrace_processing_undelivered_results_total",
+        "counter",
+        "Changed rows that could not be published; the tables have them.",
+    ),
     Metric("millrace_processing_restarts_total", "counter", "Restarts of the query after a fault."),
     Metric(
         "millrace_processing_maintenance_seconds",
         "histogram",
-        "Time of a piece of maintenance by task: roll_up (between two epochs), compact.",
+        "Time of a piece of maintenance by task: roll_up (between two epochs), compact, gold.",
         ("task",),
         MAINTENANCE_SECONDS,
     ),
@@ -169,9 +206,6 @@ PROCESSING: Final = (
         "Hours whose fine rows were dropped, by the grain they were summed up to.",
         ("grain",),
     ),
-    Metric("millrace_processing_log_files", "gauge", "Files of the event log after the last compaction."),
-    Metric("millrace_processing_log_bytes", "gauge", "Bytes in them."),
-    Metric("millrace_processing_compacted_files_total", "counter", "Files that compaction has replaced by fewer."),
     Metric(
         "millrace_processing_books_residue",
         "gauge",
@@ -189,6 +223,27 @@ PROCESSING: Final = (
     Metric("millrace_processing_verify_mismatches", "gauge", "Rows that differed in the last one.", combine="livemax"),
     Metric("millrace_processing_verify_seconds", "histogram", "How long they took.", (), VERIFY_SECONDS),
     Metric("millrace_processing_verify_timestamp_seconds", "gauge", "When the last one ended.", combine="livemax"),
+    Metric(
+        "millrace_processing_maintenance_timestamp_seconds",
+        "gauge",
+        "When maintenance last ended well, by task: compact, gold.",
+        ("task",),
+        combine="livemax",
+    ),
+    Metric("millrace_processing_delta_files", "gauge", "Files of a Delta table after its last compaction.", ("table",)),
+    Metric("millrace_processing_delta_bytes", "gauge", "Bytes in them.", ("table",)),
+    Metric(
+        "millrace_processing_compacted_files_total",
+        "counter",
+        "Files that compaction has replaced by fewer, by table.",
+        ("table",),
+    ),
+    Metric("millrace_processing_deleted_files_total", "counter", "Old files that it has deleted.", ("table",)),
+    Metric(
+        "millrace_processing_gold_cells_total",
+        "counter",
+        "Hours and days written to the gold tables, or written again.",
+    ),
 )
 """Exposed by `processing`."""
 

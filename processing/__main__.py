@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from contracts.logging import configure_logging
 from contracts.settings import setting_faults
+from processing.background import Background, Turn
 from processing.cli import app
 from processing.decode import Decoder
 from processing.deltas import DuckDeltas
@@ -24,17 +25,20 @@ from processing.judge import Judge
 from processing.maintenance.retention import kept_for
 from processing.maintenance.rolling import RollUps
 from processing.metrics import EpochMetrics
+from processing.progress import ProgressListener
 from processing.projections import build_projections
 from processing.results import ResultsPublisher
 from processing.settings import Settings
 from processing.spark import build_spark
 from processing.store import Store
 from processing.stream import Stream
-from processing.verification.schedule import VerifySchedule
+from processing.verification.schedule import verify_turn
 from processing.warmup import warm_up
 from schemas_avro import load_registry
 
 log = structlog.get_logger()
+
+_QUIETLY = ("--background", "--json")
 
 
 def main() -> int:
@@ -63,8 +67,9 @@ def main() -> int:
         checkpoint=f"{options.checkpoint}/warm-up",
         seconds=options.warm_up_seconds,
     )
+    spark.streams.addListener(ProgressListener(metrics))
     store = Store(settings.postgres)
-    results = ResultsPublisher(settings.kafka) if options.publish_results else None
+    results = ResultsPublisher(settings.kafka, metrics.undelivered.inc) if options.publish_results else None
     projections = build_projections(settings.shop)
     roll_ups = RollUps(
         store,
@@ -89,21 +94,27 @@ def main() -> int:
         roll_ups=roll_ups,
     )
     stream = Stream(spark, runner, options, settings.kafka, metrics)
-    verifying = VerifySchedule(options.verify_interval_seconds, metrics.verify)
+    background = Background(
+        [
+            verify_turn(options.verify_interval_seconds, metrics.verify),
+            Turn(("gold", *_QUIETLY), options.gold_interval_seconds, metrics.maintenance.observe_gold),
+            Turn(("compact", *_QUIETLY), options.compact_interval_seconds, metrics.maintenance.observe_compact),
+        ]
+    )
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         stream.stop()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    verifying.start()
+    background.start()
     try:
         stream.run()
     except FatalError as error:
         log.error("stopped", reason=str(error))  # noqa: TRY400 - the reason is the message, not a trace
         return 1
     finally:
-        verifying.stop()
+        background.stop()
         if results is not None:
             results.close()
         store.close()

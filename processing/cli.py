@@ -1,24 +1,20 @@
 """`python -m processing VERB`: the batch side of processing. What verbs do is elsewhere; here it is put together."""
 
 import json
-import os
-from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any
 
 import typer
-from adbc_driver_manager import Error
-from pydantic import ValidationError
 from rich.console import Console
 
-from contracts.settings import setting_faults
+from processing.cli_common import From, Json, To, attempt, load_settings, read_time
+from processing.cli_upkeep import compact, gold
+from processing.cli_verify import verify
 from processing.decode import Decoder
 from processing.display import Display
 from processing.enrichment.enrich import Enricher
 from processing.erase.run import Erasure
-from processing.errors import ProcessingError
 from processing.explain import Explanation, explain
 from processing.explain_text import print_explanation
 from processing.judge import Judge
@@ -31,12 +27,6 @@ from processing.reread import EpochReader
 from processing.results import ResultsPublisher
 from processing.settings import Settings
 from processing.source import read_ranges
-from processing.verification.results import as_json as outcome_as_json
-from processing.verification.results import keep
-from processing.verification.run import Outcome, Verification
-from processing.verification.served import AtRandom
-from processing.verification.served import Span as ServedSpan
-from processing.verification.text import print_outcome
 from schemas_avro import load_registry
 
 _HELP = """The projections made again from the event log, and held against it. Without a verb: the stream.
@@ -50,15 +40,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Done = TypeVar("Done")
-
-VERIFIED_AT_RANDOM = 200_000
-"""Events of a random span, about."""
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="ISO 8601; without a zone UTC.")]
-To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Exclusive.")]
+app.command()(verify)
+app.command()(compact)
+app.command()(gold)
 
 
 @app.callback()
@@ -84,8 +68,8 @@ def rebuild(
     The stream may run all the while, and need not. With --from and --to only the rows of that time, where rows have
     one: of minutes, conversions and delays.
     """
-    settings = _settings()
-    result = _attempt(lambda: _rebuilt(settings, projection or [], _span(since, until), swap=not check))
+    settings = load_settings()
+    result = attempt(lambda: _rebuilt(settings, projection or [], _span(since, until), swap=not check))
     if as_json:
         typer.echo(json.dumps(asdict(result), default=str))
     else:
@@ -136,72 +120,14 @@ def _json(row: dict[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False)
 
 
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        for key, fault in setting_faults(error):
-            typer.echo(f"{key}: {fault}", err=True)
-        raise typer.Exit(2) from None
-
-
-@app.command()
-def verify(
-    *,
-    since: From = None,
-    until: To = None,
-    draw: Annotated[
-        bool, typer.Option("--random", help="A random hour, or less where there is much. This is the default.")
-    ] = False,
-    whole: Annotated[bool, typer.Option("--all", help="Everything there is.")] = False,
-    background: Annotated[
-        bool, typer.Option("--background", help="On one thread that yields to everything else.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Hold the tables against the event log, every number of them, whether or not the stream runs.
-
-    Computed anew by SQL that has nothing in common with what the stream runs. Of sessions, users and orders those are
-    taken that begin in the span, from all of their events. The outcome is added to the table `verifications`.
-    Exit codes: 0 equal; 1 it differs; 2 it could not be compared.
-    """
-    if sum((draw, whole, since is not None or until is not None)) > 1:
-        raise typer.BadParameter("it is one of --from with --to, --random and --all", param_hint="--random")
-    settings = _settings()
-    if background:
-        os.nice(19)
-    asked = ServedSpan() if whole else _whole_minutes(since, until) or AtRandom(VERIFIED_AT_RANDOM)
-    outcome = _attempt(lambda: _verified(settings, asked, background=background))
-    if as_json:
-        typer.echo(json.dumps(outcome_as_json(outcome)))
-    else:
-        print_outcome(outcome)
-    raise typer.Exit(1 if outcome.mismatches else 0)
-
-
-def _verified(settings: Settings, asked: ServedSpan | AtRandom, *, background: bool) -> Outcome:
-    with Display("verify") as display:
-        outcome = Verification(
-            settings.postgres,
-            settings.log.path,
-            # In the background there is one at a time, which clears up what one that was killed has left.
-            settings.processing.checkpoint.parent / "verify" / ("background" if background else str(os.getpid())),
-            session_gap_seconds=settings.shop.session_gap_seconds,
-            threads=1 if background else 2,
-            tell=display.tell,
-        ).run(asked)
-    keep(settings.postgres, outcome)
-    return outcome
-
-
 @app.command("explain")
 def explain_event(*, event_id: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
     """Tell where an event came in, what became of it, and each row that it is in; or why it is in none.
 
     Exit codes: 0 found; 1 never seen; 2 could not look.
     """
-    settings = _settings()
-    told: Explanation = _attempt(
+    settings = load_settings()
+    told: Explanation = attempt(
         lambda: explain(event_id, settings.postgres, settings.log.path, build_projections(settings.shop))
     )
     if as_json:
@@ -223,12 +149,12 @@ def erase(
     The stream may run all the while. An erasure that was interrupted is ended by running it again.
     Exit codes: 0 erased, or shown; 2 not done.
     """
-    settings = _settings()
+    settings = load_settings()
     if yes:
-        receipt = _attempt(lambda: _erased(settings, user))
+        receipt = attempt(lambda: _erased(settings, user))
         typer.echo(json.dumps(receipt, indent=None if as_json else 2))
         return
-    outline = _attempt(lambda: _erasure(settings, lambda *_: None).outline(user))
+    outline = attempt(lambda: _erasure(settings, lambda *_: None).outline(user))
     if as_json:
         typer.echo(json.dumps({"erased": False, **asdict(outline)}))
         return
@@ -265,45 +191,9 @@ def _reader(settings: Settings) -> EpochReader:
     return EpochReader(Decoder(load_registry()), Judge(settings.shop), Enricher(), partial(read_ranges, settings.kafka))
 
 
-def _attempt(work: Callable[[], Done]) -> Done:
-    """Do it, or say in a sentence why it cannot be done."""
-    try:
-        return work()
-    except ProcessingError as error:
-        _fail(str(error))
-    except Error as error:
-        _fail(f"Postgres: {error}")
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(2)
-
-
-def _whole_minutes(since: str | None, until: str | None) -> ServedSpan | None:
-    """The span, widened to whole minutes; None if there is none."""
-    if since is None and until is None:
-        return None
-    start = _time(since, "--from").replace(second=0, microsecond=0) if since else None
-    end = _time(until, "--to") if until else None
-    if end is not None and (end.second or end.microsecond):
-        end = end.replace(second=0, microsecond=0) + timedelta(minutes=1)
-    if start is not None and end is not None and start >= end:
-        raise typer.BadParameter("--from must lie before --to", param_hint="--from")
-    return ServedSpan(start, end)
-
-
 def _span(since: str | None, until: str | None) -> Span | None:
     if since is None and until is None:
         return None
     if since is None or until is None:
         raise typer.BadParameter("--from and --to go together", param_hint="--from")
-    return Span(_time(since, "--from"), _time(until, "--to"))
-
-
-def _time(text: str, option: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no time like 2026-03-01T12:00:00Z", param_hint=option) from error
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    return Span(read_time(since, "--from"), read_time(until, "--to"))

@@ -169,6 +169,7 @@ class EpochRunner:
                 self._results.publish(epoch, merged)
         failpoints.at(failpoints.PUBLISHED)
         self._metrics.observe(entry, phases.seconds, committed_at)
+        self._metrics.observe_recent(self._recent)
         log.info(
             "epoch_committed",
             epoch=epoch,

@@ -1,14 +1,17 @@
 """What processing tells Prometheus; names and meanings stand in `contracts.metrics`."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from functools import partial
 
 from prometheus_client import CollectorRegistry
-from pyspark.sql.streaming.listener import StreamingQueryProgress
 
 from contracts.metrics import PROCESSING, Instruments
+from processing.background import Told
 from processing.ledger import TALLY, Entry
 from processing.maintenance.metrics import MaintenanceMetrics
+from processing.memory import KINDS, resident_bytes
+from processing.recent_ids import RecentIds
 
 
 class VerifyMetrics:
@@ -21,10 +24,10 @@ class VerifyMetrics:
         self._seconds = instruments.histogram("millrace_processing_verify_seconds")
         self._ended = instruments.gauge("millrace_processing_verify_timestamp_seconds")
 
-    def observe(self, outcome: str, told: dict[str, Any], ended: float) -> None:
-        """Record one. `told` is its JSON object, empty where it failed; `ended` is in Unix seconds."""
+    def observe(self, outcome: str, told: Told) -> None:
+        """Record one that ended now. `told` is its JSON object, empty where it failed."""
         self._runs.labels(outcome).inc()
-        self._ended.set(ended)
+        self._ended.set_to_current_time()
         if told:
             self._rows.inc(told["rows"])
             self._mismatches.set(told["mismatches"])
@@ -38,7 +41,16 @@ class EpochMetrics:
         self.registry = CollectorRegistry()
         instruments = Instruments(PROCESSING, self.registry)
         self.restarts = instruments.counter("millrace_processing_restarts_total")
-        self.behind = instruments.gauge("millrace_processing_behind_records")
+        self.undelivered = instruments.counter("millrace_processing_undelivered_results_total")
+        self._behind = instruments.gauge("millrace_processing_behind_records")
+        self._query_phase = instruments.histogram("millrace_processing_query_phase_seconds")
+        self._input_rate = instruments.gauge("millrace_processing_input_records_per_second")
+        self._read_rate = instruments.gauge("millrace_processing_read_records_per_second")
+        self._recent_ids = instruments.gauge("millrace_processing_recent_ids")
+        self._recent_ids_bytes = instruments.gauge("millrace_processing_recent_ids_bytes")
+        memory = instruments.gauge("millrace_processing_resident_memory_bytes")
+        for kind in KINDS:
+            memory.labels(kind).set_function(partial(resident_bytes, kind))
         self._epoch = instruments.gauge("millrace_processing_epoch")
         self._phase = instruments.histogram("millrace_processing_phase_seconds")
         self._freshness = instruments.histogram("millrace_processing_freshness_seconds")
@@ -53,10 +65,21 @@ class EpochMetrics:
         for check, residue in residues.items():
             self._residue.labels(check).set(residue)
 
-    def observe_progress(self, progress: StreamingQueryProgress | None) -> None:
-        """Record what the query tells of itself, if it has run yet."""
-        if progress is not None and progress.sources:
-            self.behind.set(float(progress.sources[0].metrics.get("maxOffsetsBehindLatest", 0)))
+    def observe_batch(self, seconds: Mapping[str, float], input_rate: float, read_rate: float) -> None:
+        """Record a micro-batch of Spark's: its phases, records that came per second, and that were read per second."""
+        for phase, spent in seconds.items():
+            self._query_phase.labels(phase).observe(spent)
+        self._input_rate.set(input_rate)
+        self._read_rate.set(read_rate)
+
+    def observe_behind(self, topic: str, records: int) -> None:
+        """Record how many records of a topic no committed epoch has read."""
+        self._behind.labels(topic).set(records)
+
+    def observe_recent(self, recent: RecentIds) -> None:
+        """Record what dedupe remembers."""
+        self._recent_ids.set(len(recent))
+        self._recent_ids_bytes.set(recent.size_bytes)
 
     def observe(self, entry: Entry, phases: dict[str, float], committed_at: datetime) -> None:
         """Record a committed epoch."""

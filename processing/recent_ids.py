@@ -185,6 +185,11 @@ class RecentIds:
         """Forget the ids of this epoch and of all before it."""
         self._runs = [run.after(epoch) for run in self._runs if run.last_epoch > epoch]
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the ids take, filters included."""
+        return len(self) * (8 * _BYTES_PER_ID + _FILTER_BITS_PER_ID) // 8
+
     def _merge_newest(self) -> None:
         """Merge the newest run with those before it that are not much larger, so that sizes stay like powers of two."""
         start, size = len(self._runs) - 1, len(self._runs[-1])

@@ -5,7 +5,7 @@ Publishing has a thread of its own: nobody's number waits for it.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -26,13 +26,16 @@ _FLUSH_SECONDS: Final = 10.0
 
 
 class ResultsPublisher:
-    """Publishes changed rows. A row that cannot be delivered is logged and counted: the tables are the truth."""
+    """Publishes changed rows. A row that cannot be delivered is logged and counted: the tables are the truth.
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    `count_failure` is called for each such row.
+    """
+
+    def __init__(self, kafka: KafkaSettings, count_failure: Callable[[], None] = lambda: None) -> None:
         self._topic = kafka.topic_prefix + RESULTS.name
         self._duck = Duck()
         self._handover = Handover()
-        self.failed = 0
+        self._count_failure = count_failure
         self._producer = Producer(
             {
                 "bootstrap.servers": kafka.bootstrap,
@@ -74,7 +77,7 @@ class ResultsPublisher:
                 on_delivery=self._delivered,
             )
         except BufferError:
-            self.failed += 1
+            self._count_failure()
         except KafkaException as error:
             self._delivered(error.args[0])
 
@@ -85,7 +88,7 @@ class ResultsPublisher:
 
     def _delivered(self, error: KafkaError | None, _message: Message | None = None) -> None:
         if error is not None:
-            self.failed += 1
+            self._count_failure()
             log.warning("result_not_delivered", error=error.str())
 
 

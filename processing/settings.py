@@ -50,6 +50,12 @@ class ProcessingSettings(PartSettings):
     """The same for single clicks and purchases. Longer than events may come late: later ones are in no roll-up."""
     keep_paths_days: int | None = Field(default=None, ge=1)
     """The same for the paths of sessions. The sessions themselves are kept."""
+    compact_interval_seconds: float = Field(default=3600.0, ge=0)
+    """Time between two compactions of the Delta tables in the background; 0 for none."""
+    compact_keep_hours: int = Field(default=24, ge=1, le=160)
+    """Files are deleted once no version of their table has had them for so long: longer than anyone reads one."""
+    gold_interval_seconds: float = Field(default=900.0, ge=0)
+    """Time between two turns of writing final hours and days to the gold tables; 0 for none."""
     publish_results: bool = True
     """Whether changed rows are published to the analytics-results topic."""
     verify_interval_seconds: float = Field(default=600.0, ge=0)

@@ -15,6 +15,7 @@ from contracts.settings import KafkaSettings
 from processing.epoch import EpochRunner
 from processing.errors import FatalError, ProcessingError
 from processing.handover import Handover
+from processing.lag import LagWatch
 from processing.metrics import EpochMetrics
 from processing.settings import ProcessingSettings
 from processing.source import read_ranges, read_stream, starting_offsets
@@ -45,6 +46,7 @@ class Stream:
         self._settings = settings
         self._kafka = kafka
         self._metrics = metrics
+        self._lag = LagWatch(kafka, metrics)
         self._stopping = threading.Event()
         self._handover = Handover()
         self._runs = 0
@@ -109,7 +111,7 @@ class Stream:
                 if self._stopping.is_set() or self._handover.failure is not None:
                     return
                 raise
-            self._metrics.observe_progress(query.lastProgress)
+            self._lag.look(self._runner.position.next_offsets)
             if self._handover.is_idle and self._runner.log_is_due:
                 self._handover.put(self._runner.flush_log)
             if self._handover.is_idle or monotonic() - self._rolled_up_at > self._settings.roll_up_wait_seconds:

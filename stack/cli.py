@@ -25,6 +25,7 @@ from stack.kafka import create_topics
 from stack.keys import ensure_demo_key
 from stack.layout import Layout
 from stack.lifecycle import Stack
+from stack.processing_figures import ProcessingFigures
 from stack.settings import StackSettings
 from stack.state import Phase, State
 from stack.status import Status, ask_status
@@ -174,6 +175,9 @@ def _print_status(stack: Stack, answer: Status) -> None:
         console.print(f"{name}: {url}", highlight=False)
     lag = "unknown" if answer.freshness_seconds is None else f"{answer.freshness_seconds:.1f} s behind the log"
     console.print(f"freshness: {lag}", highlight=False)
+    if answer.processing is not None:
+        for line in _processing_lines(answer.processing):
+            console.print(line, highlight=False)
     if answer.books is not None:
         console.print(f"books: {'close' if answer.books.close else f'off by {answer.books.residue}'}", highlight=False)
     if answer.verified is not None:
@@ -182,6 +186,18 @@ def _print_status(stack: Stack, answer: Status) -> None:
         console.print(f"verified: {said}, epoch {answer.verified.epoch}, {answer.verified.at}", highlight=False)
     if answer.alerts is not None:
         console.print(f"alerts: {answer.alerts.critical} critical, {answer.alerts.warning} warning", highlight=False)
+
+
+def _processing_lines(told: ProcessingFigures) -> list[str]:
+    phases = ", ".join(f"{phase} {seconds:.3f}" for phase, seconds in told.epoch_seconds.items() if seconds >= 0.001)
+    memory = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in told.resident_memory_bytes.items() if size)
+    mark = "none yet" if told.watermark_lag_seconds is None else f"{told.watermark_lag_seconds:,.0f} s behind the clock"
+    return [
+        f"processing: epoch {told.epoch:,}, {told.input_records_per_second:,.0f} records/s coming in,"
+        f" {told.behind_records:,} behind Kafka's end, watermark {mark}, {told.errors} errors since its start",
+        f"  an epoch takes {sum(told.epoch_seconds.values()):.3f} s in the mean: {phases or 'none yet'}",
+        f"  {told.recent_ids:,} recent ids in {told.recent_ids_bytes / 2**20:,.1f} MiB; memory: {memory}",
+    ]
 
 
 @app.command("logs")
@@ -296,6 +312,18 @@ def rebuild(context: typer.Context) -> None:
 def verify(context: typer.Context) -> None:
     """Hold what is served against the event log, to the unit: --from --to, --random, --all; see `verify --help`."""
     _processing("verify", context)
+
+
+@app.command(context_settings=_PASS_ON)
+def compact(context: typer.Context) -> None:
+    """Put small files of the Delta tables together, delete old ones: --dry-run, --keep-hours; see `compact --help`."""
+    _processing("compact", context)
+
+
+@app.command(context_settings=_PASS_ON)
+def gold(context: typer.Context) -> None:
+    """Write final hours and days to the Delta tables below `gold`; see `gold --help`."""
+    _processing("gold", context)
 
 
 @app.command(context_settings=_PASS_ON)

@@ -10,7 +10,8 @@ import httpx
 from stack.layout import Layout
 from stack.part import Part
 from stack.parts import urls
-from stack.settings import StackSettings
+from stack.processing_figures import ProcessingFigures, ask_processing
+from stack.settings import HOST, StackSettings
 from stack.state import PartState, State, read_state
 
 _FIGURES = (
@@ -81,6 +82,8 @@ class Status:
     """None before the first verification, or when serving does not answer."""
     alerts: OpenAlerts | None
     """None when serving does not answer."""
+    processing: ProcessingFigures | None
+    """Null when processing does not answer."""
 
     def is_ready(self) -> bool:
         """Whether all parts that were started are ready."""
@@ -98,12 +101,15 @@ def ask_status(settings: StackSettings, layout: Layout, parts: Mapping[str, Part
         started = {name: PartState(name, part.port) for name, part in parts.items()}
     else:
         started = {name: part for name, part in state.parts.items() if name in parts}
-    with ThreadPoolExecutor(max_workers=len(started) + 1) as pool:
+    with ThreadPoolExecutor(max_workers=len(started) + 2) as pool:
         figures = pool.submit(_ask_figures, urls(settings)["graphql"])
+        processing = pool.submit(ask_processing, f"http://{HOST}:{settings.port('processing')}/metrics")
         answers = list(pool.map(lambda told: _ask(told, parts[told.name], state), started.values()))
-        told = figures.result()
+        told, processes = figures.result(), processing.result()
     key = layout.demo_key.read_text("utf-8").strip() if layout.demo_key.exists() else None
-    return Status(answers, urls(settings), key, told.freshness_seconds, told.books, told.verified, told.alerts)
+    return Status(
+        answers, urls(settings), key, told.freshness_seconds, told.books, told.verified, told.alerts, processes
+    )
 
 
 def _ask(told: PartState, part: Part, state: State | None) -> PartStatus:

@@ -14,7 +14,7 @@ from processing.erased import hash_of
 from processing.store import Transaction
 
 _HISTORY: Final = timedelta(days=7)
-"""`delta.logRetentionDuration` of the event log."""
+"""Most that `delta.logRetentionDuration` of an event log is, and more than compaction keeps a file."""
 
 BACKUPS: Final = "as long as you keep them; after restoring one, run the erasure again"
 
@@ -80,6 +80,7 @@ def copies_until(now: datetime, dedupe_horizon_seconds: int) -> dict[str, str]:
     until = {f"kafka topic {topic.name}": now + timedelta(milliseconds=topic.retention_ms) for topic in ALL}
     until["hashes of event ids (dedupe)"] = now + timedelta(seconds=dedupe_horizon_seconds)
     until["least and greatest values in the event log's history"] = now + _HISTORY
+    until["files that a killed writer of the event log has left"] = now + _HISTORY
     return {place: time.isoformat(timespec="seconds") for place, time in until.items()} | {"backups": BACKUPS}
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from time import perf_counter
 
 from contracts.metrics import Instruments
+from processing.background import Told
 from processing.maintenance.cells import Cell
 
 
@@ -19,9 +20,12 @@ class MaintenanceMetrics:
         self._due = instruments.gauge("millrace_processing_roll_ups_due")
         self._delay = instruments.gauge("millrace_processing_roll_up_delay_seconds")
         self._dropped = instruments.counter("millrace_processing_dropped_hours_total")
-        self._files = instruments.gauge("millrace_processing_log_files")
-        self._bytes = instruments.gauge("millrace_processing_log_bytes")
+        self._ended = instruments.gauge("millrace_processing_maintenance_timestamp_seconds")
+        self._files = instruments.gauge("millrace_processing_delta_files")
+        self._bytes = instruments.gauge("millrace_processing_delta_bytes")
         self._compacted = instruments.counter("millrace_processing_compacted_files_total")
+        self._deleted = instruments.counter("millrace_processing_deleted_files_total")
+        self._gold_cells = instruments.counter("millrace_processing_gold_cells_total")
 
     @contextmanager
     def timed(self, task: str) -> Iterator[None]:
@@ -49,8 +53,26 @@ class MaintenanceMetrics:
         """The fine rows of a cell were dropped."""
         self._dropped.labels(cell.grain).inc()
 
-    def observe_log(self, files: int, size_bytes: int, compacted: int) -> None:
-        """What the event log is after a compaction, and of how many files that one has made fewer."""
-        self._files.set(files)
-        self._bytes.set(size_bytes)
-        self._compacted.inc(compacted)
+    def observe_compact(self, code: int, told: Told, seconds: float) -> None:
+        """A turn of `compact` ended (`processing.background`)."""
+        if self._observe_turn("compact", code, seconds):
+            for table in told["tables"]:
+                name = table["table"]
+                self._files.labels(name).set(table["files_after"])
+                self._bytes.labels(name).set(table["bytes_after"])
+                self._compacted.labels(name).inc(table["put_together"])
+                self._deleted.labels(name).inc(table["deleted"])
+
+    def observe_gold(self, code: int, told: Told, seconds: float) -> None:
+        """A turn of `gold` ended."""
+        if self._observe_turn("gold", code, seconds):
+            self._gold_cells.inc(told["cells"])
+
+    def _observe_turn(self, task: str, code: int, seconds: float) -> bool:
+        """Returns whether it did what it was to do."""
+        self._seconds.labels(task).observe(seconds)
+        if code != 0:
+            self._failures.labels(task).inc()
+            return False
+        self._ended.labels(task).set_to_current_time()
+        return True

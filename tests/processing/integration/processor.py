@@ -13,12 +13,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.settings import PostgresSettings
 
 REPOSITORY: Final = Path(__file__).resolve().parents[3]
 EXIT_SECONDS: Final = 180.0
+
+
+Metrics: TypeAlias = dict[str, list[tuple[dict[str, str], float]]]
+"""By name: labels and value of each sample."""
 
 
 def eventually(met: Callable[[], bool], what: str, seconds: float = 180.0) -> None:
@@ -78,6 +84,15 @@ class Processor:
     def await_ready(self) -> None:
         """Wait until its health says that the query runs."""
         eventually(lambda: self.readiness()[0] == 200, f"ready: {self.log}")
+
+    def metrics(self) -> Metrics:
+        """What it tells Prometheus now."""
+        told: Metrics = {}
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+            for family in text_string_to_metric_families(answer.read().decode()):
+                for sample in family.samples:
+                    told.setdefault(sample.name, []).append((sample.labels, sample.value))
+        return told
 
     def readiness(self) -> tuple[int, str]:
         """Status and reason of `/health/ready`; 0 while nobody answers."""

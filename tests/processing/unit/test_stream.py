@@ -11,6 +11,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.settings import KafkaSettings
 from processing.epoch import EpochRunner
+from processing.ledger import Position
 from processing.metrics import EpochMetrics
 from processing.settings import ProcessingSettings
 from processing.stream import StoppingError, Stream
@@ -29,6 +30,7 @@ class Runner:
         self.may_go_on = threading.Event()
         self.may_go_on.set()
         self.log_is_due = False
+        self.position = Position()
         self.roll_ups: list[int] = []
         """Where each was asked for."""
 
@@ -49,8 +51,6 @@ class MicroBatch:
 
 class Query:
     """A query that is looked at so many times and then stopped."""
-
-    lastProgress = None  # noqa: N815 - Spark's name
 
     def __init__(self, stream: Stream, looks: int) -> None:
         self._stream = stream
