@@ -74,13 +74,16 @@ async function open() {
 }
 
 function readChoices() {
-  chosen = choices.read(view.module.ranges);
+  chosen = choices.read(view.module);
   format.setZone(chosen.zone);
   controls.show(chosen, view.module);
   for (const link of document.querySelectorAll("#views a")) {
     link.href = addressOf(link.dataset.view === NAMES[0] ? "/" : `/${link.dataset.view}`);
-    if (link.dataset.view === view.name) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.view !== view.name) link.removeAttribute("aria-current");
+    else if (!link.hasAttribute("aria-current")) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "center" }); // the strip of views on a narrow screen
+    }
   }
   live.change({ zone: chosen.zone, bots: chosen.bots });
 }

@@ -5,13 +5,13 @@ import { parameter } from "./url.js";
 import * as zones from "./zones.js";
 
 export const BOTS = { people: "EXCLUDE", all: "INCLUDE", bots: "ONLY" };
-const FALLBACK = "1h";
+const USUAL = "1h";
 
-/** The choices as they stand in the address; what it does not say, or says wrongly, is the default. */
-export function read(offered = ranges.ALL) {
+/** The choices as they stand in the address; what it does not say, or says wrongly, is as `usual` in the view. */
+export function read({ ranges: offered = ranges.ALL, usual = USUAL } = {}) {
   const zone = zones.isKnown(parameter("zone")) ? parameter("zone") : zones.own();
   const own = ranges.custom(parameter("from"), parameter("to"));
-  const preset = own ? null : ranges.nearest(parameter("range") in ranges.PRESETS ? parameter("range") : FALLBACK, offered);
+  const preset = own ? null : ranges.nearest(parameter("range") in ranges.PRESETS ? parameter("range") : usual, offered);
   const bots = BOTS[parameter("bots")] ? parameter("bots") : "people";
   return { zone, own, preset, bots: BOTS[bots], botsName: bots };
 }

@@ -7,14 +7,13 @@ import { PRESETS } from "./ranges.js";
 import * as zones from "./zones.js";
 
 const BOT_NAMES = { people: "People only", all: "With bots", bots: "Bots only" };
-const DEFAULTS = { range: "1h", bots: "people" };
 
 let choose = () => {};
 let shown = "";
 
 /** `onchoose(changes)` is told what to change in the address. */
 export function build(onchoose) {
-  choose = (name, value) => onchoose({ [name]: value === DEFAULTS[name] ? null : value, ...(name === "range" && { from: null, to: null }) });
+  choose = (name, value) => onchoose({ [name]: value, ...(name === "range" && { from: null, to: null }) });
   build.custom = (from, to) => onchoose({ range: null, from, to });
   document.addEventListener("click", (event) => {
     const open = document.querySelector("#custom[open]");
@@ -36,7 +35,7 @@ export function show(chosen, { ranges, bots = true }) {
     ] : null,
     choice({ id: "zone", label: "Time zone", value: chosen.zone, onchange: (value) => choose("zone", value === zones.own() ? null : value),
       options: withChosen(zones.all(), chosen.zone).map((zone) => [zone, zone === zones.own() ? `${zone} (here)` : zone]) }),
-    bots ? choice({ id: "bots", label: "Count", value: chosen.botsName, onchange: (value) => choose("bots", value),
+    bots ? choice({ id: "bots", label: "Count", value: chosen.botsName, onchange: (value) => choose("bots", value === "people" ? null : value),
       options: Object.keys(BOTS).map((name) => [name, BOT_NAMES[name]]) }) : null);
   if (again) $("controls").querySelector(again)?.focus();
 }

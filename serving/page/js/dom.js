@@ -11,7 +11,7 @@ export function h(tag, attributes = {}, ...children) {
     else if (name.startsWith("--")) element.style.setProperty(name, value); // CSSOM: allowed without inline styles
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 

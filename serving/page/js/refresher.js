@@ -1,6 +1,6 @@
 // When to load: once at a time, after each commit, at a pace that is kind to the server.
 
-const PAUSE_MS = 2_500;
+const PAUSE_MS = 1_000;
 
 export class Refresher {
   #load;

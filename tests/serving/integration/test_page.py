@@ -23,6 +23,9 @@ query ($zone: String) {
   books { residue totals { records } }
 }"""
 
+LATER = "(seconds) => { const now = performance.now; performance.now = () => now.call(performance) + seconds * 1000; }"
+"""Let the page believe that so much time has passed since it last heard of a commit."""
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
@@ -62,8 +65,9 @@ async def test_the_numbers_on_the_page_are_those_of_the_api(
             shown = await page.locator(f"#tile-{name}").get_attribute("data-value")
             assert shown is not None
             assert float(shown) == pytest.approx(float(value)), name
-        revenue = f"${float(data['realtime']['revenueToday']):,.2f}"
-        await expect(page.locator("#tile-revenueToday")).to_have_text(revenue)
+        revenue = float(data["realtime"]["revenueToday"])
+        text = f"${revenue:,.2f}" if revenue < 10_000 else f"${revenue:,.0f}"
+        await expect(page.locator("#tile-revenueToday")).to_have_text(text)
         await expect(page.locator("#fresh-label")).to_have_text("Live")
         await expect(page.locator("#books .verdict")).to_have_attribute("data-residue", "0")
         await expect(page.locator("#panel-books .note")).to_have_text(f"{data['books']['totals']['records']:,} records")
@@ -101,11 +105,11 @@ async def test_the_address_says_what_is_shown(browser: Browser, empty_server: Se
         await page.locator('#range input[value="6h"]').focus()
         await page.keyboard.press("ArrowLeft")
         await expect(page.locator('#range input[value="1h"]')).to_be_checked()
-        assert page.url.endswith("/?by=CLICKS&bots=all&zone=Asia%2FKolkata")
+        assert page.url.endswith("/?range=1h&by=CLICKS&bots=all&zone=Asia%2FKolkata")
         # To another view and back: what every view shares goes along, what is one view's own does not.
         await page.get_by_role("link", name="Sales").click()
         await expect(page.locator("h1")).to_have_text("Sales")
-        assert page.url.endswith("/sales?zone=Asia%2FKolkata&bots=all")
+        assert page.url.endswith("/sales?range=1h&zone=Asia%2FKolkata&bots=all")
         await page.go_back()
         await expect(page.locator("h1")).to_have_text("Overview")
         await expect(page.locator("#products-by")).to_have_value("CLICKS")
@@ -178,6 +182,42 @@ async def test_old_numbers_are_called_stale_with_what_to_do(browser: Browser, se
         await expect(opened.page.locator("#banner")).to_contain_text("millrace status")
         await expect(opened.page.locator("#panel-products .empty")).to_have_text("No product events in this range.")
         await expect(opened.page.locator("#panel-revenue .empty")).to_contain_text("No purchases in this range.")
+
+
+async def test_processing_that_stopped_turns_the_badge_amber_then_red(
+    browser: Browser, empty_server: Server, live_shop: Shop
+) -> None:
+    await commit(empty_server, live_shop)
+    async with tab(browser, f"{empty_server.url}/quality") as opened:
+        badge = opened.page.locator("#fresh")
+        await expect(badge).to_have_attribute("data-level", "green")
+        await opened.page.evaluate(LATER, 30)
+        await expect(badge).to_have_attribute("data-level", "amber")
+        await opened.page.evaluate(LATER, 70)
+        await expect(badge).to_have_attribute("data-level", "red")
+        await expect(opened.page.locator("#banner")).to_contain_text("millrace logs processing")
+
+
+async def test_a_server_that_is_gone_leaves_the_numbers_and_says_so(browser: Browser, server: Server) -> None:
+    noise = ("Failed to load resource", "WebSocket")
+    async with tab(browser, "about:blank", ready="html") as opened:
+        page = opened.page
+        gone = False
+
+        async def answer(route: Route) -> None:
+            await (route.abort() if gone else route.continue_())
+
+        await page.route("**/graphql", answer)
+        await page.route_web_socket("**/graphql", lambda socket: socket.close())
+        await page.goto(f"{server.url}/quality")
+        await expect(page.locator("#fresh-label")).to_have_text("Stale")
+        gone = True
+        await expect(page.locator("#fresh-label")).to_have_text("Disconnected", timeout=15_000)
+        await expect(page.locator("#banner")).to_contain_text("The numbers shown are as of")
+        await expect(page.locator("#view .verdict")).to_be_visible()
+        gone = False
+        await expect(page.locator("#fresh-label")).to_have_text("Stale", timeout=15_000)
+        opened.complaints[:] = [one for one in opened.complaints if not any(text in one for text in noise)]
 
 
 async def test_a_slow_answer_is_waited_for_and_a_refusal_says_what_to_do(browser: Browser, server: Server) -> None:

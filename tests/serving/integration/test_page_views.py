@@ -5,6 +5,7 @@ import csv
 import io
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +96,14 @@ async def test_a_view_is_accessible_in_both_themes_and_fits_both_ends(
         assert await violations(opened.page, axe) == []
 
 
-@pytest.mark.parametrize("view", VIEWS)
-async def test_a_view_without_events_in_range_says_so(browser: Browser, busy: Server, view: str) -> None:
-    address = f"{busy.url}/{view}?from=2020-01-01T00:00:00Z&to=2020-01-01T06:00:00Z"
-    async with tab(browser, address) as opened:
-        await expect(opened.page.locator("#trouble")).to_be_hidden()
-        assert await opened.page.locator("#view").inner_text() != ""
+async def test_views_without_events_in_the_range_say_so(browser: Browser, busy: Server) -> None:
+    async with tab(browser, f"{busy.url}/?from=2020-01-01T00:00:00Z&to=2020-01-01T06:00:00Z") as opened:
+        page = opened.page
+        for view in VIEWS:
+            await page.locator(f'#views a[data-view="{view}"]').click()
+            await expect(page.locator("html")).to_have_attribute("data-loaded", view)
+            await expect(page.locator("#view .empty:visible").first).to_be_visible()
+            await expect(page.locator("#trouble")).to_be_hidden()
 
 
 async def saved(page: Page, panel: str) -> list[dict[str, str]]:
@@ -152,6 +155,96 @@ async def test_products_are_sorted_searched_and_saved(browser: Browser, busy: Se
         await page.locator("#products-search").fill("kitchen")
         await expect(names).to_have_text(["p-kettle", "p-mug"])
         assert await page.locator("#products .spark path").count() == 4
+
+
+async def test_the_funnel_tells_who_stops_where(browser: Browser, busy: Server) -> None:
+    async with tab(browser, f"{busy.url}/funnel?split=device&bots=all") as opened:
+        page = opened.page
+        rows = await saved(page, "funnel")
+        reached = [int(row["sessions"]) for row in rows]
+        assert reached == sorted(reached, reverse=True)
+        assert reached[-1] > 0
+        lost = [f"−{before - after:,}" for before, after in pairwise(reached)]
+        await expect(page.locator("#funnel .step-loss b")).to_have_text(lost)
+        parts = await saved(page, "segments")
+        assert {row["segment"] for row in parts} == {"mobile", "desktop", "tablet", ""}
+        for step, whole in zip(("VIEW", "ADD_TO_CART", "CHECKOUT_START", "PURCHASE"), reached, strict=True):
+            assert sum(int(row["sessions"]) for row in parts if row["step"] == step) == whole
+
+
+async def test_journeys_follow_pages_or_actions(browser: Browser, busy: Server) -> None:
+    async with tab(browser, f"{busy.url}/journeys?range=24h") as opened:
+        page = opened.page
+        await expect(page.locator("#journeys-chart canvas")).to_be_visible()
+        await expect(page.locator("#journey-ways tbody tr").first).to_contain_text("/p/*")
+        await page.locator('#by input[value="STEP"]').check(force=True)
+        await expect(page.locator("#journey-steps tbody th").first).to_have_text("View")
+        ways = {(row["from"], row["to"]) for row in await saved(page, "journey-ways")}
+        assert ("checkout_start", "purchase") in ways
+        label = await page.locator("#journeys-chart").get_attribute("aria-label")
+        assert label is not None
+        assert label.endswith("most begin with Page view")
+
+
+async def test_sessions_are_filtered_paged_and_found_by_id(browser: Browser, busy: Server) -> None:
+    async with tab(browser, f"{busy.url}/sessions?range=24h&product=p-tent") as opened:
+        page = opened.page
+        await expect(page.locator(".chip")).to_contain_text("with p-tent")
+        await page.locator("#filter-bought").select_option("yes")
+        await expect(page.locator("#sessions .spent:not(.some)")).to_have_count(0)
+        first = await page.locator("#sessions button").first.get_attribute("data-key")
+        await page.locator(".chip button").click()
+        await expect(page.locator(".chip")).to_have_count(0)
+        await page.locator("#filter-bought").select_option("")
+        await expect(page.locator("#sessions .spent:not(.some)").first).to_be_visible()
+        await expect(page.locator("#sessions li")).to_have_count(25)
+        newest = await page.locator("#sessions button").first.get_attribute("data-key")
+        await page.get_by_role("button", name="Older").click()
+        await expect(page.locator(f'#sessions [data-key="{newest}"]')).to_have_count(0)
+        await page.get_by_role("button", name="Newer").click()
+        await expect(page.locator("#sessions button").first).to_have_attribute("data-key", newest or "")
+        session = busy.data("query ($id: ID!) { session(id: $id) { sessionId userId } }", id=first)["session"]
+        await page.locator("#sessions-search").fill(session["sessionId"])
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#sessions li")).to_have_count(1)
+        await expect(page.locator("#sessions .name")).to_have_text(session["userId"])
+        await page.locator("#sessions-search").fill("nobody")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#panel-sessions .empty")).to_contain_text(
+            "No session and no user has the id “nobody”"
+        )
+
+
+async def test_users_are_the_segments_and_open_with_their_sessions(browser: Browser, busy: Server) -> None:
+    async with tab(browser, f"{busy.url}/users?segment=buyers&order=events") as opened:
+        page = opened.page
+        rows = await saved(page, "users")
+        assert all(float(row["revenue"]) > 0 for row in rows)
+        assert [int(row["events"]) for row in rows] == sorted((int(row["events"]) for row in rows), reverse=True)
+        await page.locator("#users button").first.click()
+        await expect(page.locator("#dialog .facts")).to_contain_text(rows[0]["user"])
+        await expect(page.locator("#user-sessions li").first).to_be_visible()
+        assert f"user={rows[0]['user']}" in page.url
+        await page.locator("#user-sessions button").first.click()
+        await expect(page.locator("#dialog .timeline li").first).to_be_visible()
+        await page.keyboard.press("Escape")
+        assert "user=" not in page.url
+        assert (await saved(page, "retention"))[0]["share"] == "1"
+
+
+async def test_quality_shows_what_was_sent_and_never_runs_it(browser: Browser, busy: Server) -> None:
+    async with tab(browser, f"{busy.url}/quality") as opened:
+        page = opened.page
+        await page.get_by_role("button", name="Invalid enum").click()
+        await expect(page).to_have_url(f"{busy.url}/quality?reason=invalid_enum")
+        await page.locator(".sample summary").click()
+        await expect(page.locator(".sample pre")).to_have_text('{"action":"<b>teleport</b>"}')
+        await page.get_by_role("button", name="Malformed avro in the log").click()
+        await expect(page.locator(".samples")).to_contain_text("clickstream 0 / 2")
+        await page.locator('#conflict input[value="yes"]').check(force=True)
+        await expect(page.locator("#duplicates tbody tr")).to_have_count(1)
+        await expect(page.locator("#duplicates")).to_contain_text("e-2")
+        await expect(page.locator("#epochs tbody tr")).to_have_count(1)
 
 
 async def test_a_chart_is_saved_as_a_picture(browser: Browser, busy: Server) -> None:

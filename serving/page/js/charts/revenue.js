@@ -4,7 +4,7 @@ import * as format from "../format.js";
 import { isRound, timeLabel } from "./axes.js";
 import { axisTip, categoryAxis, grid, legend, palette, valueAxis } from "./chart.js";
 
-const NAMED = 6;
+const NAMED = 5;
 const OTHERS = "all others";
 
 /** Stacked bars of money, the largest categories by name; a window that can still change is drawn lighter. */

@@ -38,7 +38,7 @@ export function sales(chart, { buckets, before = [], measure = "revenue", grain 
       { name: "This period", type: "bar", barCategoryGap: "24%", barMaxWidth: 30, color: fill, itemStyle: { color: fill, borderRadius: [2, 2, 0, 0] },
         data: buckets.map((one) => ({ value: value(one), itemStyle: { opacity: one.isFinal ? 1 : 0.5 } })) },
       ...(before.length ? [{ name: "Period before", type: "line", showSymbol: before.length === 1, step: "middle", color: ghost,
-        lineStyle: { width: 1.5, type: [4, 3], color: ghost }, itemStyle: { color: ghost }, data: buckets.map((_, index) => value(before[index])) }] : []),
+        lineStyle: { width: 1.2, type: [4, 3], color: ghost }, itemStyle: { color: ghost }, data: buckets.map((_, index) => value(before[index])) }] : []),
     ],
   });
 }

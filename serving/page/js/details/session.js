@@ -55,5 +55,5 @@ function entry(step, start) {
   const kind = { purchase: "sale", refund: "refund" }[step.action] ?? null;
   return h("li", { class: kind, title: step.eventId },
     h("time", { datetime: step.at, title: format.dateTime(at) }, at === start ? "start" : `+${format.span((at - start) / 1000)}`),
-    h("span", {}, h("b", {}, format.words(step.action)), h("span", { class: "sub" }, [step.productId, step.page].filter(Boolean).join(" · "))));
+    h("span", {}, h("b", {}, format.words(step.action)), " ", h("span", { class: "sub" }, [step.productId, step.page].filter(Boolean).join(" · "))));
 }

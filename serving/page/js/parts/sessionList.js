@@ -5,9 +5,10 @@ import { openDetail } from "../dialog.js";
 import { h, show } from "../dom.js";
 import * as format from "../format.js";
 
-export function sessionList({ id, label }) {
-  const element = h("ul", { class: "sessions", id, "aria-label": label });
-  return { element, show: (sessions) => show(element, sessions.map((one) => h("li", {}, row(one)))) };
+/** A `rich` one says also with what device and how the visitor came. */
+export function sessionList({ id, label, rich = false }) {
+  const element = h("ul", { class: rich ? "sessions rich" : "sessions", id, "aria-label": label });
+  return { element, show: (sessions) => show(element, sessions.map((one) => h("li", {}, row(one, rich)))) };
 }
 
 sessionList.FIELDS = "id sessionId userId startedAt endedAt durationSeconds status events purchases revenue currency entryPage exitPage bounced";
@@ -22,9 +23,10 @@ export function pathOf(page) {
   }
 }
 
-const row = (one) => h("button", { type: "button", "data-key": one.id, onclick: () => openDetail("session", one.id) },
-  h("span", { class: "who" }, h("span", { class: "name" }, one.userId), h("span", { class: "sub" }, format.timeSeconds(one.startedAt))),
-  h("span", { class: "pages" }, h("span", {}, pathOf(one.entryPage)), one.events > 1 ? h("span", { class: "sub" }, `→ ${pathOf(one.exitPage)}`) : null),
-  h("span", { class: "effort" }, `${format.number(one.events)} ${one.events === 1 ? "event" : "events"}`, h("span", { class: "sub" }, effort(one))),
-  h("span", { class: one.purchases ? "spent some" : "spent" }, one.purchases ? format.money(one.revenue, one.currency) : format.DASH),
-  status(one.status));
+const row = (one, rich) => h("button", { type: "button", "data-key": one.id, onclick: () => openDetail("session", one.id) },
+  h("span", { class: "who" }, h("span", { class: "name" }, one.userId), " ", h("span", { class: "sub" }, format.timeSeconds(one.startedAt))),
+  " ", h("span", { class: "pages" }, h("span", {}, pathOf(one.entryPage)), " ", one.events > 1 ? h("span", { class: "sub" }, `→ ${pathOf(one.exitPage)}`) : null),
+  " ", h("span", { class: "effort" }, `${format.number(one.events)} ${one.events === 1 ? "event" : "events"} `, h("span", { class: "sub" }, effort(one))),
+  rich && " ", rich && h("span", { class: "how sub" }, [one.device, one.medium].filter(Boolean).join(", ")),
+  " ", h("span", { class: one.purchases ? "spent some" : "spent" }, one.purchases ? format.money(one.revenue, one.currency) : format.DASH),
+  " ", status(one.status));

@@ -34,7 +34,7 @@ const TILES = [
   { id: "eventsPerSecond", label: "Events per second", note: "last 5 min", text: (r) => format.rate(r.eventsPerSecond) },
   { id: "activeUsers", label: "Active users", note: "last 5 min", text: (r) => format.number(r.activeUsers) },
   { id: "viewsPerMinute", label: "Views per minute", note: "last 5 min", text: (r) => format.rate(r.viewsPerMinute), trend: "views" },
-  { id: "revenueToday", label: "Revenue today", note: "since 0:00", text: (r) => format.money(r.revenueToday, r.currency, { whole: Number(r.revenueToday) >= 100_000 }), trend: "revenue", lead: true },
+  { id: "revenueToday", label: "Revenue today", note: "since 0:00", text: (r) => format.money(r.revenueToday, r.currency, { whole: Number(r.revenueToday) >= 10_000 }), trend: "revenue", lead: true },
   { id: "purchasesToday", label: "Purchases today", note: "since 0:00", text: (r) => format.number(r.purchasesToday), trend: "purchases" },
   { id: "conversionRate", label: "Conversion", note: "buyers, last hour", text: (r) => format.percent(r.conversionRate), hint: "Share of the users seen in the last hour who bought" },
   { id: "cartAbandonmentRate", label: "Left in carts", note: "unbought, last hour", text: (r) => format.percent(r.cartAbandonmentRate), hint: "Share of the sessions with a filled cart that bought nothing" },

@@ -12,6 +12,7 @@ import * as periods from "../ranges.js";
 
 export const title = "Sales";
 export const ranges = ["today", "24h", "7d", "30d"];
+export const usual = "24h";
 
 const BUCKET = "windowStart windowEnd isFinal revenue purchases units orders averagePurchase refunds refunded currency";
 const SALES = `
