@@ -1,5 +1,6 @@
 """The page in a real browser: it follows commits, its address says what it shows, and it tells what is wrong."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -222,17 +223,19 @@ async def test_a_server_that_is_gone_leaves_the_numbers_and_says_so(browser: Bro
 
 async def test_a_slow_answer_is_waited_for_and_a_refusal_says_what_to_do(browser: Browser, server: Server) -> None:
     refused = '{"errors":[{"message":"range: too many","extensions":{"code":"TOO_LARGE"}}],"data":null}'
+    enough = asyncio.Event()
     async with tab(browser, f"{server.url}/products") as opened:
         page = opened.page
 
         async def slowly(route: Route) -> None:
-            await page.wait_for_timeout(4500)
+            await enough.wait()
             await route.fulfill(body=refused, content_type="application/json")
 
         await page.route("**/graphql", slowly)
         await page.locator('#range input[value="7d"]').check(force=True)
         await expect(page.locator("#main")).to_have_attribute("aria-busy", "true")
-        await expect(page.locator("#trouble")).to_contain_text("Still waiting for the server")
+        await expect(page.locator("#trouble")).to_contain_text("Still waiting for the server", timeout=15_000)
+        enough.set()
         await expect(page.locator("#trouble")).to_contain_text("range: too many. Choose a shorter range.")
         await page.unroute("**/graphql")
         await page.locator("#trouble button").click()
