@@ -123,7 +123,7 @@ def make_decoder(schema: RegisteredSchema) -> Callable[[Cursor], dict[str, Any]]
 
     Raises TypeError at once for a type that no event schema uses; the decoder raises MalformedAvroError.
     """
-    fields = [(field["name"], _decoder(field["type"])) for field in schema.definition["fields"]]
+    fields = [(field["name"], make_reader(field["type"])) for field in schema.definition["fields"]]
 
     def decode(cursor: Cursor) -> dict[str, Any]:
         return {name: read(cursor) for name, read in fields}
@@ -141,16 +141,17 @@ _PLAIN: Final[dict[str, Decoder]] = {
 }
 
 
-def _decoder(avro_type: Any) -> Decoder:
+def make_reader(avro_type: Any) -> Decoder:
+    """A reader of one value. Raises TypeError for a type that no event schema uses."""
     if isinstance(avro_type, list):
-        return _indexed([_decoder(branch) for branch in avro_type])
+        return _indexed([make_reader(branch) for branch in avro_type])
     kind = avro_type if isinstance(avro_type, str) else avro_type["type"]
     if kind == "bytes" and not isinstance(avro_type, str) and avro_type.get("logicalType") == "decimal":
         return _decimal_of(avro_type.get("scale", 0))
     if kind == "enum":
         return _symbol_of(avro_type["symbols"])
     if kind == "map":
-        read_value = _decoder(avro_type["values"])
+        read_value = make_reader(avro_type["values"])
         return lambda cursor: read_map_of(read_value, cursor)
     if kind in _PLAIN:
         return _PLAIN[kind]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from enum import Enum, auto
+from functools import cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -68,8 +69,8 @@ class Application:
         self._collect = collect
         self._retry_after_seconds = retry_after_seconds
         self._openapi = OPENAPI.read_bytes()
-        self._requests = instruments.counter("millrace_gateway_requests_total")
-        self._seconds = instruments.histogram("millrace_gateway_request_seconds")
+        self._requests = cache(instruments.counter("millrace_gateway_requests_total").labels)
+        self._seconds = cache(instruments.histogram("millrace_gateway_request_seconds").labels)
         self._problems = instruments.counter("millrace_gateway_problems_total")
         self._gauges = instruments
         self._senders = senders
@@ -105,8 +106,8 @@ class Application:
             headers += route.cors.headers(scope.headers)
         protocol.response_bytes(answer.status, headers, answer.body)
         name = "other" if route is None else route.path
-        self._requests.labels(name, str(answer.status)).inc()
-        self._seconds.labels(name).observe(time.perf_counter() - started)
+        self._requests(name, answer.status).inc()
+        self._seconds(name).observe(time.perf_counter() - started)
 
     async def _answer(self, route: Route | None, parts: tuple[str, ...], scope: Scope, protocol: Exchange) -> Answer:
         try:

@@ -5,7 +5,7 @@ The answer is given after the broker has acknowledged every record the request b
 
 import asyncio
 import uuid
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 import msgspec
@@ -63,7 +63,7 @@ class Intake:
         self._rate_limiter = RateLimiter(
             1 / settings.workers, instruments.counter("millrace_gateway_rate_limited_requests_total")
         )
-        self._accepted = instruments.counter("millrace_gateway_accepted_events_total")
+        self._accepted = cache(instruments.counter("millrace_gateway_accepted_events_total").labels)
         self._rejected = instruments.counter("millrace_gateway_rejected_events_total")
         self._mended = instruments.counter("millrace_gateway_mended_events_total")
         self._body_bytes = instruments.counter("millrace_gateway_body_bytes_total")
@@ -205,13 +205,8 @@ class Intake:
         self._rejected.labels(origin.source, refused.reason.value).inc()
 
     async def _send(self, records: list[Record], origin: Origin) -> None:
-        if not records:  # some protocols allow a batch without events
-            return
-        headers = origin.headers()
-        delivery = self._broker.begin(len(records))
-        for record in records:
-            self._broker.send(delivery, record.topic, record.key, record.value, headers)
-        await self._broker.finish(delivery)
+        if records:  # some protocols allow a batch without events
+            await self._broker.deliver(records, origin.headers())
 
     def _rejected_record(self, refused: EventRefusedError, raw: bytes, schema_id: int | None, origin: Origin) -> Record:
         limit = self._settings.max_rejected_bytes
@@ -239,6 +234,6 @@ class Intake:
             topics[record.topic] = topics.get(record.topic, 0) + 1
         for topic, count in topics.items():
             if topic != REJECTED.name:
-                self._accepted.labels(source, topic).inc(count)
+                self._accepted(source, topic).inc(count)
         for reason in reasons:
             self._rejected.labels(source, reason.value).inc()

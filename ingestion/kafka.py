@@ -1,14 +1,16 @@
-"""The way to the broker: one idempotent producer, one thread that polls it, one future per request.
+"""The way to the broker: one idempotent producer, polled by the event loop, one future per request.
 
-A `Delivery` is all records of one request; it is done when the broker has acknowledged the last of them or one has
-failed. Acknowledgements are collected in the polling thread and handed to the event loop in one wake-up per poll.
-A second thread asks the broker for its topics; while it does not answer, requests are refused at once, not queued.
+A request's records are delivered when the broker has acknowledged the last of them, or one has failed. The event loop
+asks for acknowledgements every millisecond while some are missing: a thread that waited for them would fight the loop
+for the interpreter lock, and lose up to five milliseconds each time (decision 14).
+A thread asks the broker for its topics; while it does not answer, requests are refused at once, not queued.
 """
 
 import asyncio
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
@@ -16,8 +18,13 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from contracts.metrics import Instruments
 from ingestion.errors import Problem, RequestRefusedError
+from ingestion.validate import Record
 
 Header = tuple[str, str | bytes | None]
+
+_POLL_SECONDS: Final = 0.001
+_IDLE_POLL_SECONDS: Final = 0.1
+"""While nothing is under way; the producer's complaints come by polling too."""
 
 _log = structlog.get_logger()
 _quiet: Final = logging.getLogger(
@@ -49,24 +56,23 @@ def producer_configuration(bootstrap: str, *, delivery_timeout_ms: int, linger_m
     }
 
 
-class Delivery:
-    """The records of one request on their way. Made and awaited in the event loop, completed in the polling thread."""
+class _Delivery:
+    """The records of one request on their way."""
 
-    __slots__ = ("_done", "_pending", "begun_at", "error", "future")
+    __slots__ = ("_done", "error", "future", "pending")
 
-    def __init__(self, records: int, future: "asyncio.Future[None]", done: list["Delivery"]) -> None:
-        self._pending = records
+    def __init__(self, records: int, future: "asyncio.Future[None]", done: list["_Delivery"]) -> None:
         self._done = done
+        self.pending = records
         self.future = future
         self.error: KafkaError | None = None
-        self.begun_at = time.perf_counter()
 
     def acknowledge(self, error: KafkaError | None, _message: object) -> None:
         """librdkafka's report on one record."""
         if error is not None:
             self.error = error
-        self._pending -= 1
-        if self._pending == 0:
+        self.pending -= 1
+        if self.pending == 0:
             self._done.append(self)
 
 
@@ -86,8 +92,8 @@ class Broker:
         self._check_seconds = check_seconds
         self._stopping = threading.Event()
         self._checked = threading.Event()
-        self._done: list[Delivery] = []
-        self._threads: list[threading.Thread] = []
+        self._done: list[_Delivery] = []
+        self._idle = True
         self._failures = instruments.counter("millrace_gateway_kafka_delivery_failures_total")
         self._ack_seconds = instruments.histogram("millrace_gateway_ack_seconds")
         self._up = instruments.gauge("millrace_gateway_kafka_up")
@@ -98,12 +104,11 @@ class Broker:
         """Why nothing can be delivered; None while all is well."""
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start polling and checking; deliveries complete in `loop`."""
+        """Start polling and checking; everything else is called in `loop`."""
         self._loop = loop
-        for name, work in (("kafka-poll", self._poll), ("kafka-check", self._check)):
-            thread = threading.Thread(target=work, name=name, daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        self._timer = loop.call_soon(self._poll)
+        self._checker = threading.Thread(target=self._check, name="kafka-check", daemon=True)
+        self._checker.start()
 
     def wait_for_first_check(self) -> None:
         """Block until it is known whether the broker is there; a new worker takes no request just to refuse it."""
@@ -114,58 +119,63 @@ class Broker:
         """Records handed over and not yet reported on."""
         return len(self._producer)
 
-    def begin(self, records: int) -> Delivery:
-        """A delivery of exactly `records` records, which must then be sent. Raises RequestRefusedError."""
+    async def deliver(self, records: Sequence[Record], headers: list[Header]) -> None:
+        """Hand records over and wait for the broker's word on every one.
+
+        Raises RequestRefusedError unless all were acknowledged; some may have been stored all the same.
+        """
         if self.unavailable is not None:
             raise RequestRefusedError(Problem.BROKER_UNAVAILABLE, f"Not now: {self.unavailable}.")
-        return Delivery(records, self._loop.create_future(), self._done)
-
-    def send(self, delivery: Delivery, topic: str, key: bytes | None, value: bytes, headers: list[Header]) -> None:
-        """Hand one record over. Raises RequestRefusedError when the queue is full; the rest must not be sent then."""
+        begun_at = time.perf_counter()
+        delivery = _Delivery(len(records), self._loop.create_future(), self._done)
+        produce, names, acknowledge = self._producer.produce, self._names, delivery.acknowledge
         try:
-            self._producer.produce(self._names[topic], value, key, on_delivery=delivery.acknowledge, headers=headers)
+            for record in records:
+                produce(names[record.topic], record.value, record.key, on_delivery=acknowledge, headers=headers)
         except BufferError as error:
             raise RequestRefusedError(Problem.OVERLOADED, "The queue to the event log is full; try again.") from error
         except KafkaException as error:
             raise _refused(error.args[0]) from error
-
-    async def finish(self, delivery: Delivery) -> None:
-        """Wait for the broker's word on every record. Raises RequestRefusedError unless all were acknowledged."""
+        if self._idle:
+            self._poll_in(_POLL_SECONDS)
         await delivery.future
-        self._ack_seconds.observe(time.perf_counter() - delivery.begun_at)
+        self._ack_seconds.observe(time.perf_counter() - begun_at)
         if delivery.error is not None:
             self._failures.labels(delivery.error.name()).inc()
             raise _refused(delivery.error)
 
-    def stop(self, timeout_seconds: float) -> int:
-        """Wait for what is under way, then stop the threads. Returns the records that were never acknowledged.
+    async def stop(self, timeout_seconds: float) -> int:
+        """Wait for what is under way, then stop. Returns the records that were never acknowledged.
 
-        Blocks; call it outside the event loop. Whoever waits for such a record gets an error, never a 2xx.
+        Whoever waits for such a record gets an error, never a 2xx.
         """
         deadline = time.monotonic() + timeout_seconds
-        while (
-            len(self._producer) and time.monotonic() < deadline
-        ):  # not `flush`: reports are for the polling thread alone
-            time.sleep(0.01)
+        while len(self._producer) and time.monotonic() < deadline:  # noqa: ASYNC110 - librdkafka tells nobody
+            await asyncio.sleep(0.01)
         left = len(self._producer)
         if left:
             self._producer.purge()
+            self._producer.poll(0.1)  # the reports of it
+        self._poll()
+        self._timer.cancel()
         self._stopping.set()
-        for thread in self._threads:
-            thread.join(2 * self._check_seconds + 1)
+        await asyncio.to_thread(self._checker.join, 2 * self._check_seconds + 1)
         return left
 
     def _poll(self) -> None:
-        while not self._stopping.is_set():
-            self._producer.poll(0.1)
-            self._hand_over()
-        self._producer.poll(0.1)  # the reports of a purge
-        self._hand_over()
-
-    def _hand_over(self) -> None:
-        if self._done:
-            self._loop.call_soon_threadsafe(_complete, self._done.copy())
+        try:
+            self._producer.poll(0)
+            for delivery in self._done:
+                if not delivery.future.done():
+                    delivery.future.set_result(None)
             self._done.clear()
+        finally:  # whatever happens, the next request wants its acknowledgements
+            self._idle = not len(self._producer)
+            self._poll_in(_IDLE_POLL_SECONDS if self._idle else _POLL_SECONDS)
+
+    def _poll_in(self, seconds: float) -> None:
+        self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._poll)
 
     def _check(self) -> None:
         while not self._stopping.is_set():
@@ -195,12 +205,6 @@ class Broker:
             self._note(f"the producer has failed for good ({error.name()})")
             _log.critical("producer_failed", error=error.name(), detail=str(error))
             self.failed.set()
-
-
-def _complete(deliveries: list[Delivery]) -> None:
-    for delivery in deliveries:
-        if not delivery.future.done():
-            delivery.future.set_result(None)
 
 
 _PERMANENT: Final = frozenset({

@@ -110,7 +110,7 @@ class Worker:
         server.stop()  # type: ignore[no-untyped-call] # granian leaves it untyped
         with suppress(TimeoutError):
             await asyncio.wait_for(serving, self.settings.shutdown_seconds)
-        left = await asyncio.to_thread(self.broker.stop, self.settings.shutdown_seconds)
+        left = await self.broker.stop(self.settings.shutdown_seconds)
         await asyncio.sleep(0)
         _log.info("gateway_stopped", unacknowledged=left)
 

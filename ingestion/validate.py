@@ -11,7 +11,7 @@ import msgspec
 from contracts.rejections import Reason
 from contracts.topics import CLICKSTREAM, TRANSACTIONS
 from ingestion import values
-from ingestion.encode import make_encoder
+from ingestion.encode import Check, make_encoder
 from ingestion.errors import EventRefusedError
 from ingestion.events import Incoming
 from schemas_avro import Registry
@@ -40,15 +40,32 @@ class Validator:
 
     def __init__(self, rules: Rules, registry: Registry) -> None:
         self._rules = rules
-        clickstream = registry.latest("clickstream")
-        transactions = registry.latest("transactions")
-        self._encode_clickstream = make_encoder(clickstream)
-        self._encode_transaction = make_encoder(transactions)
-        self._actions = _symbols(clickstream.definition, "action")
-        self._kinds = _symbols(transactions.definition, "kind")
+        self._now_ms = self._from_ms = self._to_ms = -1
+        clickstream, transactions = registry.latest("clickstream"), registry.latest("transactions")
+        actions, kinds = _symbols(clickstream.definition, "action"), _symbols(transactions.definition, "kind")
+        ids = {name: values.id_check(name) for name in ("session_id", "order_id")}
+        ids["product_id"] = values.id_check("product_id", repeats=True)
+        texts = {name: values.text_check(name) for name in values.MAX_TEXT}
+        required = {name: values.required_text_check(name) for name in ("category", "payment_method")}
+        self.checks: dict[str, dict[str, Check]] = {
+            clickstream.subject: {
+                **ids, **texts, "action": values.symbol_check("action", actions), "properties": values.PROPERTIES_CHECK,
+            },
+            transactions.subject: {
+                **ids, **texts, **required, "kind": values.symbol_check("kind", kinds), "amount": Check(values.amount),
+                "quantity": Check(values.quantity), "currency": Check(self._currency, repeats=True),
+            },
+        }  # fmt: skip
+        """By subject and field, what the encoders check; ids of events and users, and times, are checked before."""
+        self._encode_clickstream = make_encoder(clickstream, self.checks[clickstream.subject])
+        self._encode_transaction = make_encoder(transactions, self.checks[transactions.subject])
 
     def check(self, event: Incoming, now_ms: int, *, imported: bool) -> Record:
         """The record of an event, received at `now_ms` (epoch milliseconds). Raises EventRefusedError."""
+        if now_ms != self._now_ms:
+            self._now_ms = now_ms
+            self._from_ms = max(0, now_ms - self._rules.max_age_ms)
+            self._to_ms = min(values.MAX_TIMESTAMP_MS, now_ms + self._rules.future_tolerance_ms)
         kind = event.type
         if kind is None:
             if (event.event_id is None) != (event.transaction_id is None):
@@ -73,19 +90,22 @@ class Validator:
             ):  # fmt: skip
                 raise _foreign(event, _TRANSACTION_ONLY, "clickstream")
             user_id = values.checked_id("user_id", event.user_id)
+            at = event.timestamp
+            if at.__class__ is not int or not self._from_ms <= at <= self._to_ms:
+                at = self._timestamp(at, now_ms, imported)
             value = self._encode_clickstream(
                 event_id,
                 user_id,
-                values.checked_id("session_id", event.session_id),
-                None if event.product_id is None else values.checked_id("product_id", event.product_id),
-                values.text("category", event.category),
-                values.symbol("action", event.action, self._actions),
-                self._timestamp(event.timestamp, now_ms, imported),
-                values.text("page_url", event.page_url),
-                values.text("referrer", event.referrer),
-                values.text("user_agent", event.user_agent),
-                values.text("search_query", event.search_query),
-                values.properties(event.properties) if event.properties else {},
+                event.session_id,
+                event.product_id,
+                event.category,
+                event.action,
+                at,
+                event.page_url,
+                event.referrer,
+                event.user_agent,
+                event.search_query,
+                event.properties,
             )
         except EventRefusedError as refused:
             refused.event_id = event_id
@@ -102,19 +122,22 @@ class Validator:
             ):  # fmt: skip
                 raise _foreign(event, _CLICKSTREAM_ONLY, "transaction")
             user_id = values.checked_id("user_id", event.user_id)
+            at = event.timestamp
+            if at.__class__ is not int or not self._from_ms <= at <= self._to_ms:
+                at = self._timestamp(at, now_ms, imported)
             value = self._encode_transaction(
                 event_id,
                 user_id,
-                values.checked_id("session_id", event.session_id),
-                values.checked_id("product_id", event.product_id),
-                values.required_text("category", event.category),
-                values.amount(event.amount),
-                values.quantity(event.quantity),
-                self._timestamp(event.timestamp, now_ms, imported),
-                values.required_text("payment_method", event.payment_method),
-                None if event.order_id is None else values.checked_id("order_id", event.order_id),
-                self._currency(event.currency),
-                "purchase" if event.kind is None else values.symbol("kind", event.kind, self._kinds),
+                event.session_id,
+                event.product_id,
+                event.category,
+                event.amount,
+                event.quantity,
+                at,
+                event.payment_method,
+                event.order_id,
+                event.currency,
+                "purchase" if event.kind is None else event.kind,
             )
         except EventRefusedError as refused:
             refused.event_id = event_id

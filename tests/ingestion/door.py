@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from ingestion.keys import KeyRing
 from ingestion.request import Headers
 from ingestion.sender import Senders
 from ingestion.settings import GatewaySettings
-from ingestion.validate import Rules, Validator
+from ingestion.validate import Record, Rules, Validator
 from schemas_avro import load_registry
 
 KEY = "mr_" + "k" * 32
@@ -37,14 +37,9 @@ class Recorder:
         self.sent: list[tuple[str, bytes | None, bytes, dict[str, Any]]] = []
         self.queued = 0
 
-    def begin(self, records: int) -> int:
-        assert records > 0, "a delivery of nothing is never done"
-        return records
-
-    def send(self, _delivery: int, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, Any]]) -> None:
-        self.sent.append((topic, key, value, dict(headers)))
-
-    async def finish(self, _delivery: int) -> None:
+    async def deliver(self, records: Sequence[Record], headers: list[tuple[str, Any]]) -> None:
+        assert records, "a delivery of nothing is never done"
+        self.sent += [(record.topic, record.key, record.value, dict(headers)) for record in records]
         await asyncio.sleep(0)
 
 

@@ -23,7 +23,7 @@ from adbc_driver_postgresql import dbapi
 
 from ingestion.decode_json import read_json
 from ingestion.decompress import Limits
-from ingestion.encode import Encoder
+from ingestion.encode import Check, Encoder
 from ingestion.errors import EventRefusedError, RequestRefusedError
 from ingestion.events import Batch, Incoming
 from ingestion.framing import AvroReader
@@ -42,6 +42,12 @@ BODIES = 60_000
 SEED = 20_261_123
 NOW_MS = time.time_ns() // 1_000_000
 MILLISECONDS = pa.timestamp("ms", "UTC")
+FIELDS = {subject: REGISTRY.latest(subject).definition["fields"] for subject in SUBJECTS}
+OPTIONAL = {
+    subject: {place for place, field in enumerate(fields) if isinstance(field["type"], list)}
+    for subject, fields in FIELDS.items()
+}
+"""Places of fields that may be null."""
 TYPES: dict[str, pa.DataType] = {
     "amount": pa.decimal128(18, 4), "quantity": pa.int32(), "timestamp": MILLISECONDS,
     "properties": pa.map_(pa.string(), pa.string()),
@@ -49,18 +55,24 @@ TYPES: dict[str, pa.DataType] = {
 
 
 class Accepted:
-    """The records that come out, and the very values that the validator had them made of."""
+    """The records that come out, and the values that are in them by the checks' own word."""
 
     def __init__(self, validator: Validator) -> None:
         self.values: dict[str, list[tuple[Any, ...]]] = {subject: [] for subject in SUBJECTS}
         self.datums: dict[str, list[bytes]] = {subject: [] for subject in SUBJECTS}
         for subject, name in (("clickstream", "_encode_clickstream"), ("transactions", "_encode_transaction")):
-            setattr(validator, name, self._spy(subject, getattr(validator, name)))
+            settles = [
+                validator.checks[subject].get(field["name"], Check(lambda value: value)).settle
+                for field in FIELDS[subject]
+            ]
+            setattr(validator, name, self._spy(subject, getattr(validator, name), settles))
 
-    def _spy(self, subject: str, encode: Encoder) -> Encoder:
+    def _spy(self, subject: str, encode: Encoder, settles: list[Callable[[Any], Any]]) -> Encoder:
         def encode_and_keep(*values: Any) -> bytes:
             record = encode(*values)
-            self.values[subject].append(values)
+            settled = (None if value is None and place in OPTIONAL[subject] else settles[place](value)
+                       for place, value in enumerate(values))  # fmt: skip
+            self.values[subject].append(tuple(settled))
             self.datums[subject].append(record[5:])
             return record
 

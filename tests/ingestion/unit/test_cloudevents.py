@@ -113,14 +113,14 @@ def test_a_binary_event_is_decoded_from_its_headers_and_kept_whole(door: Door) -
     }  # fmt: skip
     assert send(door, timed(CLICK), **head).status == 200
     assert door.records("clickstream")[0]["event_id"] == '/café "x"#a"b%'
-    assert send(door, {**CLICK, "timestamp": 0, "action": "hover"}, **head).status == 422
+    assert send(door, {**CLICK, "timestamp": 0, "action": "view"}, **head).status == 422
     assert send(door, b"no JSON", **head).status == 422
     bad, unreadable = door.records("rejected")
     assert json.loads(bad["raw"]) == {
         "specversion": "1.0", "type": "millrace.clickstream", "source": '/café "x"', "id": 'a"b%', "partitionkey": "k",
-        "datacontenttype": "application/json", "data": {**CLICK, "timestamp": 0, "action": "hover"},
+        "datacontenttype": "application/json", "data": {**CLICK, "timestamp": 0, "action": "view"},
     }  # fmt: skip
-    assert (bad["content_type"], bad["pointer"]) == ("application/cloudevents+json", "/data/action")
+    assert (bad["content_type"], bad["pointer"]) == ("application/cloudevents+json", "/data/timestamp")
     assert base64.b64decode(json.loads(unreadable["raw"])["data_base64"]) == b"no JSON"
     assert (unreadable["reason"], unreadable["pointer"]) == ("malformed_json", "/data")
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingestion.decode_avro import Cursor, make_decoder
-from ingestion.encode import make_encoder, millis, varint
+from ingestion.encode import Check, Remembered, make_encoder, millis, varint
 from schemas_avro import RegisteredSchema, load_registry
 
 pytestmark = pytest.mark.unit
@@ -97,3 +97,62 @@ def test_a_type_without_an_encoder_is_an_error_at_start() -> None:
     schema = RegisteredSchema(9, "any", 1, '{"type":"record","name":"R","fields":[{"name":"x","type":"double"}]}')
     with pytest.raises(TypeError, match="x: no encoder for the Avro type 'double'"):
         make_encoder(schema)
+
+
+def settle(value: Any) -> Any:
+    """Stands for any check: texts are stripped, none may be empty, numbers are at least 0."""
+    if value is None or value in ("", "refused") or (isinstance(value, int) and value < 0):
+        raise ValueError(value)
+    return value.strip() if isinstance(value, str) else value
+
+
+CLICK = next(schema for schema in SCHEMAS if (schema.subject, schema.version) == ("clickstream", 2))
+SYMBOLS = CLICK.definition["fields"][5]["type"]["symbols"]
+CHECKED = make_encoder(
+    CLICK,
+    {
+        "event_id": Check(settle),
+        "user_id": Check(settle, "{0} is not None and {0} == 'fine'"),
+        "session_id": Check(settle, repeats=True),
+        "product_id": Check(settle),
+        "category": Check(settle, repeats=True),
+        "action": Check(settle, repeats=True),
+        "timestamp": Check(settle),
+        "properties": Check(settle, encode=lambda value: b"\0" if value == {} else b"\xff"),
+    },
+)
+CHECKED_TEXT = st.sampled_from(["", "fine", " fine", "a", "é" * 300, "refused"])
+
+
+@given(
+    st.tuples(
+        CHECKED_TEXT, CHECKED_TEXT, CHECKED_TEXT | st.none(), st.none() | CHECKED_TEXT, st.none() | CHECKED_TEXT,
+        st.sampled_from([*SYMBOLS, "refused"]), st.integers(-1, 2**41), st.none(), st.none(), st.none(), TEXT,
+        st.just({}),
+    )
+)  # fmt: skip
+def test_a_checked_field_is_encoded_as_its_check_gives_it_back(drawn: tuple[Any, ...]) -> None:
+    optional = (3, 4, 7, 8, 9)
+    try:
+        wanted = [
+            value if place > 6 or (value is None and place in optional) else settle(value)
+            for place, value in enumerate(drawn)
+        ]
+    except ValueError:
+        for _ in range(2):  # nor is what was refused remembered
+            with pytest.raises(ValueError):  # noqa: PT011 - the check's own
+                CHECKED(*drawn)
+        return
+    assert CHECKED(*drawn) == CHECKED(*drawn) == ENCODERS[CLICK.id](*wanted)
+
+
+def test_few_and_short_values_are_remembered() -> None:
+    made: list[int] = []
+    known = Remembered(lambda value: made.append(value) or b"x" * value)  # type: ignore[func-returns-value] # for its effect
+    assert (known[256], known[256]) == (b"x" * 256,) * 2
+    assert (known[257], known[257]) == (b"x" * 257,) * 2
+    assert made == [256, 257, 257]
+    few = Remembered(lambda value: b"")
+    for value in range(10_000):
+        few[value]
+    assert len(few) <= 4096

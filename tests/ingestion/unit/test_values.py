@@ -1,16 +1,18 @@
 """Single values: what is kept, and exactly as what."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.rejections import Reason
 from ingestion import values
+from ingestion.decode_avro import Cursor, read_map_of, read_string
 from ingestion.decode_json import read_json
 from ingestion.errors import EventRefusedError
 from ingestion.events import Incoming
@@ -98,9 +100,56 @@ def test_properties_keep_numbers_and_booleans_as_their_json_text() -> None:
     ).events
     assert isinstance(event, Incoming)
     assert event.properties is not None
-    assert values.properties(event.properties) == {
+    assert properties_of(event.properties) == {
         "a": "x", "b": "1.10", "c": "true", "e": "-7", "f": "1e400", "g": "12345678901234567890.5",
     }  # fmt: skip
+
+
+def properties_of(entries: dict[str, Any]) -> dict[str, Any]:
+    """What the map of properties says once it is read again."""
+    assert values.PROPERTIES_CHECK.encode is not None
+    cursor = Cursor(values.PROPERTIES_CHECK.encode(entries))
+    found = read_map_of(read_string, cursor)
+    assert cursor.position == cursor.end
+    return found
+
+
+NAMES = st.text(max_size=6) | st.sampled_from(["n" * 128, "n" * 129, "a\0"])
+PROPERTY = (
+    st.none() | st.booleans() | st.integers() | st.text(max_size=12)
+    | st.sampled_from(["x" * 8192, "x" * 8193, "é" * 3000, "\0", 1.5, []])
+)  # fmt: skip
+
+
+@given(st.dictionaries(NAMES, PROPERTY, max_size=66))
+@example({"one": 1, "yes": True, "text": "1"})
+def test_properties_are_encoded_as_they_are_told_or_refused_for_the_same_reason(entries: dict[str, Any]) -> None:
+    def outcome(read: Callable[[dict[str, Any]], dict[str, str]]) -> Any:
+        try:
+            return read(entries)
+        except EventRefusedError as refused:
+            return refused.reason, refused.pointer
+
+    assert outcome(properties_of) == outcome(values.properties)
+
+
+CHECKS = {
+    "an id": values.id_check("user_id"),
+    "a text": values.text_check("category"),
+    "a required text": values.required_text_check("payment_method"),
+    "a symbol": values.symbol_check("kind", frozenset({"purchase", "refund"})),
+}
+ANY_TEXT = (
+    st.text(max_size=130) | st.uuids().map(lambda id: str(id).upper()) | st.sampled_from(["", "\x7f", "a\n", "x" * 129])
+)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+@given(value=st.none() | ANY_TEXT)
+def test_a_value_is_passed_over_only_if_its_check_would_leave_it_as_it_is(name: str, value: str | None) -> None:
+    check = CHECKS[name]
+    if eval(check.fine.format("value"), {"value": value}):
+        assert check.settle(value) == value
 
 
 def test_the_shops_currency_is_filled_in(purchase: dict[str, Any], validator: Validator, now_ms: int) -> None:
