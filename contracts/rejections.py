@@ -1,13 +1,16 @@
 """Why an event can be refused: the one table of reasons.
 
 Every verdict of the gateway and every quarantine in processing uses a code of this table; the codes are stable and
-part of the API. `docs/rejections.md` is generated from it: `python -m contracts.rejections > docs/rejections.md`.
+part of the API. `docs/rejections.md` is generated from it and from the table of problems, which are about whole
+requests: `python -m contracts.rejections > docs/rejections.md`.
 """
 
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from contracts.problems import HANDLING
 
 
 class Reason(StrEnum):
@@ -40,6 +43,8 @@ class Explanation:
 
     meaning: str
     remedy: str
+    retry: bool = False
+    """Whether the very same event may be accepted later."""
 
 
 TABLE: Final[dict[Reason, Explanation]] = {
@@ -70,7 +75,9 @@ TABLE: Final[dict[Reason, Explanation]] = {
         "Send either form.",
     ),
     Reason.TIMESTAMP_IN_FUTURE: Explanation(
-        "The timestamp is further ahead of the gateway's clock than the tolerance.", "Set the client's clock."
+        "The timestamp is further ahead of the gateway's clock than the tolerance.",
+        "Set the client's clock.",
+        retry=True,
     ),
     Reason.TIMESTAMP_TOO_OLD: Explanation(
         "The timestamp is older than the gateway takes from live traffic.",
@@ -95,17 +102,41 @@ TABLE: Final[dict[Reason, Explanation]] = {
 
 def markdown() -> str:
     """The table as a page of the documentation."""
+    reasons = [
+        f"| `{reason}` | {told.meaning} | {told.remedy} | {_yes_or_no(told.retry)} |" for reason, told in TABLE.items()
+    ]
+    problems = [
+        f"| {told.status} | `{code}` | {told.title}. | {told.remedy} | {_yes_or_no(told.retry)} |"
+        for code, told in HANDLING.items()
+    ]
     lines = [
-        "# Why an event is refused",
+        "# Why events and requests are refused",
         "",
-        "Generated from `contracts/rejections.py`. The codes are stable. A refused event is answered with its code and "
-        "kept, whole up to a limit, in the topic `rejected`.",
+        "Generated from `contracts/rejections.py` and `contracts/problems.py`. The codes are stable. *Again* says "
+        "whether sending the very same later can succeed.",
         "",
-        "| code | meaning | what to do |",
-        "|---|---|---|",
-        *(f"| `{reason}` | {explanation.meaning} | {explanation.remedy} |" for reason, explanation in TABLE.items()),
+        "## An event",
+        "",
+        "It has its verdict in the answer, which is 207 if other events of the request were accepted and 422 if none "
+        "was (200 where a protocol's clients expect that), and is kept, whole up to a limit, in the topic `rejected`.",
+        "",
+        "| code | meaning | what to do | again |",
+        "|---|---|---|---|",
+        *reasons,
+        "",
+        "## A whole request",
+        "",
+        "The answer is a problem document (RFC 9457) with this status and `code`; nothing of the request was accepted.",
+        "",
+        "| status | code | meaning | what to do | again |",
+        "|---|---|---|---|---|",
+        *problems,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _yes_or_no(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 if __name__ == "__main__":

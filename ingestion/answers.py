@@ -6,7 +6,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from ingestion.errors import HANDLING, EventRefusedError, RequestRefusedError
+from contracts.problems import HANDLING
+from ingestion.errors import EventRefusedError, RequestRefusedError
 
 JSON: Final = ("content-type", "application/json")
 PROBLEM: Final = ("content-type", "application/problem+json")

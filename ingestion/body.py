@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final, Protocol
 
-from ingestion.errors import Problem, RequestRefusedError
+from contracts.problems import Problem
+from ingestion.errors import RequestRefusedError
 from ingestion.request import Headers
 
 _DISCARDED_BYTES: Final = 1024 * 1024

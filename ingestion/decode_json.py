@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
+from contracts.problems import Problem
 from contracts.rejections import Reason
-from ingestion.errors import BodyUnreadableError, EventRefusedError, Problem, RequestRefusedError
+from ingestion.errors import BodyUnreadableError, EventRefusedError, RequestRefusedError
 from ingestion.events import FIELDS, Batch, Event, Incoming
 from ingestion.values import MAX_ID, pointer_token
 

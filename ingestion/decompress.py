@@ -6,8 +6,9 @@ from typing import Final
 
 import zstandard
 
+from contracts.problems import Problem
 from ingestion.decode_avro import MalformedAvroError
-from ingestion.errors import Problem, RequestRefusedError
+from ingestion.errors import RequestRefusedError
 
 _ALWAYS_ALLOWED: Final = 1024 * 1024
 _GZIP: Final = 31

@@ -6,13 +6,10 @@
     │   └── BodyUnreadableError     … because its events cannot be told apart; the body is kept in `rejected`
     └── StartRefusedError       the gateway cannot run like this: settings, keys, port
 
-One table turns a problem into status, title, log level and retry hint, so that they cannot drift apart.
+What a reason or a problem means, its status and whether to try again: `contracts.rejections`, `contracts.problems`.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final
-
+from contracts.problems import Problem
 from contracts.rejections import Reason
 
 
@@ -31,65 +28,6 @@ class EventRefusedError(GatewayError):
         self.detail = detail
         self.event_id = event_id
         """Where it could be read."""
-
-
-class Problem(StrEnum):
-    """Stable codes of whole-request errors."""
-
-    MALFORMED_BODY = "malformed_body"
-    EMPTY_BATCH = "empty_batch"
-    BAD_PARAMETER = "bad_parameter"
-    BAD_COMPRESSION = "bad_compression"
-    UNAUTHENTICATED = "unauthenticated"
-    FORBIDDEN = "forbidden"
-    NOT_FOUND = "not_found"
-    METHOD_NOT_ALLOWED = "method_not_allowed"
-    BODY_TIMEOUT = "body_timeout"
-    BODY_TOO_LARGE = "body_too_large"
-    TOO_MANY_EVENTS = "too_many_events"
-    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
-    UNSUPPORTED_ENCODING = "unsupported_encoding"
-    RATE_LIMITED = "rate_limited"
-    BROKER_UNAVAILABLE = "broker_unavailable"
-    OVERLOADED = "overloaded"
-    SHUTTING_DOWN = "shutting_down"
-    BROKER_REFUSED = "broker_refused"
-    INTERNAL_ERROR = "internal_error"
-
-
-@dataclass(frozen=True)
-class Handling:
-    """How a problem is answered and logged."""
-
-    status: int
-    title: str
-    log_level: str
-    retry: bool = False
-    """Whether sending the same request again later can succeed; such answers carry `Retry-After`."""
-
-
-# What a client caused, or the broker's state (logged once per change), is counted and not logged per request.
-HANDLING: Final[dict[Problem, Handling]] = {
-    Problem.MALFORMED_BODY: Handling(400, "The body cannot be read", "debug"),
-    Problem.EMPTY_BATCH: Handling(400, "The body holds no event", "debug"),
-    Problem.BAD_PARAMETER: Handling(400, "A query parameter has no meaning", "debug"),
-    Problem.BAD_COMPRESSION: Handling(400, "The body does not decompress", "debug"),
-    Problem.UNAUTHENTICATED: Handling(401, "A valid write key is needed", "debug"),
-    Problem.FORBIDDEN: Handling(403, "The write key does not allow this", "debug"),
-    Problem.NOT_FOUND: Handling(404, "There is nothing here", "debug"),
-    Problem.METHOD_NOT_ALLOWED: Handling(405, "The method is not allowed here", "debug"),
-    Problem.BODY_TIMEOUT: Handling(408, "The body did not arrive in time", "debug"),
-    Problem.BODY_TOO_LARGE: Handling(413, "The body is too large", "debug"),
-    Problem.TOO_MANY_EVENTS: Handling(413, "The body holds too many events", "debug"),
-    Problem.UNSUPPORTED_MEDIA_TYPE: Handling(415, "The media type is not supported", "debug"),
-    Problem.UNSUPPORTED_ENCODING: Handling(415, "The content encoding is not supported", "debug"),
-    Problem.RATE_LIMITED: Handling(429, "The source sends more than it may", "debug", retry=True),
-    Problem.BROKER_UNAVAILABLE: Handling(503, "The event log is not reachable", "debug", retry=True),
-    Problem.OVERLOADED: Handling(503, "Too much is under way", "debug", retry=True),
-    Problem.SHUTTING_DOWN: Handling(503, "The gateway is shutting down", "debug", retry=True),
-    Problem.BROKER_REFUSED: Handling(500, "The event log refused the events for good", "error"),
-    Problem.INTERNAL_ERROR: Handling(500, "A fault of the gateway", "error"),
-}
 
 
 class RequestRefusedError(GatewayError):

@@ -66,5 +66,7 @@ class Batch:
     """Where the client's event has a field of ours: JSON Pointer by event, place in the tuple, our pointer."""
     anonymous: bool = False
     """Whether the client asks that nothing of its address be kept."""
+    once: str | None = None
+    """The `Idempotency-Key`, where the protocol has one."""
     historical: bool = False
     """Whether the body says that these are old events to be loaded; needs a key with the scope `import`."""

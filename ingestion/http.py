@@ -11,10 +11,11 @@ import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from contracts.metrics import Instruments
+from contracts.problems import HANDLING, Problem
 from ingestion.adapters import Adapter
 from ingestion.answers import JSON, Answer, document, problem
 from ingestion.body import discard
-from ingestion.errors import HANDLING, Problem, RequestRefusedError
+from ingestion.errors import RequestRefusedError
 from ingestion.intake import Intake
 from ingestion.kafka import Broker
 from ingestion.request import Request, Scope
@@ -118,9 +119,9 @@ class Application:
             _log.exception("request_failed", path=_name(route, scope))
             refused = RequestRefusedError(Problem.INTERNAL_ERROR, "The gateway's log has the details.")
         self._problems.labels(refused.problem.value).inc()
-        getattr(_log, HANDLING[refused.problem].log_level)(
-            "request_refused", path=_name(route, scope), code=refused.problem.value, detail=refused.detail
-        )
+        # What a client caused, or the broker's state (logged once per change), is counted and not logged per request.
+        log = _log.error if HANDLING[refused.problem].status == 500 else _log.debug
+        log("request_refused", path=_name(route, scope), code=refused.problem.value, detail=refused.detail)
         if refused.problem is not Problem.BODY_TIMEOUT:
             await discard(protocol, scope.headers)
         return (problem if route is None else route.problem)(refused, self._retry_after_seconds)

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from contracts.metrics import Instruments
+from contracts.problems import Problem
 from contracts.rejections import Reason
 from contracts.topics import REJECTED
 from ingestion.adapters import Adapter
@@ -19,11 +20,12 @@ from ingestion.answers import Answer, Verdict, refusal
 from ingestion.body import BodySource, Budget, read_body
 from ingestion.decompress import Limits, decompress
 from ingestion.encode import make_encoder
-from ingestion.errors import BodyUnreadableError, EventRefusedError, Problem, RequestRefusedError
+from ingestion.errors import BodyUnreadableError, EventRefusedError, RequestRefusedError
 from ingestion.events import Batch, Event, Incoming
 from ingestion.grace import Grace, Mended
 from ingestion.kafka import Broker
 from ingestion.keys import KeyRing, WriteKey, presented_key
+from ingestion.once import Once
 from ingestion.origin import Origin, valid_traceparent, wants_import
 from ingestion.rate_limit import RateLimiter
 from ingestion.request import Request
@@ -60,6 +62,7 @@ class Intake:
         self._encode_rejected = make_encoder(registry.latest("rejected"))
         self._limits = Limits(settings.max_decompressed_bytes, settings.max_compression_ratio)
         self.budget = Budget(settings.max_buffered_bytes)
+        self._once = Once(settings.idempotency_hours * 3600)
         self._rate_limiter = RateLimiter(
             1 / settings.workers, instruments.counter("millrace_gateway_rate_limited_requests_total")
         )
@@ -108,14 +111,21 @@ class Intake:
             if batch.historical and not imported:
                 self._keys.admit(presented, "import")
                 imported = True
-            limits = self._rate_limiter.take(key, len(batch.events))
             origin = self._origin(adapter, request, key, presented, imported=imported, media_type=media_type)
             if batch.anonymous:
                 origin = msgspec.structs.replace(origin, client_ip=None)
-            answer = await self._deliver(adapter, batch, origin)
-            return msgspec.structs.replace(answer, headers=(*answer.headers, *limits)) if limits else answer
+            work = partial(self._pay_and_deliver, adapter, batch, key, origin)
+            if batch.once is None:
+                return await work()
+            request_bytes = b"%b;%d;%b" % (media_type.encode(), imported, body)
+            return await self._once.do((key.source, batch.once), request_bytes, work)
         finally:
             self.budget.release(len(sent))
+
+    async def _pay_and_deliver(self, adapter: Adapter, batch: Batch, key: WriteKey, origin: Origin) -> Answer:
+        limits = self._rate_limiter.take(key, len(batch.events))
+        answer = await self._deliver(adapter, batch, origin)
+        return msgspec.structs.replace(answer, headers=(*answer.headers, *limits)) if limits else answer
 
     def _admit(self, presented: str, imported: bool) -> WriteKey:
         key = self._keys.admit(presented, "write")

@@ -17,7 +17,8 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from contracts.metrics import Instruments
-from ingestion.errors import Problem, RequestRefusedError
+from contracts.problems import Problem
+from ingestion.errors import RequestRefusedError
 from ingestion.validate import Record
 
 Header = tuple[str, str | bytes | None]

@@ -16,7 +16,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from ingestion.errors import Problem, RequestRefusedError, StartRefusedError
+from contracts.problems import Problem
+from ingestion.errors import RequestRefusedError, StartRefusedError
 
 Scope = Literal["write", "import"]
 _MAX_KEY_LENGTH: Final = 256

@@ -6,8 +6,9 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from contracts.problems import Problem
 from contracts.topics import HEADER_CLIENT_IP, HEADER_IMPORT, HEADER_RECEIVED_AT, HEADER_SOURCE
-from ingestion.errors import Problem, RequestRefusedError
+from ingestion.errors import RequestRefusedError
 from ingestion.kafka import Header
 
 HEADER_TRACEPARENT: Final = "traceparent"

@@ -15,7 +15,8 @@ from typing import Final
 
 from prometheus_client import Counter
 
-from ingestion.errors import Problem, RequestRefusedError
+from contracts.problems import Problem
+from ingestion.errors import RequestRefusedError
 from ingestion.keys import WriteKey
 
 Headers = tuple[tuple[str, str], ...]

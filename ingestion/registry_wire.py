@@ -5,8 +5,9 @@ from typing import Any, Final
 
 import msgspec
 
+from contracts.problems import HANDLING
 from ingestion.answers import Answer
-from ingestion.errors import HANDLING, RequestRefusedError
+from ingestion.errors import RequestRefusedError
 
 _MEDIA_TYPE: Final = ("content-type", "application/vnd.schemaregistry.v1+json")
 _MAX_DIGITS: Final = 10

@@ -51,6 +51,9 @@ class GatewaySettings(PartSettings):
     clock_tolerance_seconds: float = Field(default=5, ge=0)
     """How far a sender's clock may be off before its times are corrected; for protocols that say when they sent."""
 
+    idempotency_hours: float = Field(default=24, gt=0)
+    """How long the answer to a request with an `Idempotency-Key` is kept, at most; a worker keeps up to 16 MiB."""
+
     public_url: str = Field(default="", pattern=r"^(https?://[^/?#]+/?)?$")
     """Address by which browsers reach the gateway, for the settings of Segment's SDK; default: as the page asked."""
     allowed_origins: tuple[str, ...] = ("*",)

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
+from contracts.problems import Problem
 from contracts.rejections import Reason
 from ingestion.decode_json import MALFORMED, check_commas, check_count, explain
-from ingestion.errors import BodyUnreadableError, EventRefusedError, Problem, RequestRefusedError
+from ingestion.errors import BodyUnreadableError, EventRefusedError, RequestRefusedError
 
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _elements: Final = msgspec.json.Decoder(list[msgspec.Raw])

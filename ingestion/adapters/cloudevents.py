@@ -16,12 +16,13 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
+from contracts.problems import Problem
 from contracts.rejections import Reason
 from ingestion import decode_json
 from ingestion.adapters import bodies
 from ingestion.answers import Answer, Verdict, problem, results
 from ingestion.cors import Cors, Pairs
-from ingestion.errors import EventRefusedError, Problem, RequestRefusedError
+from ingestion.errors import EventRefusedError, RequestRefusedError
 from ingestion.events import Admit, Batch, Event, Incoming
 from ingestion.request import Headers, Request
 from ingestion.settings import GatewaySettings

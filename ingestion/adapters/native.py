@@ -1,15 +1,18 @@
 """Millrace's own protocol: `POST /v1/events` with JSON, NDJSON or Avro, one event or many."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
+from contracts.problems import Problem
 from ingestion.answers import Answer, Verdict, problem, results
 from ingestion.cors import Cors
 from ingestion.decode_json import read_json, read_ndjson
 from ingestion.decompress import Limits
-from ingestion.errors import Problem, RequestRefusedError
+from ingestion.errors import RequestRefusedError
 from ingestion.events import Admit, Batch
 from ingestion.framing import AvroReader
+from ingestion.once import stated_key
 from ingestion.request import Request
 from ingestion.settings import GatewaySettings
 from schemas_avro import Registry
@@ -42,8 +45,13 @@ class NativeAdapter:
             )
         return stated
 
-    def read(self, _request: Request, media_type: str, body: bytes, _admit: Admit) -> Batch:
+    def read(self, request: Request, media_type: str, body: bytes, _admit: Admit) -> Batch:
         """The events of a body."""
+        once = stated_key(request.scope.headers.get("idempotency-key"))
+        batch = self._read(media_type, body)
+        return batch if once is None else replace(batch, once=once)
+
+    def _read(self, media_type: str, body: bytes) -> Batch:
         if media_type == JSON:
             return read_json(body, self._max_events, self._max_event_bytes)
         if media_type == NDJSON:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.problems import Problem
 from contracts.topics import ALL
-from ingestion.errors import Problem, RequestRefusedError
+from ingestion.errors import RequestRefusedError
 from ingestion.registry_api import PREFIX, RegistryApi
 from ingestion.routes import Routes
 from ingestion.schema_lookup import InvalidSchemaError, conflicts, find_same, parse_candidate
