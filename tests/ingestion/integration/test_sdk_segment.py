@@ -149,7 +149,7 @@ async def test_browser(gateway: Any, stack_settings: StackSettings, batching: st
         "/standalone.js": modules / "@segment/analytics-next/dist/umd/standalone.js",
     }
     with site(files) as origin:
-        async with browser.tab(origin, address=f"/?{query}", ready="h1") as tab:
+        async with browser.chromium() as chrome, browser.tab(chrome, f"{origin}/?{query}", ready="h1") as tab:
             deadline = time.monotonic() + 20
             while len(gateway.records("clickstream")) < 4:
                 assert time.monotonic() < deadline, (tab.complaints, gateway.records("rejected"))

@@ -98,7 +98,7 @@ async def test_a_picture_in_a_page_without_script_is_a_page_view(gateway: Any, t
     page = tmp_path / "page.html"
     page.write_text(f'<!doctype html><link rel="icon" href="data:,"><h1>Shop</h1><img alt="" src="{address}">')
     with site({"/": page}) as origin:
-        async with browser.tab(origin, ready="h1") as tab:
+        async with browser.chromium() as chrome, browser.tab(chrome, origin, ready="h1") as tab:
             deadline = time.monotonic() + 20
             while not (found := gateway.records("clickstream")):
                 assert time.monotonic() < deadline, gateway.records("rejected")
