@@ -92,7 +92,7 @@ class Folding:
                 with self._shadow.transaction() as transaction:
                     self._fold(transaction, events)
                 tell("catch up", log.epoch, log.epoch)
-            self.epoch = log.epoch
+            self.epoch = max(self.epoch, log.epoch)  # what was folded from Kafka is perhaps not in the log yet
             if self.events - before <= _CAUGHT_UP:
                 return
 
