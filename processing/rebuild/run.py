@@ -18,6 +18,7 @@ from processing.projection import Projection
 from processing.rebuild.differences import Difference, compare
 from processing.rebuild.folding import Folding, Tell
 from processing.rebuild.plan import Plan, RebuildError
+from processing.rebuild.roll_ups import RollUpsBeside
 from processing.rebuild.shadow import Shadow
 from processing.rebuild.swap import BusyError, await_older_snapshots, change_places, is_lock_timeout, replace_rows
 from processing.reread import EpochReader
@@ -72,6 +73,7 @@ class Rebuild:
         self._reader = reader
         self._tell = tell
         self._shadow = Shadow(postgres, plan.projections)
+        self._roll_ups = RollUpsBeside(plan)
         self._result = Result()
         self._erased = 0
         self._writer: Store | None = None
@@ -112,6 +114,7 @@ class Rebuild:
             if "epochs" not in there:
                 raise RebuildError(f"there is no store in schema {self._live!r}: processing makes it when it starts")
             stale = names & set(definitions.prepare_ledger(transaction, self._live, self._all))
+            self._roll_ups.check(transaction, stale)
             self._erased = _erased(transaction)
         if stale:
             if self._plan.span:
@@ -127,12 +130,15 @@ class Rebuild:
         with self._shadow.transaction(snapshot=True) as transaction:
             self._check_erased(transaction)
             folding.fold_rest(transaction)
+            transaction.execute("SAVEPOINT folded")
+            self._roll_ups.drop_again(transaction, for_comparison=True)
             for number, projection in enumerate(self._plan.projections):
                 self._tell("compare", number, len(self._plan.projections))
                 rows, known = self._plan.rows(projection), projection.name in comparable
                 self._result.differences.append(
                     compare(transaction, self._live, self._shadow.schema, projection, rows, comparable=known)
                 )
+            transaction.execute("ROLLBACK TO SAVEPOINT folded")
         self._tell("compare", len(self._plan.projections), len(self._plan.projections))
         self._result.compared_epoch = folding.epoch
 
@@ -165,12 +171,14 @@ class Rebuild:
         with self._shadow.transaction() as rest:
             self._check_erased(rest)
             folding.fold_rest(rest)
+            self._roll_ups.drop_again(rest, for_comparison=False)
         failpoints.at(FOLDED_REST)
         if self._plan.span:
             replace_rows(transaction, self._live, self._shadow.schema, self._plan)
         else:
             await_older_snapshots(transaction, _SWAP_PATIENCE_SECONDS)
             change_places(transaction, self._live, self._shadow.schema, self._plan, _SWAP_PATIENCE_SECONDS)
+        self._roll_ups.make_again(transaction)
         ledger.tell_change(transaction)
         failpoints.at(SWAPPING)
 

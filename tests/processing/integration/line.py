@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from processing.enrichment.enrich import Enricher
 from processing.epoch import EpochRunner
 from processing.event_log import EventLog
 from processing.judge import Judge
+from processing.ledger import Offsets
+from processing.maintenance.rolling import RollUps
 from processing.metrics import EpochMetrics
 from processing.projections import build_projections
 from processing.reread import EpochReader
@@ -39,6 +42,53 @@ SHOP = ShopSettings()
 PROJECTIONS = build_projections(SHOP)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a processor reads and writes."""
+
+    kafka: KafkaSettings
+    postgres: PostgresSettings
+    home: Path
+
+    def runner(
+        self, store: Store, log_path: Path, log_interval_seconds: float = 3600.0, roll_ups: RollUps | None = None
+    ) -> EpochRunner:
+        """A new processor, ready for its next epoch, as after a crash."""
+        runner = EpochRunner(
+            store=store,
+            event_log=EventLog(log_path, log_interval_seconds),
+            decoder=Decoder(REGISTRY),
+            judge=Judge(SHOP),
+            enricher=Enricher(),
+            engine=DuckDeltas(),
+            projections=PROJECTIONS,
+            shop=SHOP,
+            settings=ProcessingSettings(checkpoint=self.home / "checkpoint"),
+            metrics=EpochMetrics(),
+            results=None,
+            roll_ups=roll_ups,
+        )
+        runner.resume()
+        runner.repair_log(partial(read_ranges, self.kafka))
+        return runner
+
+    def unread(self, known: Offsets, at_most: int = 10**9) -> Ranges:
+        """What there is in the topics after these offsets, of each partition at most so much."""
+        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap, "group.id": "test"})
+        ranges: Ranges = {}
+        try:
+            for name in READ_TOPICS:
+                for partition in range(2):
+                    place = TopicPartition(self.kafka.topic_prefix + name, partition)
+                    first = known.get(name, {}).get(partition, 0)
+                    end = min(_end(consumer, place), first + at_most)
+                    if end > first:
+                        ranges.setdefault(name, {})[partition] = (first, end)
+        finally:
+            consumer.close()
+        return ranges
+
+
 class Line:
     """A processor whose epochs are run by hand. `flush` appends to the event log, which otherwise waits."""
 
@@ -47,31 +97,18 @@ class Line:
         create_topics(bootstrap, topics.ALL, f"{name}-")
         self.kafka = KafkaSettings(bootstrap=bootstrap, topic_prefix=f"{name}-")
         self.postgres = PostgresSettings(url=SecretStr(postgres_url), db_schema=name)
+        self.place = Place(self.kafka, self.postgres, home)
         self.log_path = home / "delta"
         self._home = home
         self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1})
-        self._store = Store(self.postgres)
+        self.store = Store(self.postgres)
         self.start()
 
     def start(self) -> None:
         """A new processor on the same store and log, as after a crash."""
-        self._store.close()
-        self._store = Store(self.postgres)
-        self.runner = EpochRunner(
-            store=self._store,
-            event_log=EventLog(self.log_path, 3600.0),
-            decoder=Decoder(REGISTRY),
-            judge=Judge(SHOP),
-            enricher=Enricher(),
-            engine=DuckDeltas(),
-            projections=PROJECTIONS,
-            shop=SHOP,
-            settings=ProcessingSettings(checkpoint=self._home / "checkpoint"),
-            metrics=EpochMetrics(),
-            results=None,
-        )
-        self.runner.resume()
-        self.runner.repair_log(partial(read_ranges, self.kafka))
+        self.store.close()
+        self.store = Store(self.postgres)
+        self.runner = self.place.runner(self.store, self.log_path)
 
     def reader(self) -> EpochReader:
         """What a batch verb reads committed epochs with."""
@@ -93,7 +130,7 @@ class Line:
     def epoch(self, events: Sequence[Event] = ()) -> None:
         """Send, then fold all that the ledger has not read as one epoch."""
         self.send(events)
-        self.runner.run(read_ranges(self.kafka, self._unread()))
+        self.runner.run(read_ranges(self.kafka, self.place.unread(self.runner.position.next_offsets)))
 
     def flush(self) -> None:
         """Append what waits to the event log."""
@@ -141,24 +178,8 @@ class Line:
 
     def close(self) -> None:
         """Give the connection back and remove the log."""
-        self._store.close()
+        self.store.close()
         shutil.rmtree(self.log_path, ignore_errors=True)
-
-    def _unread(self) -> Ranges:
-        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap, "group.id": "test"})
-        ranges: Ranges = {}
-        known = self.runner.position.next_offsets
-        try:
-            for name in READ_TOPICS:
-                for partition in range(2):
-                    place = TopicPartition(self.kafka.topic_prefix + name, partition)
-                    first = known.get(name, {}).get(partition, 0)
-                    end = _end(consumer, place)
-                    if end > first:
-                        ranges.setdefault(name, {})[partition] = (first, end)
-        finally:
-            consumer.close()
-        return ranges
 
 
 def _end(consumer: Consumer, place: TopicPartition) -> int:
