@@ -8,6 +8,8 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import httpx
@@ -357,6 +359,32 @@ def prepare(
     layout.home.mkdir(parents=True, exist_ok=True)
     create_topics(bootstrap, contract_topics.ALL)
     ensure_demo_key(layout, os.environ.get("MILLRACE_SIMULATOR_WRITE_KEY"))
+
+
+@app.command()
+def impact(
+    *,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A changed or new .avsc.")],
+    as_json: Json = False,
+) -> None:
+    """Tell what a changed schema touches: producers, projections, GraphQL. Exit code 1 if it is not compatible."""
+    from stack.impact import impact_of  # noqa: PLC0415 - reads the code of all stages, which no other command needs
+
+    found = impact_of(file)
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
+    else:
+        typer.echo(f"{found.subject}, against version {found.against}:")
+        for each in found.fields:
+            typer.echo(f"  {each.field} ({each.change})")
+            typer.echo(f"    producers    {', '.join(each.producers) or 'none'}")
+            typer.echo(f"    projections  {', '.join(each.projections) or 'none'}")
+            typer.echo(f"    GraphQL      {', '.join(each.roots) or 'none'}")
+        if not found.fields:
+            typer.echo("  no field changes")
+    for conflict in found.conflicts:
+        typer.echo(f"not compatible: {conflict}", err=True)
+    raise typer.Exit(1 if found.conflicts else 0)
 
 
 @app.command("test")

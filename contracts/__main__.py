@@ -1,0 +1,34 @@
+"""`python -m contracts`: write the documents that are made from the contracts. A test says when that is due."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from contracts import asyncapi, odcs
+
+FOLDER: Final = Path(__file__).resolve().parent
+
+
+def documents() -> dict[Path, dict[str, Any]]:
+    """Every document by its file."""
+    tables = {FOLDER / "tables_odcs" / f"{name}.odcs.json": told for name, told in odcs.contracts_of_tables().items()}
+    return {FOLDER / "kafka.asyncapi.json": asyncapi.document(), **tables}
+
+
+def as_text(document: dict[str, Any]) -> str:
+    """A document as it is written."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Write them all, and take away contracts of tables that are no more."""
+    (FOLDER / "tables_odcs").mkdir(exist_ok=True)
+    for path, document in documents().items():
+        path.write_text(as_text(document), "utf-8")
+    for path in FOLDER.glob("tables_odcs/*.odcs.json"):
+        if path not in documents():
+            path.unlink()
+
+
+if __name__ == "__main__":
+    main()

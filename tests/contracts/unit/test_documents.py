@@ -1,0 +1,57 @@
+"""The documents that are made from the contracts are those in the repository, and say what the contracts say."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.__main__ import FOLDER, as_text, documents
+from contracts.tables import metadata
+from contracts.topics import ALL
+from schemas_avro import load_registry
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize("path", sorted(documents()), ids=lambda path: path.name)
+def test_a_document_is_up_to_date(path: Path) -> None:
+    assert path.read_text("utf-8") == as_text(documents()[path]), "run `python -m contracts`"
+
+
+def test_there_is_a_contract_for_every_table_and_no_orphan() -> None:
+    files = {path.name.removesuffix(".odcs.json") for path in (FOLDER / "tables_odcs").iterdir()}
+    assert files == set(metadata.tables)
+
+
+def test_every_contract_names_the_keys_of_its_table() -> None:
+    for name, table in metadata.tables.items():
+        contract = json.loads((FOLDER / "tables_odcs" / f"{name}.odcs.json").read_text("utf-8"))
+        (described,) = contract["schema"]
+        keyed = [each for each in described["properties"] if each.get("primaryKey")]
+        named = [each["name"] for each in sorted(keyed, key=lambda each: each["primaryKeyPosition"])]
+        assert named == [column.name for column in table.primary_key.columns]
+        assert all(each["required"] for each in keyed)
+
+
+def _document() -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((FOLDER / "kafka.asyncapi.json").read_text("utf-8"))
+    return told
+
+
+def test_every_topic_has_its_writer_its_reader_and_every_version_of_its_schema() -> None:
+    document = _document()
+    assert document["channels"].keys() == {topic.name for topic in ALL}
+    assert document["operations"].keys() == {f"{verb}-{topic.name}" for topic in ALL for verb in ("send", "receive")}
+    for topic in ALL:
+        versions = {f"v{schema.version}" for schema in load_registry().schemas if schema.subject == topic.subject}
+        assert document["channels"][topic.name]["messages"].keys() == (versions or {"row"})
+
+
+def test_every_reference_leads_somewhere() -> None:
+    document = _document()
+    for operation in document["operations"].values():
+        found: Any = document
+        for step in operation["channel"]["$ref"].removeprefix("#/").split("/"):
+            found = found[step]
+        assert found["address"]
