@@ -44,5 +44,9 @@ const REALTIME_FIELDS = `
 const realtime = (kind) =>
   `${kind} Realtime($zone: String, $bots: BotFilter!) { realtime(timeZone: $zone, bots: $bots) { ${REALTIME_FIELDS} } }`;
 
+// Enough to count them and to notice each change; the view asks for the rest.
+export const ALERTS = "query OpenAlerts { alerts { id severity changedAt acknowledgedAt } }";
+export const ALERTS_LIVE = ALERTS.replace("query", "subscription");
+
 export const REALTIME = realtime("query");
 export const REALTIME_LIVE = realtime("subscription");

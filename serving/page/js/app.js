@@ -1,6 +1,6 @@
 // Puts the page together: one view at a time, the freshness of all of them, and the choices that go along.
 
-import { REALTIME, REALTIME_LIVE } from "./api.js";
+import { ALERTS, ALERTS_LIVE, REALTIME, REALTIME_LIVE } from "./api.js";
 import * as choices from "./choices.js";
 import * as controls from "./controls.js";
 import * as dialog from "./dialog.js";
@@ -9,6 +9,7 @@ import * as format from "./format.js";
 import * as freshness from "./freshness.js";
 import * as keyboard from "./keyboard.js";
 import { LiveRoot } from "./live.js";
+import { showOpenAlerts } from "./parts/alerts.js";
 import { Refresher } from "./refresher.js";
 import * as theme from "./themes.js";
 import * as trouble from "./trouble.js";
@@ -143,6 +144,19 @@ const live = new LiveRoot({
   onState: freshness.connection,
 });
 
+/** Alerts change outside of commits, too, so they are followed by themselves. */
+const alerts = new LiveRoot({
+  root: "alerts",
+  subscription: ALERTS_LIVE,
+  fallback: ALERTS,
+  variables: {},
+  onData: (open) => {
+    showOpenAlerts(open);
+    if (view?.name === "alerts") refresher.hurry();
+  },
+  onState: () => {},
+});
+
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href^='/']");
   if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
@@ -165,4 +179,7 @@ setText($("welcome-curl"), `curl ${location.protocol}//${location.hostname}:7070
        "action":"page_view","page_url":"/","timestamp":"${new Date().toISOString()}"}'`);
 // The view follows the commits; this one keeps an empty or broken page trying, slowly.
 setInterval(() => { if (!data?.asOf || trouble.isShown()) refresher.request(); }, 5000);
-open().then(() => live.start());
+open().then(() => {
+  live.start();
+  alerts.start();
+});

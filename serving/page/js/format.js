@@ -5,6 +5,7 @@ import * as zones from "./zones.js";
 const count = new Intl.NumberFormat();
 const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const oneDecimal = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1, minimumFractionDigits: 1 });
+const atMostOne = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const percentage = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const signed = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" });
 const currencies = new Map();
@@ -34,6 +35,8 @@ const isMissing = (value) => value === null || value === undefined;
 export const number = (value) => (isMissing(value) ? DASH : count.format(value));
 export const short = (value) => (value >= 10_000 ? compact.format(value) : count.format(value));
 export const rate = (value) => (value >= 100 ? count.format(Math.round(value)) : oneDecimal.format(value));
+/** As many decimals as are worth reading, for numbers that may be whole. */
+export const about = (value) => atMostOne.format(value);
 export const percent = (value) => (isMissing(value) ? DASH : percentage.format(value));
 export const time = (at) => clocks.time.format(new Date(at));
 export const timeSeconds = (at) => clocks.timeSeconds.format(new Date(at));

@@ -32,9 +32,12 @@ export function nearest(name, offered) {
 
 /** What a preset means at this moment, as instants [from, to). */
 export function ofPreset(name, now, zone) {
-  const from = name === "today" ? zones.startOfDay(now, zone) : now - PRESETS[name].minutes * MINUTE_MS;
+  const from = name === "today" ? zones.startOfDay(now, zone) : since(now - PRESETS[name].minutes * MINUTE_MS, now);
   return { from, to: now, label: PRESETS[name].label, live: true };
 }
+
+// Of days that are long past only whole hours are kept, so a long range begins with one.
+const since = (from, now) => (now - from > 2 * DAY_MS ? Math.floor(from / HOUR_MS) * HOUR_MS : from);
 
 /** A reader's own range, or null where the two are no range. */
 export function custom(from, to) {

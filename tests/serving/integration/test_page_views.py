@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
+from sqlalchemy import text
 
 from stack.settings import StackSettings
 from tests import npm
 from tests.browser import chromium, needs_chromium, tab
 from tests.serving.events import Refusal, Repeat, visits
 from tests.serving.integration.conftest import Server, eventually, new_schema, serving
-from tests.serving.shop import Shop, create_tables, write
+from tests.serving.shop import Shop, create_tables, engine, write
 
 pytestmark = [pytest.mark.integration, needs_chromium, pytest.mark.asyncio(loop_scope="module")]
 
@@ -62,9 +63,33 @@ def busy(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     schema = new_schema()
     asyncio.run(create_tables(postgres_url, schema))
     asyncio.run(write(postgres_url, schema, shop))
+    asyncio.run(watched(postgres_url, schema, now.replace(second=0, microsecond=0)))
     with serving(postgres_url, schema, tmp_path_factory.mktemp("serving")) as running:
         assert eventually(lambda: running.ready().status_code == 200)
         yield running
+
+
+async def watched(url: str, schema: str, now: datetime) -> None:
+    """An open alert and a flag, as the watch writes them."""
+    writer = engine(url, schema)
+    async with writer.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO alerts (key, kind, severity, title, members, opened_at, changed_at, epoch) VALUES"
+                " ('data:rejected', 'data', 'critical', 'Events are refused',"
+                """ '[{"scope": "source", "subject": "app", "says": "30 of 100"}]', :at, :at, 1)"""
+            ),
+            {"at": now},
+        )
+        await connection.execute(
+            text(
+                "INSERT INTO anomalies"
+                " VALUES (:at, :end, 'views', 'site', '', 'iqr', 120, 4, 9, 2.5, 'critical', 'down',"
+                """ '[{"dimension": "category", "value": "shoes", "expected": 60.5, "observed": 4}]', true, 1, :end)"""
+            ),
+            {"at": now - timedelta(minutes=9), "end": now - timedelta(minutes=8)},
+        )
+    await writer.dispose()
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +270,20 @@ async def test_quality_shows_what_was_sent_and_never_runs_it(browser: Browser, b
         await expect(page.locator("#duplicates tbody tr")).to_have_count(1)
         await expect(page.locator("#duplicates")).to_contain_text("e-2")
         await expect(page.locator("#epochs tbody tr")).to_have_count(1)
+
+
+async def test_an_alert_is_acknowledged_and_what_was_odd_is_told(browser: Browser, busy: Server) -> None:
+    async with tab(browser, f"{busy.url}/alerts") as opened:
+        page = opened.page
+        await expect(page.locator("#alerts-open")).to_have_text("1")
+        await expect(page.locator("#alerts")).to_contain_text("app 30 of 100")
+        await expect(page.locator("#anomalies tbody tr")).to_contain_text("shoes 60.5 → 4")
+        await page.get_by_role("button", name="Acknowledge").click()
+        await page.locator("#ack-name").fill("Kim")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#alerts .seen")).to_contain_text("Kim sees to it since")
+        await expect(page.locator("#alerts-open")).to_be_hidden()
+        assert busy.data("{ alerts { acknowledgedBy } }")["alerts"] == [{"acknowledgedBy": "Kim"}]
 
 
 async def test_a_chart_is_saved_as_a_picture(browser: Browser, busy: Server) -> None:

@@ -20,7 +20,7 @@ function content(ledger, rejections) {
     h("p", { class: ledger.close ? "verdict good" : "verdict bad", "data-residue": ledger.residue },
       h("span", { class: "mark", "aria-hidden": "true" }, ledger.close ? "✓" : "!"),
       ledger.close ? "The books close: nothing lost, nothing counted twice."
-        : `The books do not close: residue ${format.number(ledger.residue)}. See “A residue in the books” in the runbook.`),
+        : `The books do not close: residue ${format.number(ledger.residue)}. Keep the data, and see “books do not close” in the runbook.`),
     h("ul", { class: "checks" }, ledger.checks.map((check) =>
       h("li", { class: check.residue ? "bad" : "good", title: check.meaning },
         h("span", { class: "mark", "aria-hidden": "true" }, check.residue ? "!" : "✓"),

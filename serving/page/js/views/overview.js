@@ -20,13 +20,14 @@ export const title = "Overview";
 export { ALL as ranges } from "../ranges.js";
 
 const OVERVIEW = `
-query Overview($range: TimeRange!, $day: TimeRange!, $window: Duration!, $by: ProductMeasure!, $status: SessionStatus, $zone: String, $bots: BotFilter!) {
+query Overview($range: TimeRange!, $day: TimeRange!, $hour: TimeRange!, $window: Duration!, $by: ProductMeasure!, $status: SessionStatus, $zone: String, $bots: BotFilter!) {
   ${AS_OF}
   revenue(range: $range, window: $window, bots: $bots) { windowStart category total count currency isFinal }
   topProducts(range: $range, by: $by, first: 8, bots: $bots) { rank productId categories views purchases units revenue currency adds clicks }
   sales(range: $day, grain: HOUR, timeZone: $zone, bots: $bots) { windowStart windowEnd revenue purchases currency isFinal }
   sessions(first: 10, status: $status, bots: $bots) { nodes { ${sessionList.FIELDS} } }
   rejections(range: $range) { rejected quarantined }
+  anomalies(range: $hour, scope: SITE) { windowStart metric expected }
   books { close residue checks { name meaning left right residue } totals { records late duplicates conflicts } }
 }`;
 
@@ -73,7 +74,7 @@ export function build(page) {
         options: [["", "all"], ["ACTIVE", "active"], ["COMPLETED", "completed"]] })] }),
     books: panel({ id: "books", title: "The books", size: "narrow", body: ledger.element }),
   };
-  panels.minutes.note("per minute, last hour");
+  panels.minutes.note("last hour; odd minutes are ringed");
   panels.sales.note("last 24 hours");
 
   return {
@@ -85,7 +86,7 @@ export function build(page) {
       const now = Date.now();
       const whole = ranges.aligned(range, windowMs);
       return query(OVERVIEW, {
-        range: ranges.iso(whole), day: ranges.iso({ from: now - 86_400_000, to: now }), window: `PT${windowMs / 60_000}M`,
+        range: ranges.iso(whole), day: ranges.iso({ from: now - 86_400_000, to: now }), hour: ranges.iso({ from: now - 7_200_000, to: now }), window: `PT${windowMs / 60_000}M`,
         by: by(), status: status() || null, zone: page.zone, bots: page.bots,
       }).then((data) => ({ ...data, range: whole, windowMs }));
     },
@@ -96,6 +97,7 @@ export function build(page) {
       panels.revenue.note(`${data.windowMs / 60_000}-minute windows, ${label}; lighter bars are still open`);
       panels.revenue.empty(data.revenue.length ? null : "No purchases in this range. Choose a longer one, or count bots, too.");
       if (data.revenue.length) revenue(charts.revenue, data.revenue, data.range, data.windowMs, page.zone);
+      if (page.realtime) minutes(charts.minutes, page.realtime.series, data.anomalies);
       sales(charts.sales, { buckets: data.sales, zone: page.zone });
       panels.products.note(label);
       panels.products.empty(data.topProducts.length ? null : "No product events in this range.");
@@ -112,7 +114,7 @@ export function build(page) {
         const points = trend && realtime.series.slice(0, -1).map((one) => Number(one[trend]));
         figures.update(id, text(realtime), { note, value: realtime[id], trend: points ? sparkline(points) : null });
       }
-      minutes(charts.minutes, realtime.series);
+      minutes(charts.minutes, realtime.series, shown?.anomalies);
     },
 
     dispose() {

@@ -15,6 +15,9 @@ export { ALL as ranges } from "../ranges.js";
 const MOST = 200;
 const ROWS = 25;
 const POINTS = 24;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
 
 const PRODUCTS = `
 query Products($range: TimeRange!, $by: ProductMeasure!, $bots: BotFilter!) {
@@ -78,9 +81,10 @@ export function build(page) {
       const data = await query(PRODUCTS, { range, by: by(), bots });
       const products = found(data.topProducts).slice(0, rows).map((one) => one.productId);
       if (!products.length) return { ...data, label: span.label };
-      const windowMs = Math.max(1, Math.round((span.to - span.from) / 60_000 / POINTS)) * 60_000;
+      const step = span.to - span.from > 2 * DAY_MS ? HOUR_MS : MINUTE_MS;
+      const windowMs = Math.max(1, Math.round((span.to - span.from) / step / POINTS)) * step;
       const whole = ranges.aligned(span, windowMs);
-      const course = await query(COURSE, { range: ranges.iso(whole), window: `PT${windowMs / 60_000}M`, products, bots });
+      const course = await query(COURSE, { range: ranges.iso(whole), window: `PT${windowMs / MINUTE_MS}M`, products, bots });
       return { ...data, label: span.label, course: courses(course.productMetrics, MEASURES[by()].field, whole, windowMs), rates: rates(course.conversions) };
     },
 

@@ -8,6 +8,7 @@ import * as format from "../format.js";
 import { books } from "../parts/books.js";
 import { panel, segmented } from "../parts/panel.js";
 import { samples } from "../parts/samples.js";
+import { verifications } from "../parts/verifications.js";
 import { Table } from "../parts/table.js";
 import * as periods from "../ranges.js";
 
@@ -34,6 +35,7 @@ query Quality($range: TimeRange!, $conflict: Boolean) {
     close residue checks { name meaning left right residue } totals { records late duplicates conflicts }
     epochs(first: 15) { epoch committedAt durationSeconds freshnessSeconds records applied duplicates quarantined rejected late }
   }
+  verifications(first: 5) { at epoch from until rows mismatches seconds examples { table kind key { column value } columns { column expected found } eventIds } }
 }`;
 
 export function build(page) {
@@ -41,6 +43,7 @@ export function build(page) {
   const copies = () => (["yes", "no"].includes(page.parameter("conflict")) ? page.parameter("conflict") : "");
   const chart = new Chart("lateness");
   const ledger = books();
+  const verified = h("div", { id: "verified" });
   const bars = h("ul", { class: "bars", id: "reasons" });
   const refused = h("div", { id: "samples" });
   let shown = null;
@@ -49,7 +52,7 @@ export function build(page) {
     csv: () => [["where", "reason", "source", "count", "meaning", "remedy"],
       [...shown.rejections.byReason.map((one) => ["gateway", one.reason, one.source, one.count, one.meaning, one.remedy]),
         ...shown.rejections.quarantineByReason.map((one) => ["log", one.reason, "", one.count, one.meaning, one.remedy])]] });
-  const booksPanel = panel({ id: "books", title: "The books", size: "narrow", body: ledger.element });
+  const booksPanel = panel({ id: "books", title: "The books", size: "narrow", body: [ledger.element, verified] });
   const late = panel({ id: "lateness", title: "Age at arrival", size: "half", body: chart.element, chart,
     csv: () => [["up_to", "events", "late", "share", "cumulative_share"], shown.lateness.buckets.map((one) => [one.upTo, one.events, one.late, one.share, one.cumulativeShare])] });
   const repeated = new Table({ id: "duplicates", label: "Duplicates", columns: [
@@ -105,6 +108,7 @@ export function build(page) {
       drawRefused(data, data.label);
       booksPanel.note(data.books ? `${format.number(data.books.totals.records)} records since the beginning` : "");
       ledger.show(data.books);
+      show(verified, verifications(data.verifications));
       const { events, late: tooLate, lateShare } = data.lateness;
       late.note(events ? `${format.number(tooLate)} of ${format.number(events)} late (${format.percent(lateShare)}), counted all the same` : "");
       late.empty(events ? null : "No event arrived in this range.");
