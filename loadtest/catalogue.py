@@ -68,6 +68,11 @@ class Catalogue:
             for category in categories
         }
 
+    @property
+    def best_seller(self) -> Product:
+        """The most popular product."""
+        return self._all.things[0]
+
     def pick(self, dice: Random, category: str | None = None) -> Product:
         """A product as popularity has it, of this category if one is named."""
         return (self._by_category[category] if category else self._all).pick(dice)

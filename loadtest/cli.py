@@ -16,6 +16,7 @@ from loadtest.gateway_client import RefusedError
 from loadtest.load.cli import load
 from loadtest.options import Gateway, WriteKey, destination_of, settings_of, usage
 from loadtest.run import Destination, send
+from loadtest.scenarios import SCENARIOS, Span, play
 from loadtest.sender import Tally
 from loadtest.settings import SimulatorSettings
 from loadtest.shop import MixNotReachableError, Shop
@@ -68,6 +69,9 @@ def simulate(
         bool | None, typer.Option("--rhythm/--flat", help="Follow the hours of the day. Default: only when endless.")
     ] = None,
     mix: Annotated[str, typer.Option(help="Clickstream/transactions, like 80/20.")] = "natural",
+    scenario: Annotated[str | None, typer.Option(help=f"What goes wrong: {', '.join(SCENARIOS)}.")] = None,
+    scenario_from: Annotated[float, typer.Option(min=0, help="Seconds of shop time until it begins.")] = 0.0,
+    scenario_seconds: Annotated[float, typer.Option(min=0.001, help="How long it lasts.")] = 600.0,
     duplicates: Duplicates = 0.0,
     conflicts: Conflicts = 0.0,
     late: Late = 0.0,
@@ -84,6 +88,8 @@ def simulate(
     settings = settings_of(SimulatorSettings)
     if speed != 1 and seconds is None:
         usage("--speed other than 1 needs --seconds")
+    if scenario is not None and scenario not in SCENARIOS:
+        usage(f"--scenario is one of {', '.join(SCENARIOS)}, not {scenario!r}")
     if seed is None:
         seed = settings.seed if settings.seed is not None else secrets.randbelow(2**32)
     if start is None and speed != 1:
@@ -96,6 +102,9 @@ def simulate(
     events = shop.events(
         rate or settings.rate, seconds=seconds, rhythm_from_ms=_epoch_ms(start) if with_rhythm else None
     )
+    if scenario is not None:
+        span = Span(int(scenario_from * 1000), int((scenario_from + scenario_seconds) * 1000))
+        events = play(scenario, events, span, shop, seed)
     rates = FaultRates(duplicates, conflicts, late, out_of_order, invalid)
     # The shop is open and full by now: live time starts here.
     stream = inject(events, rates, seed, _epoch_ms(start))

@@ -54,7 +54,7 @@ class Shop:
         fake = Faker("en_US", use_weighting=False)
         fake.seed_instance(seed)
         self.catalogue = Catalogue(self._dice, fake, products)
-        self._people = Population(self._dice, fake, regulars)
+        self.people = Population(self._dice, fake, regulars)
         self.mix = self._calibrated(transactions_share)
 
     def events(
@@ -110,8 +110,8 @@ class Shop:
 
     def _visit(self, dice: Random, reorder_share: float, at_ms: int) -> Iterator[ShopEvent]:
         if dice.random() < _BOT_SHARE:
-            return Visit(dice, self.catalogue, self._people.bot(dice), at_ms).crawl()
-        visit = Visit(dice, self.catalogue, self._people.visitor(dice), at_ms)
+            return Visit(dice, self.catalogue, self.people.bot(dice), at_ms).crawl()
+        visit = Visit(dice, self.catalogue, self.people.visitor(dice), at_ms)
         return visit.reorder() if dice.random() < reorder_share else visit.browse()
 
     def _calibrated(self, transactions_share: float | None) -> Mix:

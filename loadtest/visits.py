@@ -80,6 +80,20 @@ class Visit:
             yield self._view(self._catalogue.pick(self._dice))
             self._now_ms += self._dice.randint(150, 900)
 
+    def look_at(self, product: Product) -> Iterator[ShopEvent]:
+        """A visit for one thing, which is looked at and no more."""
+        yield self._view(product)
+        self._think(10)
+        yield self._on_product("scroll", product)
+
+    def order(self, product: Product) -> Iterator[ShopEvent]:
+        """A visit for one thing, which is bought."""
+        yield self._view(product)
+        self._think(5)
+        yield self._add(product)
+        self._think(3)
+        yield from self._pay(1.0, 1.0)
+
     def _land(self, interest: str) -> Iterator[ShopEvent]:
         came_from = source(self._dice, interest.rpartition(".")[2])
         roll = self._dice.random()
