@@ -2,7 +2,7 @@
 
 A request's records are delivered when the broker has acknowledged the last of them, or one has failed. The event loop
 asks for acknowledgements every millisecond while some are missing: a thread that waited for them would fight the loop
-for the interpreter lock, and lose up to five milliseconds each time (decision 14).
+for the interpreter lock (decision 15).
 A thread asks the broker for its topics; while it does not answer, requests are refused at once, not queued.
 """
 

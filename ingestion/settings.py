@@ -1,5 +1,6 @@
 """Settings of the gateway: `MILLRACE_GATEWAY_<NAME>` or the table `[gateway]` of the settings file."""
 
+import os
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -20,8 +21,8 @@ class GatewaySettings(PartSettings):
     """Address to listen on."""
     port: int = Field(default=7070, ge=1, le=65535)
     """Port to listen on."""
-    workers: int = Field(default=1, ge=1, le=64)
-    """Worker processes; each has its own event loop and its own producer."""
+    workers: int = Field(default_factory=lambda: min(64, os.cpu_count() or 1), ge=1, le=64)
+    """Worker processes, by default as many as cores; each has its own event loop and its own producer."""
     keys_file: Path = Field(default_factory=lambda: home() / "keys.json")
     """Write keys, hashed; read at start and again whenever the file changes."""
 

@@ -101,7 +101,7 @@ class Door:
             for source, key, scopes in (("demo", KEY, ["write", "import"]), ("shop", WRITE_ONLY_KEY, ["write"]))
         ]
         (home / "keys.json").write_text(json.dumps(keys))
-        self.settings = GatewaySettings(keys_file=home / "keys.json", **settings)
+        self.settings = GatewaySettings(keys_file=home / "keys.json", workers=1, **settings)
         self.registry = load_registry()
         self.broker = Recorder()
         ring = KeyRing(self.settings.keys_file)

@@ -80,6 +80,7 @@ class Gateway:
             "MILLRACE_KAFKA_TOPIC_PREFIX": self.prefix,
             "MILLRACE_GATEWAY_PORT": str(self.port),
             "MILLRACE_GATEWAY_DRAIN_SECONDS": "0.3",
+            "MILLRACE_GATEWAY_WORKERS": "1",
             **{f"MILLRACE_GATEWAY_{name}": value for name, value in self.settings.items()},
         }
         with (self.home / "gateway.log").open("ab") as log:
