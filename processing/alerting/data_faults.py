@@ -14,7 +14,8 @@ from processing.alerting.firing import Firing, Member, Severity
 from processing.store import Transaction
 from schemas_avro import Registry
 
-EXPLAINING: Final = frozenset({"data:rejected", "data:quarantined", "data:silent", "data:behind", "data:books"})
+SILENT: Final = "data:silent"
+EXPLAINING: Final = frozenset({"data:rejected", "data:quarantined", SILENT, "data:behind", "data:books"})
 """Faults on which the shop's numbers depend. How many bots there are is not one: views leave them out."""
 _WINDOW: Final = timedelta(minutes=10)
 _MOST_MEMBERS: Final = 20
@@ -59,7 +60,7 @@ def firings(transaction: Transaction, settings: DataFaults, clock: Clock, regist
     found: tuple[tuple[str, str, Severity, list[Member]], ...] = (
         ("data:rejected", "Events are refused", "critical", _rejected(transaction, settings, since, registry)),
         ("data:quarantined", "Undecodable records in Kafka", "critical", _quarantined(transaction, since)),
-        ("data:silent", "No events any more", "critical", _silent(transaction, settings, clock.now)),
+        (SILENT, "No events any more", "critical", _silent(transaction, settings, clock.now)),
         ("data:behind", "Numbers come late", "warning", _behind(transaction, settings)),
         ("data:books", "The books do not close", "critical", _books(transaction)),
         ("data:bots", "Many bots", "warning", _bots(transaction, settings, clock.seen_until)),

@@ -50,6 +50,8 @@ class Watcher:
         self._detectors: tuple[Detector, ...] = (RobustZ(options.robust_z_threshold), Iqr(options.iqr_threshold))
         self._book = AlertBook(options.destinations)
         self._settled_at = -inf
+        self._watching_since: datetime | None = None
+        """By the database's clock. Of the silence before it nothing is known: the whole stack may have been off."""
 
     def look(self) -> Looked | None:
         """Judge what was committed since the last look, and settle alerts if it is time. None while tables are missing.
@@ -87,10 +89,14 @@ class Watcher:
     def _settle(self, transaction: Transaction, seen: Seen) -> list[Step]:
         (now,) = transaction.query("SELECT clock_timestamp() AS now")["now"].to_pylist()
         clock = Clock(now.astimezone(UTC), seen.watermark + self._lateness)
+        self._watching_since = self._watching_since or clock.now
         found = list(data_faults.firings(transaction, self._options.data, clock, self._registry))
         unknown: set[str] = set()
+        if clock.now - self._watching_since < timedelta(seconds=self._options.data.silent_seconds):
+            unknown.add(data_faults.SILENT)
+            found = [firing for firing in found if firing.key != data_faults.SILENT]
         if clock.now - clock.seen_until > timedelta(minutes=self._options.alert_within_minutes):
-            unknown = {key for key in open_keys(transaction) if not key.startswith("data:")}
+            unknown |= {key for key in open_keys(transaction) if not key.startswith("data:")}
         else:
             found += self._of_the_shop(transaction, seen.watermark, clock.seen_until)
         return self._book.settle(transaction, found, unknown, seen.epoch, clock.now)

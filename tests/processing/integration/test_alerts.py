@@ -1,6 +1,7 @@
 """From committed rows to a notice at its destination, and to the one that it is over; real Postgres, real sockets."""
 
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -261,7 +262,7 @@ def test_few_refusals_among_many_events_are_no_fault_unless_they_are_far_more_th
 
 
 def test_silence_delay_books_and_bots(store: Store, line: Any, now: datetime) -> None:
-    watch = line()
+    watch = line(data={"silent_seconds": 0.01})
     with store.transaction() as transaction:
         for epoch in range(1, 31):
             commit(transaction, epoch, now - 5 * MINUTE, log_time=now - 4 * MINUTE)
@@ -269,6 +270,9 @@ def test_silence_delay_books_and_bots(store: Store, line: Any, now: datetime) ->
         transaction.execute("UPDATE totals SET records = 3001, applied = 3000")
         write_minute(transaction, now - MINUTE, 30, {"events": 400}, bot=True)
         write_minute(transaction, now - 2 * MINUTE, 30, {"events": 300})
+    watch.look()
+    assert {alert["key"] for alert in _alerts(store)} == {"data:behind", "data:books", "data:bots"}
+    time.sleep(0.02)  # of the silence before it began to watch, a watch says nothing
     watch.look()
     found = {alert["key"]: alert["members"] for alert in _alerts(store)}
     assert found.keys() == {"data:silent", "data:behind", "data:books", "data:bots"}
