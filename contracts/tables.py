@@ -115,6 +115,7 @@ totals: Final = Table(
     ),
     Column("log_rows", BigInteger, nullable=False, server_default=text("0"), comment="through epoch log_epoch"),
     Column("log_epoch", BigInteger, nullable=False, server_default=text("0")),
+    Column("log_id", Text, comment="the Delta table's own id, so that another stack's is told apart"),
     comment="The ledger summed over all epochs, one row, so that the books are read in O(1).",
 )
 

@@ -195,6 +195,7 @@ class EpochRunner:
             held = self._event_log.open()
             if held > self.position.epoch:
                 raise LogAheadError(held, self.position.epoch)
+            ledger.claim_log(transaction, self._event_log.identity, held)
             for epoch, events in reader.epochs_after(transaction, held):
                 self._event_log.add(epoch, events)
                 if self._event_log.waiting_rows > _REPAIRED_TOGETHER:

@@ -7,6 +7,7 @@ ProcessingError
     OffsetRegressionError   an epoch begins before the ledger's end: it would count records twice
     LogGapError             records that the ledger or the event log needs are gone from Kafka
     LogAheadError           the event log holds epochs that the ledger does not know
+    OtherLogError           the event log is not the one that the ledger's epochs were appended to
     DefinitionsError        the tables were made by other definitions than this version's
     LogSchemaError          the event log has other columns than this version's
 """
@@ -50,6 +51,16 @@ class LogAheadError(FatalError):
             f"the event log holds epochs through {held}, but the ledger ends at {committed}: the store was lost or"
             " restored, or belongs to another log. Bring back the store that belongs to it, or start with a new folder"
             " for the log (MILLRACE_LOG_PATH) and a new Postgres schema"
+        )
+
+
+class OtherLogError(FatalError):
+    """The event log was made for another ledger."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the event log has epochs of another stack: this ledger's were appended to another Delta table. Set"
+            " MILLRACE_LOG_PATH to that one; if it is lost, name an empty folder: what Kafka still has goes there"
         )
 
 

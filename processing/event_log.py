@@ -69,6 +69,11 @@ class EventLog:
         self._held = self.last_epoch()
         return self._held
 
+    @property
+    def identity(self) -> str:
+        """The id that the table was given when it was made."""
+        return str(self._opened.metadata().id)
+
     def last_epoch(self) -> int:
         """The newest epoch that the table holds."""
         return int(self._opened.transaction_version(APPLICATION) or 0)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from contracts.tables import CHANGED, NOTIFY_CHANNEL
 from processing.batch import Batch
-from processing.errors import OffsetRegressionError
+from processing.errors import OffsetRegressionError, OtherLogError
 from processing.store import Transaction
 from processing.watermark import PartitionTimes
 
@@ -114,6 +114,17 @@ def note_log(transaction: Transaction, epoch: int, version: int, rows: int) -> N
         "UPDATE epochs SET log_version = $1 WHERE epoch <= $2 AND log_version IS NULL", (version, epoch)
     )
     transaction.execute("UPDATE totals SET log_epoch = $1, log_rows = log_rows + $2", (epoch, rows))
+
+
+def claim_log(transaction: Transaction, identity: str, held: int) -> None:
+    """See that the event log of this identity, which holds epochs through `held`, is the ledger's own.
+
+    An empty one becomes so. Raises OtherLogError.
+    """
+    (known,) = transaction.query("SELECT log_id FROM totals")["log_id"].to_pylist()
+    if held and known not in {None, identity}:
+        raise OtherLogError
+    transaction.execute("UPDATE totals SET log_id = $1", (identity,))
 
 
 def residues(transaction: Transaction) -> dict[str, int]:
