@@ -15,6 +15,7 @@ class Problem(StrEnum):
     EMPTY_BATCH = "empty_batch"
     BAD_PARAMETER = "bad_parameter"
     BAD_COMPRESSION = "bad_compression"
+    BODY_INCOMPLETE = "body_incomplete"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
@@ -52,6 +53,7 @@ HANDLING: Final[dict[Problem, Handling]] = {
     Problem.EMPTY_BATCH: Handling(400, "The body holds no event", "Send at least one."),
     Problem.BAD_PARAMETER: Handling(400, "A parameter has no meaning", "See `/openapi.json`."),
     Problem.BAD_COMPRESSION: Handling(400, "The body does not decompress", "Send whole gzip members or zstd frames."),
+    Problem.BODY_INCOMPLETE: Handling(400, "The body ended early", "Send it again; the connection was lost."),
     Problem.UNAUTHENTICATED: Handling(401, "A valid write key is needed", "Send one. Such bodies are not kept."),
     Problem.FORBIDDEN: Handling(403, "The write key does not allow this", "Use a key with the scope."),
     Problem.NOT_FOUND: Handling(404, "There is nothing here", "See `/openapi.json`."),

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final, Protocol
 
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined] # what it is there for
+
 from contracts.problems import Problem
 from ingestion.errors import RequestRefusedError
 from ingestion.request import Headers
@@ -44,7 +46,10 @@ class Budget:
 async def read_body(
     source: BodySource, content_length: str | None, max_bytes: int, timeout_seconds: float, budget: Budget
 ) -> bytes:
-    """The body; its size stays reserved in the budget, for the caller to release. Raises RequestRefusedError."""
+    """The body; its size stays reserved in the budget, for the caller to release. Raises RequestRefusedError.
+
+    A chunked body that is cut off looks to us like a short one: the server does not tell.
+    """
     try:
         async with asyncio.timeout(timeout_seconds):
             if content_length is not None and content_length.isdecimal():
@@ -77,6 +82,9 @@ async def _read_announced(source: BodySource, size: int, max_bytes: int, budget:
     budget.reserve(size)
     try:
         return await source()
+    except ProtocolClosed as error:  # nobody will read the answer, but it is not our fault and must not count as one
+        budget.release(size)
+        raise RequestRefusedError(Problem.BODY_INCOMPLETE, f"Less than the {size} bytes announced came.") from error
     except BaseException:
         budget.release(size)
         raise

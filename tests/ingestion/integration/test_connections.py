@@ -4,7 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -36,6 +36,21 @@ def seconds_until_closed(connection: socket.socket, dripping: bytes = b"") -> fl
         except OSError:
             return time.monotonic() - began
     raise AssertionError("still open")
+
+
+def answers_until_closed(connection: socket.socket) -> list[tuple[bytes, bytes]]:
+    """Statuses and bodies of all answers until the server closes."""
+    received = b""
+    with suppress(ConnectionResetError):  # a way to close when something was left unread
+        while piece := connection.recv(65536):
+            received += piece
+    answers = []
+    while received:
+        head, _, rest = received.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        answers.append((head[9:12], rest[:length]))
+        received = rest[length:]
+    return answers
 
 
 def test_who_sends_no_head_or_a_slow_one_or_stays_idle_is_let_go(make_gateway: Callable[..., Any]) -> None:
@@ -116,6 +131,46 @@ def test_pipelined_requests_are_answered_in_order(make_gateway: Callable[..., An
         answers[place + 9 : place + 12] for place in range(len(answers)) if answers.startswith(b"HTTP/1.1 ", place)
     ]
     assert statuses == [b"200", b"200", b"404"]
+
+
+def test_what_servers_could_read_differently_is_refused_and_the_connection_closed(
+    make_gateway: Callable[..., Any],
+) -> None:
+    gateway = make_gateway().started_ready()
+    post = f"POST /v1/events HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {KEY}\r\n".encode()
+    post += b"Content-Type: application/x-ndjson\r\n"
+    chunk = b"2\r\n{}\r\n0\r\n\r\n"
+    cases = {
+        "both lengths: chunks count, and nothing after them": (
+            post + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + LIVE, [b"422"],
+        ),
+        "two lengths": (post + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}" + LIVE, [b"400"]),
+        "a list of lengths": (post + b"Content-Length: 2, 3\r\n\r\n{}" + LIVE, [b"400"]),
+        "a signed length": (post + b"Content-Length: +2\r\n\r\n{}" + LIVE, [b"400"]),
+        "chunked not last": (post + b"Transfer-Encoding: chunked, identity\r\n\r\n" + chunk + LIVE, [b"400"]),
+        "a space before the colon": (post + b"Transfer-Encoding : chunked\r\n\r\n" + chunk + LIVE, [b"400"]),
+        "a NUL in a header": (LIVE[:-2] + b"X: a\0b\r\n\r\n" + LIVE, [b"400"]),
+        "a folded header": (LIVE[:-2] + b"X: a\r\n b\r\n\r\n" + LIVE, [b"400"]),
+        "a bare CR in a header": (LIVE[:-2] + b"X: a\rb\r\n\r\n" + LIVE, [b"400"]),
+        "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n" + LIVE, [b"400"]),
+        "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", []),
+    }  # fmt: skip
+    for name, (sent, statuses) in cases.items():
+        with connected(gateway) as client:
+            client.sendall(sent)
+            assert [status for status, _ in answers_until_closed(client)] == statuses, name
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_fault_of_ours(make_gateway: Callable[..., Any]) -> None:
+    gateway = make_gateway().started_ready()
+    post = f"POST /v1/events HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {KEY}\r\n".encode()
+    with connected(gateway) as leaving:
+        leaving.sendall(post + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+        leaving.shutdown(socket.SHUT_WR)
+        ((status, body),) = answers_until_closed(leaving)
+    assert (status, json.loads(body)["code"]) == (b"400", "body_incomplete")
+    assert gateway.records("rejected") == []
+    assert [line for line in gateway.log() if line["level"] == "error"] == []
 
 
 def test_a_refusal_arrives_although_the_body_was_not_wanted(make_gateway: Callable[..., Any]) -> None:
