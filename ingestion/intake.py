@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from contracts.keys import Key as WriteKey
 from contracts.metrics import Instruments
 from contracts.problems import Problem
 from contracts.rejections import Reason
@@ -24,7 +25,7 @@ from ingestion.errors import BodyUnreadableError, EventRefusedError, RequestRefu
 from ingestion.events import Batch, Event, Incoming
 from ingestion.grace import Grace, Mended
 from ingestion.kafka import Broker
-from ingestion.keys import KeyRing, WriteKey, presented_key
+from ingestion.keys import KeyRing, presented_key
 from ingestion.once import Once
 from ingestion.origin import Origin, valid_traceparent, wants_import
 from ingestion.rate_limit import RateLimiter

@@ -1,7 +1,6 @@
-"""Write keys: who sends, and what they may. Only hashes are on disk; comparison takes the same time for any key.
+"""Write keys as the gateway takes them. The comparison takes the same time for any key.
 
-The file is a JSON list of `WriteKey`. Keys have 190 bits of randomness, so a plain hash without salt is enough.
-`millrace keys` writes the file; the gateway only reads it.
+`contracts.keys` has what the file holds; `millrace keys` writes it, the gateway only reads it.
 """
 
 import base64
@@ -9,38 +8,19 @@ import binascii
 import hashlib
 import hmac
 import time
-from datetime import datetime
 from math import inf
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final
 
 import msgspec
 
+from contracts.keys import Key as WriteKey
+from contracts.keys import WriteScope as Scope
 from contracts.problems import Problem
 from ingestion.errors import RequestRefusedError, StartRefusedError
 
-Scope = Literal["write", "import"]
 _MAX_KEY_LENGTH: Final = 256
 _CHALLENGE: Final = (("www-authenticate", 'Bearer realm="millrace", Basic realm="millrace"'),)
-
-
-class WriteKey(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One entry of the keys file."""
-
-    source: str
-    """Who sends. Several keys may have one source, as while a key is being replaced."""
-    sha256: str
-    """Hex digest of the key's UTF-8 bytes."""
-    scopes: frozenset[Scope]
-    created_at: str = ""
-    expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-    """From then on the key is as good as none."""
-    rate: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    """Events per second that the source may send, over all workers; None: as many as it likes."""
-    burst: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    """Events at once above that rate; None: one second's worth."""
-    grace: bool = False
-    """Whether events with lenient faults are mended and marked instead of refused (see `ingestion.grace`)."""
 
 
 class KeyRing:

@@ -15,9 +15,9 @@ from typing import Final
 
 from prometheus_client import Counter
 
+from contracts.keys import Key as WriteKey
 from contracts.problems import Problem
 from ingestion.errors import RequestRefusedError
-from ingestion.keys import WriteKey
 
 Headers = tuple[tuple[str, str], ...]
 

@@ -47,8 +47,13 @@ def serve() -> int:
         for key, fault in setting_faults(error):
             log.error("bad_setting", key=key, fault=fault)  # noqa: TRY400 - the key says all
         return 78  # EX_CONFIG of sysexits.h
+    try:
+        app = build_app(settings, postgres, shop)
+    except (OSError, ValueError) as error:
+        log.error("not_started", reason=str(error))  # noqa: TRY400 - the reason says all
+        return 78
     log.info("serving_starts", host=settings.host, port=settings.port)
-    return uvloop.run(run(build_app(settings, postgres, shop), settings))
+    return uvloop.run(run(app, settings))
 
 
 if __name__ == "__main__":

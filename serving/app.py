@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contracts.settings import PostgresSettings, ShopSettings
+from serving.access import Access
 from serving.answers import Answers
 from serving.database import Database
 from serving.errors import ServingError, from_database
@@ -71,8 +72,9 @@ def build_app(settings: ServingSettings, postgres: PostgresSettings, shop: ShopS
     rest = Starlette(
         routes=[*_health(database, metrics), *_page()], middleware=[Middleware(SecurityHeaders)], lifespan=lifespan
     )
-    endpoint = Endpoint(executor, answers, settings, metrics)
-    return Application(endpoint, Sockets(streams, settings, GRAPHQL), rest)
+    access = Access(settings.keys_file)
+    endpoint = Endpoint(executor, answers, access, settings, metrics)
+    return Application(endpoint, Sockets(streams, access, settings, GRAPHQL), rest)
 
 
 def _health(database: Database, metrics: Metrics) -> list[Route]:

@@ -1,8 +1,9 @@
 """Documents, parsed and checked once: what a text of GraphQL means, or why it can not be run."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -12,13 +13,19 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     InlineFragmentNode,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
+    VariableDefinitionNode,
     parse,
+    specified_rules,
     validate,
 )
 
+from contracts.keys import ReadScope
+from serving.access import scopes_of
+from serving.allowed import Allowed
 from serving.errors import describe
 from serving.limits import Shape
 
@@ -53,6 +60,14 @@ _OF_THE_MOMENT: Final = frozenset({"lagSeconds"})
 """Fields that are of the moment in which they are read."""
 
 
+class Root(NamedTuple):
+    """A root field of an operation."""
+
+    node: FieldNode
+    below: frozenset[str]
+    """Names of all fields under it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """An operation that can be run."""
@@ -60,8 +75,12 @@ class Operation:
     document: DocumentNode
     name: str | None
     kind: OperationType
+    roots: tuple[Root, ...]
+    variables: tuple[VariableDefinitionNode, ...]
     epochal: bool
     """Whether its answer is the same as long as the epoch is."""
+    scopes: frozenset[ReadScope]
+    """What its client must be allowed."""
     of_alerts: bool = False
     """Whether it is a subscription of alerts, which change outside of epochs."""
 
@@ -77,16 +96,30 @@ class Unusable:
     """Whether there is a mutation in it."""
 
 
+_NOT_ALLOWED: Final = GraphQLError(
+    "This server runs only the documents it was given.", extensions={"code": "DOCUMENT_NOT_ALLOWED"}
+)
+
+
 class Documents:
     """Texts to operations. The newest ones are remembered, good or bad."""
 
-    def __init__(self, schema: GraphQLSchema, shape: Shape) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, shape: Shape, allowed: Allowed | None = None, *, introspection: bool = True
+    ) -> None:
         self._schema = schema
         self._shape = shape
+        self._allowed = allowed
+        self._rules = [*specified_rules] if introspection else [*specified_rules, NoSchemaIntrospectionCustomRule]
         self._known: OrderedDict[str, dict[str | None, Operation] | Unusable] = OrderedDict()
 
     def operation(self, text: str, name: str | None) -> Operation | Unusable:
         """The operation of that name; without a name, the only one there is."""
+        if self._allowed is not None:
+            listed = self._allowed.text(text)
+            if listed is None:
+                return Unusable((_NOT_ALLOWED,), parsed=True)
+            text = listed
         found = self._known.get(text)
         if found is None:
             found = self._read(text)
@@ -112,54 +145,67 @@ class Documents:
             return Unusable((describe(error),), parsed=False)
         except RecursionError:
             return Unusable((describe(GraphQLError("The document is nested too deep.")),), parsed=False)
-        errors = self._shape.faults(document) or validate(self._schema, document, max_errors=5, hide_suggestions=True)
+        errors = self._shape.faults(document) or validate(
+            self._schema, document, self._rules, max_errors=5, hide_suggestions=True
+        )
         if errors:
             writes = any(getattr(each, "operation", None) is OperationType.MUTATION for each in document.definitions)
             return Unusable(tuple(describe(error) for error in errors), parsed=True, writes=writes)
         fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
-        return {
-            each.name.value if each.name else None: Operation(
-                document,
-                each.name.value if each.name else None,
-                each.operation,
-                _epochal(each, fragments),
-                each.operation is OperationType.SUBSCRIPTION and "alerts" in _roots(each, fragments)[0],
-            )
-            for each in document.definitions
-            if isinstance(each, OperationDefinitionNode)
-        }
+        operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+        return {each.name.value if each.name else None: _operation(document, each, fragments) for each in operations}
 
 
-def _roots(
-    operation: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode]
-) -> tuple[set[str], set[str]]:
-    """Names of the root fields, and of all that are below them."""
-    roots: set[str] = set()
-    below: set[str] = set()
-    seen: set[str] = set()
-
-    def visit(selections: SelectionSetNode, into: set[str]) -> None:
-        for node in selections.selections:
-            if isinstance(node, FieldNode):
-                into.add(node.name.value)
-                if node.selection_set:
-                    visit(node.selection_set, below)
-            elif isinstance(node, InlineFragmentNode):
-                visit(node.selection_set, into)
-            elif isinstance(node, FragmentSpreadNode):
-                key = f"{into is roots}{node.name.value}"
-                if key not in seen:
-                    seen.add(key)
-                    visit(fragments[node.name.value].selection_set, into)
-
-    visit(operation.selection_set, roots)
-    return roots, below
+def _operation(
+    document: DocumentNode, node: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode]
+) -> Operation:
+    roots = tuple(_roots(node.selection_set, fragments))
+    names = {root.node.name.value for root in roots}
+    below = frozenset[str]().union(*(root.below for root in roots))
+    return Operation(
+        document,
+        node.name.value if node.name else None,
+        node.operation,
+        roots,
+        tuple(node.variable_definitions or ()),
+        _epochal(node.operation, names, below),
+        scopes_of(node.operation, names, below),
+        node.operation is OperationType.SUBSCRIPTION and "alerts" in names,
+    )
 
 
-def _epochal(operation: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode]) -> bool:
-    roots, below = _roots(operation, fragments)
+def _roots(selections: SelectionSetNode, fragments: dict[str, FragmentDefinitionNode]) -> Iterator[Root]:
+    for node in selections.selections:
+        if isinstance(node, FieldNode):
+            names: set[str] = set()
+            if node.selection_set:
+                _gather(node.selection_set, fragments, names, set())
+            yield Root(node, frozenset(names))
+        elif isinstance(node, InlineFragmentNode):
+            yield from _roots(node.selection_set, fragments)
+        elif isinstance(node, FragmentSpreadNode):
+            yield from _roots(fragments[node.name.value].selection_set, fragments)
+
+
+def _gather(
+    selections: SelectionSetNode, fragments: dict[str, FragmentDefinitionNode], names: set[str], seen: set[str]
+) -> None:
+    """Add the names of all fields below; each fragment is looked into once."""
+    for node in selections.selections:
+        if isinstance(node, FieldNode):
+            names.add(node.name.value)
+            if node.selection_set:
+                _gather(node.selection_set, fragments, names, seen)
+        elif isinstance(node, InlineFragmentNode):
+            _gather(node.selection_set, fragments, names, seen)
+        elif isinstance(node, FragmentSpreadNode) and node.name.value not in seen:
+            seen.add(node.name.value)
+            _gather(fragments[node.name.value].selection_set, fragments, names, seen)
+
+
+def _epochal(kind: OperationType, roots: set[str], below: frozenset[str]) -> bool:
     if roots == {"__typename"}:
         return False  # it reads nothing
-    if operation.operation is OperationType.SUBSCRIPTION:
+    if kind is OperationType.SUBSCRIPTION:
         return roots <= EPOCHAL_SUBSCRIPTIONS
-    return operation.operation is OperationType.QUERY and roots <= EPOCHAL and not below & _OF_THE_MOMENT
+    return kind is OperationType.QUERY and roots <= EPOCHAL and not below & _OF_THE_MOMENT

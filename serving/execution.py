@@ -1,5 +1,6 @@
 """Running an operation: one snapshot, every resolver, the answer as bytes."""
 
+import asyncio
 from collections.abc import AsyncIterable, Awaitable
 from dataclasses import dataclass
 from enum import Enum
@@ -8,15 +9,22 @@ from typing import Any, Final, TypeGuard
 
 import orjson
 import strawberry
+import structlog
 from graphql import ExecutionResult, GraphQLError, OperationType, execute
+from graphql.execution.values import VariableValues, get_variable_values
 
+from serving.allowed import Allowed
 from serving.compiled import CompiledExecutor
+from serving.costs import arguments_of, rows_of
 from serving.database import Snapshot
 from serving.documents import Documents, Operation, Unusable
-from serving.errors import TryLater, describe
+from serving.errors import TookTooLong, TryLater, describe
 from serving.limits import Shape
 from serving.request import GraphQLRequest
 from serving.schema.context import OperationContext, Services
+from serving.turns import Turns
+
+_log = structlog.get_logger(__name__)
 
 
 class Outcome(Enum):
@@ -49,25 +57,65 @@ class Executor:
     """Requests to answers. Keeps nothing but the documents it knows."""
 
     def __init__(self, schema: strawberry.Schema, services: Services) -> None:
+        settings = services.settings
         self._graphql = schema._schema  # the one thing of Strawberry's that runs
         self._services = services
-        self._documents = Documents(self._graphql, Shape.of(services.settings))
+        allowed = Allowed.read(settings.documents_file) if settings.documents_file is not None else None
+        self._documents = Documents(self._graphql, Shape.of(settings), allowed, introspection=settings.introspection)
+        self._turns = Turns(settings.running_per_client, settings.waiting_per_client)
 
     def operation(self, request: GraphQLRequest) -> Operation | Unusable:
         """The operation that a request is about."""
         return self._documents.operation(request.query, request.operation_name)
 
-    async def run(self, request: GraphQLRequest, operation: Operation | Unusable) -> Answer:
-        """The answer, read now. Never fails: what goes wrong is in the answer."""
+    async def run(self, request: GraphQLRequest, operation: Operation | Unusable, client: str = "") -> Answer:
+        """The answer, read now, when it is the client's turn. What goes wrong is in the answer.
+
+        Raises:
+            LineFull: too many of the client's operations wait already.
+        """
         if isinstance(operation, Unusable):
             body = encoded(None, operation.errors)
             return Answer(Outcome.INVALID if operation.parsed else Outcome.UNPARSABLE, body)
+        over = self._over_cost(operation, request)
+        if over is not None:
+            return Answer(Outcome.INVALID, encoded(None, [over]))
+        async with self._turns.turn(client):
+            answer = await self._run(request, operation)
+        if operation.kind is OperationType.MUTATION:
+            names = [root.node.name.value for root in operation.roots]
+            _log.info("mutation", client=client, roots=names, outcome=answer.outcome.value)
+        return answer
+
+    def _over_cost(self, operation: Operation, request: GraphQLRequest) -> GraphQLError | None:
+        """What is wrong with the cost; nothing where arguments do not fit, since execution says how."""
+        variables = get_variable_values(self._graphql, operation.variables, request.variables, 1)
+        if not isinstance(variables, VariableValues) or operation.kind is not OperationType.QUERY:
+            return None
+        settings = self._services.settings
+        try:
+            cost = sum(
+                rows_of(root.node.name.value, arguments_of(self._graphql, root.node, variables), root.below, settings)
+                for root in operation.roots
+            )
+        except GraphQLError:
+            return None
+        if cost <= settings.max_cost:
+            return None
+        message = f"It is expected to read out {cost} rows; the limit of an operation is {settings.max_cost}."
+        return GraphQLError(message, extensions={"code": "TOO_LARGE"})
+
+    async def _run(self, request: GraphQLRequest, operation: Operation) -> Answer:
         snapshot = self._services.database.snapshot()
         epoch = None
         try:
-            result = await self._execute(operation, request, OperationContext(self._services, snapshot))
+            async with asyncio.timeout(self._services.settings.request_seconds):
+                result = await self._execute(operation, request, OperationContext(self._services, snapshot))
             if operation.epochal and not result.errors:
                 epoch = await _epoch(snapshot)
+        except TimeoutError:
+            late = TookTooLong("It took too long; ask for less.")
+            return Answer(Outcome.INVALID, encoded(None, [describe(GraphQLError("", original_error=late))]), retry=True)
         except Exception as error:
             failed = GraphQLError(str(error), original_error=error)
             return Answer(Outcome.INVALID, encoded(None, [describe(failed)]))

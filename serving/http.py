@@ -15,12 +15,14 @@ from typing import Any, Final
 import orjson
 from graphql import OperationType
 
+from serving.access import Access, Client, Denied
 from serving.answers import Answers, Kept
 from serving.documents import Operation, Unusable
 from serving.execution import Answer, Executor, Outcome
 from serving.metrics import Metrics
 from serving.request import BadRequest, GraphQLRequest, Unreadable, from_body, from_query_string
 from serving.settings import ServingSettings, Statuses
+from serving.turns import LineFull
 from serving.web import HEADERS
 
 Scope = Any
@@ -54,9 +56,13 @@ class Refused(Exception):  # noqa: N818 - it reads as what it is
 class Endpoint:
     """`/graphql` over HTTP: POST, and GET for queries. No IDE, no batches, no uploads."""
 
-    def __init__(self, executor: Executor, answers: Answers, settings: ServingSettings, metrics: Metrics) -> None:
+    def __init__(
+        self, executor: Executor, answers: Answers, access: Access, settings: ServingSettings, metrics: Metrics
+    ) -> None:
         self._executor = executor
         self._answers = answers
+        self._access = access
+        self._guarded = settings.keys_file is not None
         self._max_body_bytes = settings.max_body_bytes
         self._statuses = _STATUSES[settings.statuses]
         self._malformed = 422 if settings.statuses == "draft-2026" else 400
@@ -72,8 +78,11 @@ class Endpoint:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
             media_type = self._negotiated(headers)
+            client = self._client(scope, headers)
             request = await self._request(scope, headers, receive)
-            kept = self._answers.get(request.key) or await self._answer(request)
+            if self._guarded:
+                self._check(request, client)
+            kept = self._answers.get(request.key) or await self._answer(request, client)
         except Refused as refused:
             self._refused.inc()
             await _send(send, refused.status, PLAIN_JSON, _refusal(refused), refused.headers)
@@ -84,7 +93,23 @@ class Endpoint:
             await self._send(send, scope["method"], headers, media_type, kept)
         self._observe(time.perf_counter() - started)
 
-    async def _answer(self, request: GraphQLRequest) -> Kept:
+    def _client(self, scope: Scope, headers: dict[bytes, bytes]) -> Client:
+        told = headers.get(b"authorization")
+        try:
+            return self._access.client(told.decode("latin-1") if told is not None else None, address_of(scope))
+        except Denied as denied:
+            challenge = (b"www-authenticate", b'Bearer realm="millrace"')
+            raise Refused(401, str(denied), challenge, code="UNAUTHENTICATED") from denied
+
+    def _check(self, request: GraphQLRequest, client: Client) -> None:
+        operation = self._executor.operation(request)
+        if isinstance(operation, Operation):
+            try:
+                client.check(operation.scopes)
+            except Denied as denied:
+                raise Refused(403, str(denied), code="FORBIDDEN") from denied
+
+    async def _answer(self, request: GraphQLRequest, client: Client) -> Kept:
         operation = self._executor.operation(request)
         kind = operation.kind if isinstance(operation, Operation) else None
         if kind is OperationType.SUBSCRIPTION:
@@ -92,12 +117,19 @@ class Endpoint:
         if kind is OperationType.MUTATION or (isinstance(operation, Unusable) and operation.writes):
             if not request.may_write:
                 raise Refused(405, "A mutation is a POST.", (b"allow", b"POST"))
-            return Kept(await self._executor.run(request, operation))
+            return Kept(await self._run(request, operation, client))
 
         async def run() -> Answer:
-            return await self._executor.run(request, operation)
+            return await self._run(request, operation, client)
 
         return await self._answers.answer(request.key, run)
+
+    async def _run(self, request: GraphQLRequest, operation: Operation | Unusable, client: Client) -> Answer:
+        try:
+            return await self._executor.run(request, operation, client.name)
+        except LineFull as full:
+            message = "Too many of your requests wait already; come back when some are answered."
+            raise Refused(429, message, (b"retry-after", b"1"), code="TOO_MANY_REQUESTS") from full
 
     async def _request(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> GraphQLRequest:
         method = scope["method"]
@@ -168,6 +200,12 @@ class Endpoint:
         if kept.etag in headers.get(b"if-none-match", b""):
             return await _send(send, 304, media_type, b"", more)
         return await _send(send, status, media_type, answer.body, more)
+
+
+def address_of(scope: Scope) -> str:
+    """Where a client is connected from."""
+    peer = scope.get("client")
+    return peer[0] if peer else ""
 
 
 class ClientGone(Exception):  # noqa: N818 - it reads as what it is

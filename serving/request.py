@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from serving.allowed import BY_HASH
+
 _MEMBERS: Final = ("query", "operationName", "variables", "extensions")
 
 
@@ -70,6 +72,8 @@ def from_query_string(query_string: bytes) -> GraphQLRequest:
 
 def _checked(members: dict[str, Any], *, may_write: bool) -> GraphQLRequest:
     query, name, variables, extensions = (members.get(member) for member in _MEMBERS)
+    if query is None and isinstance(extensions, dict):
+        query = _by_hash(extensions)
     if not isinstance(query, str) or not query:
         raise BadRequest("`query` must be a text: the GraphQL document.")
     if name is not None and not isinstance(name, str):
@@ -81,3 +85,9 @@ def _checked(members: dict[str, Any], *, may_write: bool) -> GraphQLRequest:
     told = orjson.dumps([query, name or None, variables or {}, may_write], option=orjson.OPT_SORT_KEYS)
     key = hashlib.blake2b(told, digest_size=24).digest()
     return GraphQLRequest(query, name or None, variables or {}, extensions or {}, key, may_write)
+
+
+def _by_hash(extensions: dict[str, Any]) -> str | None:
+    told = extensions.get("persistedQuery")
+    found = told.get("sha256Hash") if isinstance(told, dict) else None
+    return f"{BY_HASH}{found}" if isinstance(found, str) else None

@@ -1,5 +1,6 @@
 """Settings of the serving part: `MILLRACE_SERVING_<NAME>`, or the table `[serving]` of the settings file."""
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -25,6 +26,13 @@ class ServingSettings(PartSettings):
     allowed_origins: tuple[str, ...] = ()
     """Origins, besides its own, whose pages may open a WebSocket (`https://shop.example`)."""
 
+    keys_file: Path | None = None
+    """Keys that clients must have, a file that `millrace keys` writes; without it whoever reaches the port may read."""
+    documents_file: Path | None = None
+    """JSON object of SHA-256 to document: only these are run. Without it any document is."""
+    introspection: bool = True
+    """Whether the schema can be asked for."""
+
     pool_size: int = Field(default=4, ge=1, le=64)
     """Connections to Postgres for requests; one more listens for epochs. Two a core are enough."""
     pool_timeout_seconds: float = Field(default=2.0, gt=0)
@@ -33,6 +41,12 @@ class ServingSettings(PartSettings):
     """How long opening a connection may take."""
     statement_timeout_seconds: float = Field(default=10.0, gt=0)
     """Longest time one SQL statement may run; Postgres cancels it then."""
+    request_seconds: float = Field(default=30.0, gt=0)
+    """Longest time one operation may take, waiting for its turn not counted."""
+    running_per_client: int = Field(default=3, ge=1)
+    """Operations of one client (key, else address) that run at once; with fewer than `pool_size`, others get on."""
+    waiting_per_client: int = Field(default=256, ge=0)
+    """Operations of one client that may wait for their turn; more are told to come back."""
     feed_check_seconds: float = Field(default=5.0, gt=0)
     """How often the listening connection is proved alive; also finds an epoch whose notice was lost."""
 
@@ -47,6 +61,8 @@ class ServingSettings(PartSettings):
     """Longest range, in minutes, over which unique customers are counted: one sketch a minute is read."""
     max_path_sessions: int = Field(default=50_000, ge=1)
     """Most sessions whose paths one answer reads (journeys, funnels of given steps): some seconds of Postgres."""
+    max_cost: int = Field(default=50_000, ge=1)
+    """Most rows that all roots of one operation are expected to read out together."""
     max_page_size: int = Field(default=200, ge=1)
     """Largest `first` or `last` of a list."""
 

@@ -6,6 +6,7 @@ code; who does not read what is sent is let go, and gets the newest state when i
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -13,7 +14,9 @@ import orjson
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from serving.access import Access, Client, Denied
 from serving.execution import Outcome
+from serving.http import address_of
 from serving.request import BadRequest, GraphQLRequest, from_members
 from serving.settings import ServingSettings
 from serving.streams import Streams
@@ -33,8 +36,8 @@ class Close(Exception):  # noqa: N818 - it reads as what it is
 class Sockets:
     """Every WebSocket of the process."""
 
-    def __init__(self, streams: Streams, settings: ServingSettings, path: str) -> None:
-        self._streams, self._settings, self._path = streams, settings, path
+    def __init__(self, streams: Streams, access: Access, settings: ServingSettings, path: str) -> None:
+        self._streams, self._access, self._settings, self._path = streams, access, settings, path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One socket, from the handshake to its end."""
@@ -44,7 +47,13 @@ class Sockets:
             await send({"type": "websocket.close", "code": 1008, "reason": ""})  # before it is open: 403
             return
         await send({"type": "websocket.accept", "subprotocol": PROTOCOL, "headers": []})
-        await _Socket(self._streams, self._settings, receive, send).run()
+        address, header = address_of(scope), headers.get(b"authorization")
+
+        def client(told: str | None) -> Client:
+            """Browsers can not set the header: the key comes in the payload of `connection_init`, or in either."""
+            return self._access.client(told if told is not None else header, address)
+
+        await _Socket(self._streams, client, self._settings, receive, send).run()
 
     def _origin_allowed(self, headers: dict[bytes, str]) -> bool:
         """Browsers say which page opens a socket; who says nothing is no browser, and carries nobody's cookies."""
@@ -55,10 +64,18 @@ class Sockets:
 
 
 class _Socket:
-    def __init__(self, streams: Streams, settings: ServingSettings, receive: Receive, send: Send) -> None:
-        self._streams, self._settings = streams, settings
+    def __init__(
+        self,
+        streams: Streams,
+        identify: Callable[[str | None], Client],
+        settings: ServingSettings,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self._streams, self._identify, self._settings = streams, identify, settings
         self._receive, self._raw_send = receive, send
-        self._acknowledged = False
+        self._client: Client | None = None
+        """Who it is, once it has said so."""
         self._running: dict[str, asyncio.Task[None]] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -83,7 +100,7 @@ class _Socket:
         deadline = self._settings.connection_init_seconds
         while True:
             try:
-                async with asyncio.timeout(None if self._acknowledged else deadline):
+                async with asyncio.timeout(None if self._client else deadline):
                     received = await self._receive()
             except TimeoutError as error:
                 raise Close(4408, "Connection initialisation timeout") from error
@@ -108,9 +125,9 @@ class _Socket:
     async def _on_message(self, message: dict[str, Any]) -> None:
         match message["type"]:
             case "connection_init":
-                if self._acknowledged:
+                if self._client is not None:
                     raise Close(4429, "Too many initialisation requests")
-                self._acknowledged = True
+                self._client = self._identified(message.get("payload"))
                 await self._send(b'{"type":"connection_ack"}')
             case "ping":
                 await self._send(b'{"type":"pong"}')
@@ -124,8 +141,16 @@ class _Socket:
             case _:
                 raise Close(4400, "A message has an unknown type")
 
+    def _identified(self, payload: Any) -> Client:
+        told = payload.get("authorization") if isinstance(payload, dict) else None
+        try:
+            return self._identify(told if isinstance(told, str) else None)
+        except Denied as denied:
+            raise Close(4403, "Forbidden") from denied
+
     def _subscribe(self, message: dict[str, Any]) -> None:
-        if not self._acknowledged:
+        client = self._client
+        if client is None:
             raise Close(4401, "Unauthorized")
         name, payload = message.get("id"), message.get("payload")
         if not isinstance(name, str) or not name or not isinstance(payload, dict):
@@ -138,13 +163,13 @@ class _Socket:
             request = from_members(payload)
         except BadRequest as error:
             raise Close(4400, str(error)) from error
-        task = asyncio.create_task(self._stream(name, request))
+        task = asyncio.create_task(self._stream(name, request, client))
         self._running[name] = task
         task.add_done_callback(lambda done: self._ended(name, done))
 
-    async def _stream(self, name: str, request: GraphQLRequest) -> None:
+    async def _stream(self, name: str, request: GraphQLRequest, client: Client) -> None:
         id_ = orjson.dumps(name)
-        async with contextlib.aclosing(self._streams.answers(request)) as answers:
+        async with contextlib.aclosing(self._streams.answers(request, client)) as answers:
             async for answer in answers:
                 if answer.outcome in {Outcome.INVALID, Outcome.UNPARSABLE, Outcome.REFUSED}:
                     errors = orjson.dumps(orjson.loads(answer.body)["errors"])

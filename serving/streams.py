@@ -8,13 +8,15 @@ comes back says which epoch it has seen.
 from collections.abc import AsyncGenerator
 from typing import Final
 
-from graphql import OperationType
+from graphql import GraphQLError, OperationType
 
+from serving.access import Client, Denied
 from serving.answers import Answers
 from serving.documents import Operation, Unusable
-from serving.execution import Answer, Executor, Outcome
+from serving.execution import Answer, Executor, Outcome, encoded
 from serving.feed import EpochFeed
 from serving.request import GraphQLRequest
+from serving.turns import LineFull
 
 SEEN: Final = "lastEpoch"
 """Member of a request's `extensions`: the newest epoch that its client has seen."""
@@ -26,30 +28,53 @@ class Streams:
     def __init__(self, executor: Executor, answers: Answers, feed: EpochFeed) -> None:
         self._executor, self._answers, self._feed = executor, answers, feed
 
-    async def answers(self, request: GraphQLRequest) -> AsyncGenerator[Answer]:
+    async def answers(self, request: GraphQLRequest, client: Client) -> AsyncGenerator[Answer]:
         """Each answer when it is there: one of a query or of what can not be run, any number of a subscription.
 
         Of a subscription, what fails because the store is away is passed over: the next epoch tells.
         """
         operation = self._executor.operation(request)
+        denied = _denied(operation, client)
+        if denied is not None:
+            yield denied
+            return
         if isinstance(operation, Unusable) or operation.kind is OperationType.MUTATION:
-            yield await self._executor.run(request, operation)
+            yield await self._run(request, operation, client)
         elif operation.kind is OperationType.QUERY:
-            yield await self._shared(request, operation)
+            yield await self._shared(request, operation, client)
         else:
             seen = request.extensions.get(SEEN)
             async for moment in self._feed.alerts() if operation.of_alerts else self._feed.epochs():
                 if moment == seen and not operation.of_alerts:
                     continue
-                answer = await self._shared(request, operation)
+                answer = await self._shared(request, operation, client)
                 if answer.retry:
                     continue
                 yield answer
                 if answer.outcome is not Outcome.DATA:
                     return
 
-    async def _shared(self, request: GraphQLRequest, operation: Operation) -> Answer:
+    async def _shared(self, request: GraphQLRequest, operation: Operation, client: Client) -> Answer:
         async def run() -> Answer:
-            return await self._executor.run(request, operation)
+            return await self._run(request, operation, client)
 
         return (await self._answers.answer(request.key, run)).answer
+
+    async def _run(self, request: GraphQLRequest, operation: Operation | Unusable, client: Client) -> Answer:
+        try:
+            return await self._executor.run(request, operation, client.name)
+        except LineFull:
+            return _refusal("Too many of your requests wait already.", "TOO_MANY_REQUESTS", retry=True)
+
+
+def _denied(operation: Operation | Unusable, client: Client) -> Answer | None:
+    if isinstance(operation, Operation):
+        try:
+            client.check(operation.scopes)
+        except Denied as denied:
+            return _refusal(str(denied), "FORBIDDEN")
+    return None
+
+
+def _refusal(message: str, code: str, *, retry: bool = False) -> Answer:
+    return Answer(Outcome.INVALID, encoded(None, [GraphQLError(message, extensions={"code": code})]), retry=retry)

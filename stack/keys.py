@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from ingestion.keys import Scope, WriteKey
+from contracts.keys import Key as WriteKey
+from contracts.keys import Scope
 from stack.errors import SettingsError
 from stack.files import exclusive, write_atomically
 from stack.layout import Layout

@@ -10,14 +10,14 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from contracts.keys import Key as WriteKey
 from contracts.settings import home
-from ingestion.keys import WriteKey
 from stack.keys import create_key, key_id, read_keys, revoke_keys, rotate_key
 from stack.layout import Layout
 
 app = typer.Typer(
-    help="Write keys. Only hashes are kept: a key is printed once, when it is made. "
-    "A running gateway takes a change within a second or two.",
+    help="Keys to send with (write, import) and to read with (analytics, personal, admin). Only hashes are kept: a key "
+    "is printed once, when it is made. What runs takes a change within a second or two.",
     no_args_is_help=True,
 )
 
@@ -31,6 +31,9 @@ class Scope(StrEnum):
 
     WRITE = "write"
     IMPORT = "import"
+    ANALYTICS = "analytics"
+    PERSONAL = "personal"
+    ADMIN = "admin"
 
 
 def duration(text: str) -> timedelta:
@@ -55,7 +58,7 @@ Expires = Annotated[str | None, typer.Option(help="Good for this long, like 90d.
 @app.command()
 def create(
     *,
-    source: Annotated[str, typer.Argument(help="Who will send: a name for metrics and headers.", callback=_source)],
+    source: Annotated[str, typer.Argument(help="Who will have it: a name for metrics and headers.", callback=_source)],
     scope: Annotated[list[Scope] | None, typer.Option(help="Repeat for several. Default: write.")] = None,
     rate: Annotated[float | None, typer.Option(min=0.001, help="Events per second. Default: no limit.")] = None,
     burst: Annotated[int | None, typer.Option(min=1, help="Events at once. Default: one second's worth.")] = None,

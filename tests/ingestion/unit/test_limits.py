@@ -184,7 +184,8 @@ def test_a_file_replaced_by_one_of_the_same_size_and_time_is_read_again(tmp_path
 
 
 @pytest.mark.parametrize(
-    "change", [{"rate": 0}, {"rate": -1}, {"burst": 0}, {"expires_at": "2026-01-01T00:00:00"}, {"scopes": ["admin"]}]
+    "change",
+    [{"rate": 0}, {"rate": -1}, {"burst": 0}, {"expires_at": "2026-01-01T00:00:00"}, {"scopes": ["everything"]}],
 )
 def test_an_entry_that_means_nothing_is_refused_with_its_file(change: dict[str, object], tmp_path: Path) -> None:
     with pytest.raises(StartRefusedError, match=r"keys\.json"):

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from contracts.keys import Key as WriteKey
 from contracts.metrics import GATEWAY, Instruments
 from ingestion.errors import RequestRefusedError
-from ingestion.keys import WriteKey
 from ingestion.rate_limit import RateLimiter
 
 pytestmark = pytest.mark.unit

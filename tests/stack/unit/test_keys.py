@@ -149,7 +149,8 @@ def test_the_command_prints_the_key_once_and_json_on_request(monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    "arguments", [["create", "a b"], ["create", "x", "--rate", "0"], ["create", "x", "--scope", "admin"], ["revoke"]]
+    "arguments",
+    [["create", "a b"], ["create", "x", "--rate", "0"], ["create", "x", "--scope", "everything"], ["revoke"]],
 )
 def test_wrong_usage_is_exit_code_2(arguments: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))

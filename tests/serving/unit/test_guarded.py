@@ -1,0 +1,173 @@
+"""Keys and scopes, the list of allowed documents, costs and introspection: over ASGI, before any database is asked."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from graphql import OperationType
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from contracts.settings import PostgresSettings, ShopSettings
+from serving.access import Access, Denied, scopes_of
+from serving.allowed import Allowed
+from serving.app import build_app
+from serving.settings import ServingSettings
+
+pytestmark = pytest.mark.unit
+
+RANGE = 'range: {from: "2026-03-01T00:00:00", to: "2026-03-02T00:00:00"}'
+Write = Callable[..., Path]
+
+
+@asynccontextmanager
+async def serving(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    nowhere = PostgresSettings(url=SecretStr("postgresql://127.0.0.1:1/none"))
+    app = build_app(ServingSettings(**settings), nowhere, ShopSettings())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://serving") as client:
+        yield client
+
+
+async def code(client: httpx.AsyncClient, query: str | None, key: str = "", **members: Any) -> tuple[int, str]:
+    """Status and code of an answer; UNAVAILABLE is how one looks here that was let through to the database."""
+    headers = {"accept": "application/graphql-response+json"} | ({"authorization": f"Bearer {key}"} if key else {})
+    answer = await client.post("/graphql", json={"query": query, **members}, headers=headers)
+    (error, *_) = answer.json().get("errors", [{"extensions": {"code": "OK"}}])
+    return answer.status_code, error["extensions"]["code"]
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Write:
+    """Writes a keys file: each key is its own name, with scopes."""
+
+    def write(**scopes: list[str]) -> Path:
+        path = tmp_path / "keys.json"
+        entries = [
+            {"source": name, "sha256": hashlib.sha256(name.encode()).hexdigest(), "scopes": told}
+            for name, told in scopes.items()
+        ]
+        path.write_text(json.dumps(entries))
+        return path
+
+    return write
+
+
+async def test_a_key_reads_what_its_scopes_allow(keys: Write) -> None:
+    path = keys(numbers=["analytics"], people=["personal"], all=["analytics", "personal", "write"], sender=["write"])
+    sums, single = "{ asOf { epoch } }", "{ users { nodes { id } } }"
+    raw = f"{{ rejections({RANGE}) {{ samples {{ raw }} }} }}"
+    both = "{ ...F } fragment F on Query { asOf { epoch } sessions { nodes { id } } }"
+    seen, denied = (200, "UNAVAILABLE"), (403, "FORBIDDEN")
+    async with serving(keys_file=path) as client:
+        assert [await code(client, each, "all") for each in (sums, both)] == [seen] * 2
+        assert [await code(client, each, "numbers") for each in (sums, single, both, raw)] == [
+            seen, denied, denied, denied,
+        ]  # fmt: skip
+        assert [await code(client, each, "people") for each in (sums, both)] == [denied] * 2
+        assert await code(client, single, "sender") == denied
+        assert await code(client, "{ __typename }", "sender") == (200, "OK")
+        for key in ("", "nobody", "numbers2", "x" * 5000):
+            assert await code(client, sums, key) == (401, "UNAUTHENTICATED")
+        answer = await client.post("/graphql", json={"query": sums})
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+        assert (await client.get("/health/live")).status_code == 200
+
+
+async def test_without_a_keys_file_everybody_may(keys: Write) -> None:
+    async with serving() as client:
+        assert await code(client, "{ users { nodes { id } } }") == (200, "UNAVAILABLE")
+
+
+def test_keys_end_and_change_while_serving_runs(keys: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.access._LOOK_EVERY_SECONDS", 0)
+    path = keys(a=["analytics"])
+    access = Access(path)
+    assert access.client("Bearer a", "1.2.3.4").name == "a"
+    entry = json.loads(path.read_text())[0]
+    path.write_text(json.dumps([entry | {"expires_at": (datetime.now(UTC) - timedelta(seconds=1)).isoformat()}]))
+    with pytest.raises(Denied):
+        access.client("Bearer a", "1.2.3.4")
+    keys(b=["analytics"])
+    assert access.client("bearer b", "1.2.3.4").name == "b"
+    path.write_text("{")
+    with capture_logs() as logs:
+        assert access.client("Bearer b", "1.2.3.4").name == "b"
+        access.client("Bearer b", "1.2.3.4")
+    assert [line["event"] for line in logs] == ["keys_not_loaded"]
+    with pytest.raises(Denied):
+        access.client("Basic b", "1.2.3.4")
+
+
+def test_a_file_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
+    with pytest.raises(Denied):
+        Access(tmp_path / "none.json").client("Bearer a", "1.2.3.4")
+
+
+def test_what_changes_something_needs_admin() -> None:
+    assert scopes_of(OperationType.MUTATION, {"anything"}, frozenset()) == {"admin"}
+
+
+async def test_only_listed_documents_run(tmp_path: Path) -> None:
+    text = "query Q { __typename }"
+    hash_ = hashlib.sha256(text.encode()).hexdigest()
+    path = tmp_path / "documents.json"
+    path.write_text(json.dumps({hash_: text}))
+    async with serving(documents_file=path) as client:
+        assert await code(client, text) == (200, "OK")
+        by_hash = {"persistedQuery": {"version": 1, "sha256Hash": hash_}}
+        assert await code(client, None, extensions=by_hash) == (200, "OK")
+        assert await code(client, "{ __typename }") == (400, "DOCUMENT_NOT_ALLOWED")
+        by_hash["persistedQuery"]["sha256Hash"] = "0" * 64
+        assert await code(client, None, extensions=by_hash) == (400, "DOCUMENT_NOT_ALLOWED")
+        poisoned = {"persistedQuery": {"version": 1, "sha256Hash": hash_}}
+        assert await code(client, "{ a: __typename }", extensions=poisoned) == (400, "DOCUMENT_NOT_ALLOWED")
+    path.write_text(json.dumps({"0" * 64: text}))
+    with pytest.raises(ValueError, match="not the SHA-256"):
+        Allowed.read(path)
+
+
+async def test_introspection_can_be_off(tmp_path: Path) -> None:
+    ask = "{ __schema { types { name } } }"
+    async with serving() as client:
+        assert await code(client, ask) == (200, "OK")
+    async with serving(introspection=False) as client:
+        assert (await code(client, ask))[0] == 400
+        assert await code(client, "{ __typename }") == (200, "OK")
+
+
+YEARS = 'range: {from: "1926-03-01T00:00:00", to: "2026-03-01T00:00:00"}'
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "expected"),
+    [
+        (f"{{ productMetrics({RANGE}) {{ views }} }}", 200, "UNAVAILABLE"),
+        ("{" + " ".join(f"r{n}: productMetrics({RANGE}) {{ views }}" for n in range(6)) + "}", 400, "TOO_LARGE"),
+        (
+            "{" + " ".join(f"r{n}: productMetrics({RANGE}, limit: 5) {{ views }}" for n in range(6)) + "}",
+            200,
+            "UNAVAILABLE",
+        ),
+        ("{" + " ".join(f"r{n}: users(first: 200) {{ nodes {{ id }} }}" for n in range(6)) + "}", 200, "UNAVAILABLE"),
+        (
+            "{" + " ".join(f"r{n}: sessions(first: 200) {{ nodes {{ path {{ at }} }} }}" for n in range(6)) + "}",
+            400,
+            "TOO_LARGE",
+        ),
+        (f"{{ sales({YEARS}, grain: HOUR) {{ revenue }} }}", 400, "TOO_LARGE"),
+        ("{ users(first: 2000000000) { nodes { id } } }", 400, "TOO_LARGE"),
+        (f'{{ revenue({RANGE}, window: "PT0S") {{ total }} }}', 200, "INVALID_ARGUMENT"),
+        ("{ users(first: 1000000000000) { nodes { id } } }", 400, "BAD_REQUEST"),
+        ('{ users(first: "1") { nodes { id } } }', 400, "BAD_REQUEST"),
+        ("{ users(first: 1.5) { nodes { id } } }", 400, "BAD_REQUEST"),
+    ],
+)
+async def test_the_cost_is_the_rows_that_are_expected(query: str, status: int, expected: str) -> None:
+    async with serving() as client:
+        assert await code(client, query) == (status, expected)
