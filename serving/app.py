@@ -20,6 +20,7 @@ from serving.access import Access
 from serving.answers import Answers
 from serving.database import Database
 from serving.errors import ServingError, from_database
+from serving.events import Events
 from serving.execution import Executor
 from serving.feed import EpochFeed
 from serving.http import Endpoint
@@ -73,7 +74,7 @@ def build_app(settings: ServingSettings, postgres: PostgresSettings, shop: ShopS
         routes=[*_health(database, metrics), *_page()], middleware=[Middleware(SecurityHeaders)], lifespan=lifespan
     )
     access = Access(settings.keys_file)
-    endpoint = Endpoint(executor, answers, access, settings, metrics)
+    endpoint = Endpoint(executor, answers, Events(streams, settings), access=access, settings=settings, metrics=metrics)
     return Application(endpoint, Sockets(streams, access, settings, GRAPHQL), rest)
 
 

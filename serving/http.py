@@ -10,6 +10,7 @@ An answer that is known takes no parsing: the request is looked up by its bytes,
 
 import time
 from collections import OrderedDict
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -18,10 +19,12 @@ from graphql import OperationType
 from serving.access import Access, Client, Denied
 from serving.answers import Answers, Kept
 from serving.documents import Operation, Unusable
+from serving.events import EVENT_STREAM, Events
 from serving.execution import Answer, Executor, Outcome
 from serving.metrics import Metrics
 from serving.request import BadRequest, GraphQLRequest, Unreadable, from_body, from_query_string
 from serving.settings import ServingSettings, Statuses
+from serving.streams import SEEN
 from serving.turns import LineFull
 from serving.web import HEADERS
 
@@ -57,10 +60,18 @@ class Endpoint:
     """`/graphql` over HTTP: POST, and GET for queries. No IDE, no batches, no uploads."""
 
     def __init__(
-        self, executor: Executor, answers: Answers, access: Access, settings: ServingSettings, metrics: Metrics
+        self,
+        executor: Executor,
+        answers: Answers,
+        events: Events,
+        *,
+        access: Access,
+        settings: ServingSettings,
+        metrics: Metrics,
     ) -> None:
         self._executor = executor
         self._answers = answers
+        self._events = events
         self._access = access
         self._guarded = settings.keys_file is not None
         self._max_body_bytes = settings.max_body_bytes
@@ -82,6 +93,10 @@ class Endpoint:
             request = await self._request(scope, headers, receive)
             if self._guarded:
                 self._check(request, client)
+            if media_type == EVENT_STREAM:
+                self._may_run(request, self._executor.operation(request))
+                await self._events.send(_resumed(request, headers), client, receive, send)
+                return
             kept = self._answers.get(request.key) or await self._answer(request, client)
         except Refused as refused:
             self._refused.inc()
@@ -113,16 +128,23 @@ class Endpoint:
         operation = self._executor.operation(request)
         kind = operation.kind if isinstance(operation, Operation) else None
         if kind is OperationType.SUBSCRIPTION:
-            raise Refused(400, "A subscription is an event stream: open a WebSocket (graphql-transport-ws).")
-        if kind is OperationType.MUTATION or (isinstance(operation, Unusable) and operation.writes):
-            if not request.may_write:
-                raise Refused(405, "A mutation is a POST.", (b"allow", b"POST"))
+            message = f"A subscription is a stream: accept {EVENT_STREAM}, or open a WebSocket (graphql-transport-ws)."
+            raise Refused(400, message)
+        if self._may_run(request, operation):
             return Kept(await self._run(request, operation, client))
 
         async def run() -> Answer:
             return await self._run(request, operation, client)
 
         return await self._answers.answer(request.key, run)
+
+    def _may_run(self, request: GraphQLRequest, operation: Operation | Unusable) -> bool:
+        """Whether the operation writes; where it does and may not, it is refused."""
+        kind = operation.kind if isinstance(operation, Operation) else None
+        writes = kind is OperationType.MUTATION or (isinstance(operation, Unusable) and operation.writes)
+        if writes and not request.may_write:
+            raise Refused(405, "A mutation is a POST.", (b"allow", b"POST"))
+        return writes
 
     async def _run(self, request: GraphQLRequest, operation: Operation | Unusable, client: Client) -> Answer:
         try:
@@ -202,6 +224,14 @@ class Endpoint:
         return await _send(send, status, media_type, answer.body, more)
 
 
+def _resumed(request: GraphQLRequest, headers: dict[bytes, bytes]) -> GraphQLRequest:
+    """The request, with the epoch that a browser has seen before it lost the stream."""
+    seen = headers.get(b"last-event-id", b"")
+    if not (seen.isdigit() and len(seen) <= 18):
+        return request
+    return replace(request, extensions={**request.extensions, SEEN: int(seen)})
+
+
 def address_of(scope: Scope) -> str:
     """Where a client is connected from."""
     peer = scope.get("client")
@@ -234,7 +264,7 @@ def _media_type(accept: str) -> str | None:
     accepted = [_weighted(part) for part in accept.split(",")]
     wanted = [name for name, weight in sorted(accepted, key=lambda each: -each[1]) if weight > 0]
     for name in wanted:
-        if name in {RESPONSE_JSON, PLAIN_JSON}:
+        if name in {RESPONSE_JSON, PLAIN_JSON, EVENT_STREAM}:
             return name
     return PLAIN_JSON if {"*/*", "application/*", ""} & set(wanted) else None
 

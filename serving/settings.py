@@ -80,5 +80,7 @@ class ServingSettings(PartSettings):
     """Most operations under way on one WebSocket."""
     connection_init_seconds: float = Field(default=10.0, gt=0)
     """How long a WebSocket may be open before its client says `connection_init`."""
+    sign_of_life_seconds: float = Field(default=15.0, gt=0)
+    """How often an event stream without news says that it is still there."""
     slow_reader_seconds: float = Field(default=10.0, gt=0)
-    """How long a message to a WebSocket may wait to be read before the socket is closed."""
+    """How long a message to a subscriber may wait to be read before the connection is closed."""

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import text
 from websockets.asyncio.client import ClientConnection, connect
@@ -14,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from tests.serving.events import visits
-from tests.serving.integration.conftest import Server
+from tests.serving.integration.conftest import Server, eventually
 from tests.serving.shop import Shop, engine, write
 
 pytestmark = pytest.mark.integration
@@ -142,3 +143,33 @@ async def test_a_message_over_the_limit_closes_the_socket(empty_server: Server) 
         async with asyncio.timeout(20):
             await ws.wait_closed()
         assert ws.close_code == 1009
+
+
+async def test_an_event_stream_goes_on_where_it_was_lost(empty_server: Server, shop: Shop) -> None:
+    await commit(empty_server, shop)
+    headers = {"accept": "text/event-stream"}
+    parameters = {"query": EPOCHS}
+    url = f"{empty_server.url}/graphql"
+    async with httpx.AsyncClient(timeout=30) as client:
+        async with client.stream("GET", url, params=parameters, headers=headers) as stream:
+            lines = stream.aiter_lines()
+            assert await anext(lines) == f"id: {shop.epoch}"
+            assert await anext(lines) == "event: next"
+            assert json.loads((await anext(lines)).removeprefix("data: "))["data"]["epochs"]["epoch"] == shop.epoch
+        headers["last-event-id"] = str(shop.epoch)
+        async with client.stream("GET", url, params=parameters, headers=headers) as stream:
+            await commit(empty_server, shop)
+            assert await anext(stream.aiter_lines()) == f"id: {shop.epoch}", "the one it has seen is not sent again"
+    assert eventually(lambda: "millrace_serving_subscriptions 0.0" in httpx.get(f"{empty_server.url}/metrics").text)
+
+
+async def test_a_socket_that_comes_back_is_not_sent_what_it_has_seen(empty_server: Server, shop: Shop) -> None:
+    await commit(empty_server, shop)
+    async with socket(empty_server) as ws:
+        await subscribe(ws, EPOCHS)
+        seen = (await following(ws))["payload"]["extensions"]["epoch"]
+    async with socket(empty_server) as ws:
+        payload = {"query": EPOCHS, "extensions": {"lastEpoch": seen}}
+        await ws.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
+        await commit(empty_server, shop)
+        assert (await following(ws))["payload"]["extensions"]["epoch"] == shop.epoch > seen
