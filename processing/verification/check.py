@@ -10,6 +10,25 @@ from sqlalchemy import Table
 
 
 @dataclass(frozen=True)
+class Cells:
+    """The cells of the registry of roll-ups that a table's rows lie in. The view `cells` has the registry's rows."""
+
+    grain: str
+    time: str
+    """The row's column."""
+    are_rows: bool = False
+    """Whether the rows are the roll-up's own, or those that it is made of and that may be dropped."""
+
+    @property
+    def read(self) -> str:
+        """Condition: a row that readers read."""
+        of_grain = f"SELECT starts_at FROM cells WHERE grain = '{self.grain}'"
+        if self.are_rows:
+            return f"{self.time} IN ({of_grain} AND NOT stale)"
+        return f"date_trunc('hour', {self.time}) NOT IN ({of_grain} AND fine_gone)"
+
+
+@dataclass(frozen=True)
 class Check:
     """One table's."""
 
@@ -22,8 +41,7 @@ class Check:
     """Condition, for Postgres, on the table's rows that are checked."""
     by: tuple[str, str]
     """What a row and all events that it consists of agree in: of an event, and of a row. Checks are sliced by it."""
-    dropped: tuple[str, str] | None = None
-    """Where old rows may be dropped: the grain of their roll-up, and the row's time. Those are not checked."""
+    cells: "Cells | None" = None
 
     @property
     def name(self) -> str:
@@ -31,11 +49,8 @@ class Check:
 
     @property
     def kept(self) -> str:
-        """Condition, for DuckDB: a row that is not dropped. The view `gone` has grain and starts_at of what is."""
-        if self.dropped is None:
-            return "true"
-        grain, time = self.dropped
-        return f"date_trunc('hour', {time}) NOT IN (SELECT starts_at FROM gone WHERE grain = '{grain}')"
+        """Condition, for DuckDB: a row that readers read. Others are not checked."""
+        return "true" if self.cells is None else self.cells.read
 
     @property
     def keys(self) -> list[str]:

@@ -1,7 +1,7 @@
 """What the table of conversions must hold: an as-of join of each click with the first purchase not before it."""
 
 from contracts import projections
-from processing.verification.check import Check, within
+from processing.verification.check import Cells, Check, within
 
 _MEMBERS = f"""
     SELECT *, timestamp AS happened_at, kind = 'purchase' AND kind IS NOT NULL AS is_purchase
@@ -29,5 +29,5 @@ _EXPECTED = """
 
 def conversion_check() -> Check:
     """Clicks and purchases of the span."""
-    by, dropped = ("user_id", "user_id"), ("conversion_hour", "happened_at")
-    return Check(projections.conversions, _MEMBERS, _EXPECTED, within("happened_at"), by, dropped)
+    by, cells = ("user_id", "user_id"), Cells("conversion_hour", "happened_at")
+    return Check(projections.conversions, _MEMBERS, _EXPECTED, within("happened_at"), by, cells)

@@ -1,28 +1,36 @@
-"""What the tables of minutes must hold."""
+"""What the tables of minutes must hold, and the hours and days that readers read in their place."""
 
 from collections.abc import Iterable
 
 from sqlalchemy import Table
 
-from contracts import projections
-from processing.verification.check import MEASURES, Check, within
+from contracts import projections, rollups
+from processing.verification.check import MEASURES, Cells, Check, within
 
 
 def minute_checks() -> Iterable[Check]:
-    """Of products, categories, the site, and of delays."""
-    yield _minutes(projections.product_minutes, ["product_id", "category"], "product_id IS NOT NULL")
-    yield _minutes(projections.category_minutes, ["category"])
-    yield _minutes(projections.site_minutes, [])
-    yield _delays()
+    """Of products, categories, the site, and of delays; of their roll-ups those cells that are in use."""
+    for tables, by, counted in (
+        ("product", ["product_id", "category"], "product_id IS NOT NULL"),
+        ("category", ["category"], "true"),
+        ("site", [], "true"),
+    ):
+        minutes = getattr(projections, f"{tables}_minutes")
+        hours, days = rollups.COARSER[minutes.name]
+        yield _sums(minutes, by, counted, Cells("hour", "minute"))
+        yield _sums(hours, by, counted, Cells("hour", "hour", are_rows=True))
+        yield _sums(days, by, counted, Cells("day", "day", are_rows=True))
+    yield _delays(projections.delays, Cells("delay_hour", "minute"))
+    yield _delays(rollups.delay_hours, Cells("delay_hour", "hour", are_rows=True))
 
 
-def _minutes(table: Table, by: list[str], counted: str = "true") -> Check:
+def _sums(table: Table, by: list[str], counted: str, cells: Cells) -> Check:
     members = f"""
-        SELECT * REPLACE (coalesce(category, '') AS category), time_bucket(INTERVAL 1 MINUTE, timestamp) AS minute
-        FROM log WHERE {within("timestamp")} AND {counted}
+        SELECT * REPLACE (coalesce(category, '') AS category), {_begin("timestamp", cells)} AS {cells.time}
+        FROM log WHERE {_in_cells_of_span("timestamp", cells)} AND {counted}
     """
     expected = f"""
-        SELECT {", ".join(("minute", *by, "bot"))}, {MEASURES},
+        SELECT {", ".join((cells.time, *by, "bot"))}, {MEASURES},
           count(CASE WHEN kind = 'refund' THEN 1 END) AS refunds,
           sum(if(kind = 'refund', amount, 0)) AS refunded,
           list(DISTINCT user_id) AS users,
@@ -30,21 +38,30 @@ def _minutes(table: Table, by: list[str], counted: str = "true") -> Check:
           count(CASE WHEN late THEN 1 END) AS late, max(epoch) AS last_epoch
         FROM members GROUP BY ALL
     """
-    hashed = ("time_bucket(INTERVAL 1 MINUTE, timestamp)", "minute")
-    return Check(table, members, expected, within("minute"), hashed, ("hour", "minute"))
+    return Check(table, members, expected, within(cells.time), (_begin("timestamp", cells), cells.time), cells)
 
 
-def _delays() -> Check:
+def _delays(table: Table, cells: Cells) -> Check:
     members = f"""
-        SELECT *, time_bucket(INTERVAL 1 MINUTE, log_time) AS minute,
+        SELECT *, {_begin("log_time", cells)} AS {cells.time},
           coalesce(list_filter([1, 5, 15, 60, 300, 900, 3600, 21600, 86400, 604800],
             lambda bound: log_time - timestamp <= to_seconds(bound))[1], -1) AS up_to_seconds
-        FROM log WHERE {within("log_time")} AND NOT imported
+        FROM log WHERE {_in_cells_of_span("log_time", cells)} AND NOT imported
     """
-    expected = """
-        SELECT minute, up_to_seconds, count(*) AS events, count(CASE WHEN late THEN 1 END) AS late,
+    expected = f"""
+        SELECT {cells.time}, up_to_seconds, count(*) AS events, count(CASE WHEN late THEN 1 END) AS late,
           max(epoch) AS last_epoch
         FROM members GROUP BY ALL
     """
-    by = ("time_bucket(INTERVAL 1 MINUTE, log_time)", "minute")
-    return Check(projections.delays, members, expected, within("minute"), by, ("delay_hour", "minute"))
+    return Check(table, members, expected, within(cells.time), (_begin("log_time", cells), cells.time), cells)
+
+
+def _begin(instant: str, cells: Cells) -> str:
+    """SQL: when the minute, hour or day of an instant began."""
+    return f"time_bucket(INTERVAL 1 {cells.time}, {instant})"
+
+
+def _in_cells_of_span(instant: str, cells: Cells) -> str:
+    """Condition: in a minute, hour or day that begins in the span. The instant alone tells which files to read."""
+    near = f"{instant} >= TIMESTAMPTZ '{{since}}' AND {instant} < TIMESTAMPTZ '{{until}}' + INTERVAL 1 {cells.time}"
+    return f"{near} AND {within(_begin(instant, cells))}"

@@ -35,7 +35,7 @@ _TOGETHER: Final = 250_000
 _TRIES: Final = 3
 
 CHECKS: Final = (*minute_checks(), session_check(), conversion_check(), *people_checks())
-"""A check of every projection."""
+"""A check of every projection, and of the roll-ups of minutes."""
 
 
 @dataclass(frozen=True)

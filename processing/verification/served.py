@@ -1,6 +1,5 @@
 """The tables as they are served: read in one snapshot, so that all of them are of one epoch, and kept to compare."""
 
-import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -90,8 +89,7 @@ def read(
         span = _draw(transaction, asked.events) if isinstance(asked, AtRandom) else asked
         for check in checks:
             _copy(duck, transaction, check, span.fill(check.served, session_gap_seconds))
-        gone = transaction.query("SELECT grain, starts_at FROM roll_ups WHERE fine_gone")
-        duck.register("gone", gone)
+        duck.register("cells", transaction.query("SELECT grain, starts_at, stale, fine_gone FROM roll_ups"))
         by_epoch = transaction.query("SELECT epoch, applied FROM epochs")
     return Served(**totals, span=span, applied_by_epoch=by_epoch)
 
@@ -103,15 +101,20 @@ def erased(postgres: PostgresSettings) -> int:
 
 
 def _draw(transaction: Transaction, events: int) -> Span:
-    """A random minute with events, and as many after it as come to an hour or the number of events at most."""
+    """A random minute with events, and as many after it as come to an hour or the number of events at most.
+
+    Or an hour whose minutes are no longer kept, whole.
+    """
     drawn: list[dict[str, Any]] = transaction.query(
-        "SELECT minute FROM site_minutes WHERE minute < (SELECT watermark FROM epochs ORDER BY epoch DESC LIMIT 1)"
-        " OFFSET $1::bigint LIMIT 1",
-        (_random_place(transaction),),
+        "SELECT at, gone FROM (SELECT minute AS at, false AS gone FROM site_minutes UNION ALL"
+        " SELECT starts_at, true FROM roll_ups WHERE grain = 'hour' AND fine_gone) there"
+        " WHERE at < (SELECT watermark FROM epochs ORDER BY epoch DESC LIMIT 1) ORDER BY random() LIMIT 1"
     ).to_pylist()
     if not drawn:
         raise VerificationError("there are no events yet that the watermark has passed")
-    since = drawn[0]["minute"]
+    since = drawn[0]["at"]
+    if drawn[0]["gone"]:
+        return Span(since, since + _LONGEST)
     minutes: Sequence[dict[str, Any]] = transaction.query(
         "SELECT minute, sum(events)::bigint AS events FROM site_minutes WHERE minute >= $1 AND minute < $2"
         " GROUP BY minute ORDER BY minute",
@@ -124,14 +127,6 @@ def _draw(transaction: Transaction, events: int) -> Span:
             break
         until = row["minute"] + _MINUTE
     return Span(since, until)
-
-
-def _random_place(transaction: Transaction) -> int:
-    (row,) = transaction.query(
-        "SELECT count(*) AS n FROM site_minutes"
-        " WHERE minute < (SELECT watermark FROM epochs ORDER BY epoch DESC LIMIT 1)"
-    ).to_pylist()
-    return random.randrange(max(row["n"], 1))
 
 
 def _copy(duck: duckdb.DuckDBPyConnection, transaction: Transaction, check: Check, condition: str) -> None:

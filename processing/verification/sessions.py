@@ -1,7 +1,7 @@
 """What the table of sessions must hold: every event in its place by windows over the whole of each session id."""
 
 from contracts import projections
-from processing.verification.check import MEASURES, Check, within
+from processing.verification.check import MEASURES, Cells, Check, within
 
 _MEMBERS = f"""
     WITH asked AS (
@@ -75,5 +75,5 @@ _EXPECTED = f"""
 
 def session_check() -> Check:
     """Sessions that begin in the span, of all events of their ids."""
-    by, dropped = ("session_id", "session_id"), ("session_hour", "started_at")
-    return Check(projections.sessions, _MEMBERS, _EXPECTED, within("started_at"), by, dropped)
+    by, cells = ("session_id", "session_id"), Cells("session_hour", "started_at")
+    return Check(projections.sessions, _MEMBERS, _EXPECTED, within("started_at"), by, cells)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +14,22 @@ import pytest
 from deltalake import DeltaTable
 
 from contracts.projections import ALL
+from contracts.settings import PostgresSettings
+from processing import ledger
 from processing.erase.run import Erasure
+from processing.event_log import EventLog
+from processing.ledger import TALLY, Entry
+from processing.maintenance.retention import kept_for
+from processing.store import Store
 from processing.verification import run as verification
 from processing.verification.compare import Mismatch
 from processing.verification.results import as_json, keep
 from processing.verification.run import Outcome, Verification
 from processing.verification.served import WHOLE, AtRandom, Span, VerificationError
-from tests.processing.builders import START_MS, Event, at, click, sale
+from tests.processing.builders import START_MS, Event, at, batch_of, click, record, sale
 from tests.processing.integration.line import PROJECTIONS, SHOP, Line
+from tests.processing.log_rows import log_table, logged
+from tests.processing.rolled_shop import LONG_AFTER, a_shop
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
 
@@ -145,35 +153,6 @@ def test_a_row_removed_and_a_row_invented_are_found(line: Line) -> None:
     assert (invented.kind, invented.key, invented.evidence.events) == ("extra", {"user_id": "nobody"}, 0)
 
 
-def test_hours_whose_minutes_were_dropped_are_not_missed(line: Line) -> None:
-    hour = at(START_MS).replace(minute=0)
-    dropped = ("product_minutes", "category_minutes", "site_minutes")
-    for name in dropped:
-        line.execute(f"CREATE TABLE kept_{name} AS SELECT * FROM {name} WHERE minute < $1", hour + timedelta(hours=1))
-        line.execute(f"DELETE FROM {name} WHERE minute < $1", hour + timedelta(hours=1))
-    missed = verify(line).mismatches
-    line.execute(
-        "INSERT INTO roll_ups (grain, starts_at, stale, marks, made_at, fine_gone)"
-        " VALUES ('hour', $1, false, 0, now(), true)",
-        hour,
-    )
-    summed = ("events", "views", "clicks", "searches", "adds", "removes", "checkouts", "purchases", "units", "revenue")
-    columns = ", ".join(summed)
-    line.execute(
-        f"INSERT INTO site_hours (hour, bot, {columns}, refunds, refunded, users, buyers, late, last_epoch)"
-        f" SELECT $1, false, {', '.join(f'sum({each})' for each in summed)}, 0, 0, '', '', 0, 1 FROM kept_site_minutes",
-        hour,
-    )
-    closed = verify(line)
-    line.execute("DELETE FROM roll_ups")
-    line.execute("DELETE FROM site_hours")
-    for name in dropped:
-        line.execute(f"INSERT INTO {name} SELECT * FROM kept_{name}")
-        line.execute(f"DROP TABLE kept_{name}")
-    assert missed > 0
-    assert closed.mismatches == 0
-
-
 def test_an_epoch_that_the_log_has_not_got_yet_is_waited_for(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     line.epoch(visits("c", 20))
     monkeypatch.setattr(verification, "_LOG_PATIENCE_SECONDS", 0.0)
@@ -250,6 +229,49 @@ def test_an_event_that_the_log_has_lost_is_named_by_its_epoch_and_every_table(li
     lost = {str(example.key): example.cells[0] for example in differs["books"].examples}
     assert lost["{'sum': 'rows in the event log'}"].expected == lost["{'sum': 'rows in the event log'}"].found + 1
     assert epoch in {1, 2}
+
+
+def test_hours_and_days_are_verified_and_stand_for_minutes_that_were_dropped(
+    store: Store, postgres: PostgresSettings, tmp_path: Path
+) -> None:
+    shop = a_shop(store, kept=kept_for(minutes=1, conversions=1, paths=1))
+    shop.fold([logged(event) for event in visits("a", 60)])
+    log = EventLog(tmp_path, 0.0)
+    log.open()
+    log.add(1, log_table(shop.log))
+    log.flush()
+    counts = dict.fromkeys(TALLY, 0) | {"records": 60, "applied": 60}
+    with store.transaction() as transaction:
+        entry = Entry(1, datetime.now(UTC), batch_of([record(click())]), counts, {}, LONG_AFTER)
+        ledger.write_entry(transaction, entry)
+    shop.make()
+    assert shop.query("SELECT FROM site_minutes") == shop.query("SELECT FROM conversions") == []
+
+    def verified(asked: Span | AtRandom = WHOLE) -> Outcome:
+        return Verification(postgres, tmp_path, tmp_path / "verify", SHOP.session_gap_seconds, 1, lambda *_: None).run(
+            asked
+        )
+
+    def change(sql: str) -> None:
+        with store.transaction() as transaction:
+            transaction.execute(sql)
+
+    equal = verified()
+    compared = {each.table: each.rows for each in equal.verdicts}
+    assert equal.mismatches == 0
+    assert min(compared[name] for name in ("product_hours", "site_hours", "category_days", "delay_hours")) > 0
+    assert compared["site_minutes"] == 0
+    drawn = verified(AtRandom(1)).span
+    assert drawn.since is not None
+    assert drawn.until == drawn.since + timedelta(hours=1)
+
+    change("UPDATE site_days SET views = views + 1")
+    change("UPDATE site_hours SET events = events + 1 WHERE hour = (SELECT min(hour) FROM site_hours)")
+    wrong = {each.table: each for each in verified().verdicts if each.mismatches}
+    assert wrong.keys() == {"site_hours", "site_days", "books"}
+    assert wrong["site_hours"].examples[0].key["hour"] == at(START_MS).strftime("%Y-%m-%dT%H:00:00Z")
+    change("UPDATE roll_ups SET stale = true WHERE grain = 'day'")  # which no reader reads now
+    assert {each.table for each in verified().verdicts if each.mismatches} == {"site_hours", "books"}
 
 
 def call(line: Line, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,18 +21,19 @@ from hypothesis import strategies as st
 from contracts import projections
 from processing import sketches
 from processing.arrow_types import arrow_type
+from processing.maintenance.coarser import roll_ups
 from processing.verification.check import Check
 from processing.verification.compare import Verdict, compare
 from processing.verification.run import CHECKS
 from processing.verification.served import WHOLE, Span
 from processing.verification.slices import Slices
 from tests.processing.builders import START_MS, at, click, sale
-from tests.processing.folding import Tables, folded
+from tests.processing.folding import DUCK, PROJECTIONS, Tables, folded
 from tests.processing.log_rows import Row, epochs, log_table, logged
 
 pytestmark = pytest.mark.unit
 
-LAWS = settings(deadline=None, max_examples=5)
+LAWS = settings(deadline=None, max_examples=4)
 GAP = 1800
 SPANS = st.builds(
     lambda start, length: Span(
@@ -40,7 +42,32 @@ SPANS = st.builds(
     st.integers(-61, 240),
     st.sampled_from((1, 30, 90)),
 )
-NONE_GONE = pa.schema([("grain", pa.string()), ("starts_at", pa.timestamp("us", "UTC"))]).empty_table()
+ROLL_UPS = {each.coarse.name: each for of_grain in roll_ups(PROJECTIONS).values() for each in of_grain}
+CELLS = pa.schema(
+    [("grain", pa.string()), ("starts_at", pa.timestamp("us", "UTC")), ("stale", pa.bool_()), ("fine_gone", pa.bool_())]
+)
+
+
+def with_roll_ups(tables: Tables) -> Tables:
+    """The tables with every hour and day made of them."""
+    found = dict(tables)
+    for name, roll_up in ROLL_UPS.items():
+        if roll_up.fine.name in found:
+            fine, time = found[roll_up.fine.name], next(iter(roll_up.coarse.columns)).name
+            starts = pc.floor_temporal(fine[fine.column_names[0]], unit=time)
+            found[name] = roll_up.combined(DUCK, fine.set_column(0, time, starts))
+    return found
+
+
+def cells_of(tables: Tables) -> pa.Table:
+    """The registry, by which every roll-up that is there may be used."""
+    cells = [
+        {"grain": grain, "starts_at": at, "stale": False, "fine_gone": False}
+        for grain, of_grain in roll_ups(PROJECTIONS).items()
+        if of_grain[-1].coarse.name in tables
+        for at in tables[of_grain[-1].coarse.name].column(0).unique().to_pylist()
+    ]
+    return pa.Table.from_pylist(cells, CELLS)
 
 
 @contextmanager
@@ -68,7 +95,7 @@ def verify(
 ) -> dict[str, Verdict]:
     """Checks of what is served against a log."""
     duck.register("rows", log_table(rows))
-    duck.register("gone", NONE_GONE)
+    duck.register("cells", cells_of(tables))
     duck.execute("CREATE OR REPLACE TEMP VIEW log AS FROM rows")
     cut, verdicts = Slices(duck, folder / "slices", slices), {}
     for check in checks:
@@ -88,8 +115,8 @@ def differing(verdicts: dict[str, Verdict]) -> dict[str, Verdict]:
     return {name: verdict for name, verdict in verdicts.items() if verdict.mismatches}
 
 
-def test_every_projection_is_checked() -> None:
-    assert {check.name for check in CHECKS} == {table.name for table in projections.ALL}
+def test_every_projection_and_every_roll_up_of_minutes_is_checked() -> None:
+    assert {check.name for check in CHECKS} == {table.name for table in projections.ALL} | ROLL_UPS.keys()
 
 
 @LAWS
@@ -98,7 +125,7 @@ def test_what_the_folds_make_of_any_log_is_found_right_in_any_span_and_wrong_wit
     tmp_path_factory: pytest.TempPathFactory, parts: list[list[Row]], slices: int, span: Span, dice: random.Random
 ) -> None:
     folder = tmp_path_factory.mktemp("slices")
-    rows, tables = [row for part in parts for row in part], folded(parts)
+    rows, tables = [row for part in parts for row in part], with_roll_ups(folded(parts))
     with opened() as duck:
         verdicts = verify(duck, rows, tables, folder, slices=slices)
         assert not differing(verdicts)
@@ -118,6 +145,7 @@ def tables_of(event: Row) -> set[str]:
         "user_categories": bool(event["category"]),
         "delays": not event["imported"],
     }
+    there |= {name: there.get(roll_up.fine.name, True) for name, roll_up in ROLL_UPS.items() if "hours" in name}
     return {"site_minutes", "category_minutes", "sessions", "users"} | {name for name in there if there[name]}
 
 
@@ -182,7 +210,7 @@ def test_no_column_of_any_table_can_be_changed_unseen(
     duck: duckdb.DuckDBPyConnection, tmp_path: Path, check: Check
 ) -> None:
     (rows,) = shop()
-    tables = folded([rows])
+    tables = with_roll_ups(folded([rows]))
     others = [column for column in check.table.columns if not column.primary_key]
     for column in others:
         value = tables[check.name][column.name].to_pylist()[0]
