@@ -1,4 +1,4 @@
-"""`python -m serving` serves; `python -m serving sdl` writes `contracts/schema.graphql` afresh."""
+"""`python -m serving` serves; `sdl` writes `contracts/schema.graphql` afresh; `promise` promises it to clients."""
 
 import sys
 from pathlib import Path
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from contracts.logging import configure_logging
 from contracts.settings import PostgresSettings, ShopSettings, setting_faults
 from serving.app import build_app
+from serving.promise import promise
 from serving.schema import build_schema
 from serving.server import run
 from serving.settings import ServingSettings
@@ -26,8 +27,13 @@ def main(arguments: list[str]) -> int:
         case ["sdl"]:
             SDL.write_text(printed_schema(), encoding="utf-8")
             return 0
+        case ["promise"]:
+            broke = promise(printed_schema())
+            for change in broke:
+                print(change, file=sys.stderr)
+            return 1 if broke else 0
         case _:
-            print("usage: python -m serving [sdl]", file=sys.stderr)
+            print("usage: python -m serving [sdl|promise]", file=sys.stderr)
             return 2
 
 
