@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from processing.cli_bench import bench_state
 from processing.cli_common import From, Json, To, attempt, load_settings, read_time
 from processing.cli_upkeep import compact, gold
 from processing.cli_verify import verify
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.command()(verify)
 app.command()(compact)
 app.command()(gold)
+app.command()(bench_state)
 
 
 @app.callback()

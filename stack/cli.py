@@ -179,7 +179,7 @@ def _print_status(stack: Stack, answer: Status) -> None:
     console.print(f"freshness: {lag}", highlight=False)
     if answer.processing is not None:
         for line in _processing_lines(answer.processing):
-            console.print(line, highlight=False)
+            console.print(line, highlight=False, soft_wrap=True)
     if answer.books is not None:
         console.print(f"books: {'close' if answer.books.close else f'off by {answer.books.residue}'}", highlight=False)
     if answer.verified is not None:
@@ -257,11 +257,11 @@ def _loadtest(verb: str, context: typer.Context) -> NoReturn:
     _become("loadtest", verb, context.args, parts.tool_environment(settings, layout))
 
 
-def _processing(verb: str, context: typer.Context) -> NoReturn:
+def _processing(verb: str, arguments: Sequence[str]) -> NoReturn:
     """Run `python -m processing VERB` on this stack's data; all arguments, `--help` too, are its own."""
     settings, layout = StackSettings(), Layout(home())
     env = {"MILLRACE_PROCESSING_CHECKPOINT": str(layout.checkpoint)}
-    _become("processing", verb, context.args, parts.common_environment(settings, layout) | env)
+    _become("processing", verb, arguments, parts.common_environment(settings, layout) | env)
 
 
 def _watch(verb: str, arguments: Sequence[str]) -> NoReturn:
@@ -295,7 +295,9 @@ def load(context: typer.Context) -> None:
 
 @app.command(context_settings=_PASS_ON)
 def bench(context: typer.Context) -> None:
-    """Measure one part by itself: gateway, processing, serving, detect; see `bench --help`, `bench detect --help`."""
+    """Measure one part by itself: gateway, processing, serving, state, detect; see `bench --help`, `bench state -h`."""
+    if context.args[:1] == ["state"]:
+        _processing("bench-state", context.args[1:])
     if context.args[:1] == ["detect"]:
         _watch("bench", context.args[1:])
     if context.args[:1] == ["processing"] and "--help" not in context.args:
@@ -307,37 +309,37 @@ def bench(context: typer.Context) -> None:
 @app.command(context_settings=_PASS_ON)
 def rebuild(context: typer.Context) -> None:
     """Make projections again from the event log, compare, swap: --projection, --check; see `rebuild --help`."""
-    _processing("rebuild", context)
+    _processing("rebuild", context.args)
 
 
 @app.command(context_settings=_PASS_ON)
 def verify(context: typer.Context) -> None:
     """Hold what is served against the event log, to the unit: --from --to, --random, --all; see `verify --help`."""
-    _processing("verify", context)
+    _processing("verify", context.args)
 
 
 @app.command(context_settings=_PASS_ON)
 def compact(context: typer.Context) -> None:
     """Put small files of the Delta tables together, delete old ones: --dry-run, --keep-hours; see `compact --help`."""
-    _processing("compact", context)
+    _processing("compact", context.args)
 
 
 @app.command(context_settings=_PASS_ON)
 def gold(context: typer.Context) -> None:
     """Write final hours and days to the Delta tables below `gold`; see `gold --help`."""
-    _processing("gold", context)
+    _processing("gold", context.args)
 
 
 @app.command(context_settings=_PASS_ON)
 def explain(context: typer.Context) -> None:
     """Tell what became of one event, and why: EVENT_ID; see `explain --help`."""
-    _processing("explain", context)
+    _processing("explain", context.args)
 
 
 @app.command(context_settings=_PASS_ON)
 def erase(context: typer.Context) -> None:
     """Erase a user, with a receipt; without --yes show what would go: --user ID --yes; see `erase --help`."""
-    _processing("erase", context)
+    _processing("erase", context.args)
 
 
 @app.command(context_settings=_PASS_ON)

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contracts.settings import PostgresSettings
+from processing.bench_state import measure_state
 from processing.dedupe import (
     Deduplicated,
     applied_before,
@@ -17,7 +19,7 @@ from processing.dedupe import (
     write_ids,
 )
 from processing.recent_ids import RecentIds
-from processing.store import Store
+from processing.store import Store, one_transaction
 from tests.processing.builders import START_MS, Event, click, decoded_table, id_of, sale, streams, topic_of
 
 pytestmark = pytest.mark.integration
@@ -216,3 +218,14 @@ def test_however_a_stream_is_cut_each_id_counts_once_at_its_first_record(
         assert told.first.num_rows + told.duplicates.num_rows == len(part)
         applied += zip(told.first["topic"].to_pylist(), told.first["event_id"].to_pylist(), strict=True)
     assert applied == list(dict.fromkeys((topic_of(event), id_of(event)) for event in stream))
+
+
+def test_the_bench_of_state_fills_the_horizon_and_leaves_nothing_behind(postgres: PostgresSettings) -> None:
+    steps: list[str] = []
+    told = measure_state(postgres, 100, 60, 50, lambda step, *_: steps.append(step))
+    assert (told.epochs, told.ids, told.table_rows) == (120, 6_000, 120)
+    assert 14 * 6_000 < told.table_bytes < 1_000_000
+    assert told.counted_bytes == 6_000 * 67 // 4
+    assert steps == ["fill"] * 120 + ["load"]
+    with one_transaction(postgres, "public") as transaction:
+        assert not transaction.query("SELECT FROM pg_namespace WHERE nspname LIKE 'bench%'").num_rows

@@ -38,7 +38,7 @@ WIDEST: Final = Decimal("99999999999999.9999")
 def calm(make_bench: Callable[..., Bench]) -> Bench:
     """What happens to a processor that is not killed: all kinds of traffic, a rival, a lost connection, a SIGTERM."""
     bench = make_bench(
-        LOG_INTERVAL_SECONDS="2", EPOCH_INTERVAL_MS="200", COMPACT_INTERVAL_SECONDS="10", GOLD_INTERVAL_SECONDS="10"
+        LOG_INTERVAL_SECONDS="2", EPOCH_INTERVAL_MS="200", COMPACT_INTERVAL_SECONDS="20", GOLD_INTERVAL_SECONDS="15"
     )
     processor, traffic, reader, facts = bench.processor, bench.traffic, bench.reader, bench.facts
     dice = random.Random(1)

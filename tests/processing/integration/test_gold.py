@@ -188,6 +188,18 @@ def test_a_cell_to_which_something_came_late_stands_until_it_is_made_again_and_i
     assert [row["views"] for row in gold.rows("site_days")] == [4]
 
 
+def test_a_cell_that_went_stale_before_it_was_written_waits_until_it_is_made_again(shop: Shop, gold: Gold) -> None:
+    shop.fold(clicks_at(0))
+    shop.make()
+    shop.fold(clicks_at(0.5))
+    gold.write()
+    assert not any(gold.held().values())
+    shop.make()
+    gold.write()
+    assert gold.held() == usable(shop)
+    assert [row["views"] for row in gold.rows("site_hours")] == [2]
+
+
 def test_late_minutes_of_an_hour_that_has_lost_its_own_are_in_gold_too(tables: Store, gold: Gold) -> None:
     shop = a_shop(emptied(tables), kept=kept_for(1, None, None))
     shop.fold(clicks_at(0, 1))
