@@ -47,9 +47,9 @@ export function build(page) {
         one.members.map(({ subject, says }) => `${subject} ${says}`.trim()).join("; ")])] });
   const table = new Table({ id: "anomalies", label: "Anomalies", columns: [
     { key: "at", label: "Window", header: true, cell: (one) => `${format.dayTime(one.windowStart)} – ${format.time(one.windowEnd)}` },
-    { key: "what", label: "What", cell: (one) => [h("b", {}, format.words(one.metric)), h("span", { class: "sub" }, one.subject ? ` ${one.subject}` : " of the site")] },
+    { key: "what", label: "What", cell: (one) => [h("b", {}, format.words(one.metric)), h("span", { class: "sub" }, one.subject ? ` ${one.subject}` : "")] },
     { key: "observed", label: "Observed", num: true, cell: (one) => [h("b", {}, format.about(one.observed)), one.direction === "UP" ? " ↑" : " ↓"] },
-    { key: "expected", label: "Expected", num: true, cell: (one) => format.about(one.expected) },
+    { key: "expected", label: "Expected", num: true, spare: true, cell: (one) => format.about(one.expected) },
     { key: "moved", label: "Moved most with it", spare: true, cell: (one) => one.contributions.slice(0, 2).map(({ value, observed, expected }) => `${value} ${format.about(expected)} → ${format.about(observed)}`).join(", ") || format.DASH },
     { key: "by", label: "By", spare: true, hint: "Method and score; it flags from the threshold on", cell: (one) => `${METHODS[one.method] ?? format.words(one.method)} ${format.about(one.score)}` },
     { key: "severity", label: "Severity", spare: true, num: true, cell: (one) => h("span", { class: `pill ${one.severity === "CRITICAL" ? "bad" : "warn"}` }, format.words(one.severity)) },
