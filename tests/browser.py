@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium on the PATH; CI has one")
+
+expect.set_options(timeout=15_000)  # milliseconds; a busy machine answers late, and a test that holds does not wait
 
 ARGUMENTS = (
     "--headless",

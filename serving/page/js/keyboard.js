@@ -27,7 +27,7 @@ export function build(go) {
 
 function help() {
   const keep = (event) => { try { localStorage.setItem(STORED, event.target.checked ? "on" : "off"); } catch { /* storage may be off */ } };
-  const rows = [...links().map((link, index) => [String(index + 1), link.firstChild.textContent]),
+  const rows = [...links().map((link, index) => [String(index + 1), link.firstChild.textContent.trim()]),
     ["/", "Search in the view"], ["t", "Light or dark"], ["?", "This list"], ["Esc", "Close"]];
   display("Shortcuts",
     h("dl", { class: "keys" }, rows.map(([key, meaning]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, meaning)))),
