@@ -184,6 +184,14 @@ def test_a_category_and_a_product_are_judged_in_longer_windows(watch: Store, sto
     }
 
 
+def test_a_late_event_in_a_window_that_is_still_open_does_not_have_it_judged(watch: Store, store: Store) -> None:
+    _epoch(store, 2, NINE + 2 * MINUTE, {NINE: CALM, NINE + MINUTE: CALM})
+    _watcher(watch).look()
+    _epoch(store, 3, NINE + 2 * MINUTE, {NINE: CALM})  # the category's five minutes have but two of them
+    _watcher(watch).look()
+    assert rows(watch, "SELECT * FROM anomalies") == []
+
+
 def test_two_watches_do_not_judge_the_same_store(watch: Store, postgres_url: str) -> None:
     _watcher(watch).look()
     second = Store(PostgresSettings(url=SecretStr(postgres_url), db_schema=watch.schema), role="watch")
