@@ -61,22 +61,21 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
         fields, defer, _ = self.collect_subfields(type_, details)
         if defer:
             return None
-        steps: list[tuple[str, str, Complete]] = []
-        names: dict[str, str] = {}
+        steps: list[tuple[str, Complete]] = []
         for response_name, selected in fields.items():
             name = selected[0].node.name.value
             if name == "__typename":
-                names[response_name] = type_.name
+                steps.append((response_name, _constant(type_.name)))
                 continue
             field = type_.fields[name]
             attribute = _attribute(field)
             complete = self._plan(field.type, selected) if attribute is not None else None
             if attribute is None or complete is None or any(each.node.directives for each in selected):
                 return None
-            steps.append((response_name, attribute, complete))
+            steps.append((response_name, _read(attribute, complete)))
 
         def whole(item: Any) -> dict[str, Any]:
-            return {**{name: complete(getattr(item, attribute)) for name, attribute, complete in steps}, **names}
+            return {name: read(item) for name, read in steps}
 
         return _optional(whole)
 
@@ -95,6 +94,14 @@ def _leaf(type_: GraphQLLeafType) -> Complete:
     if plain is not None:
         return lambda value: value if type(value) is plain else coerce(value)
     return coerce
+
+
+def _constant(value: str) -> Complete:
+    return lambda _item: value
+
+
+def _read(attribute: str, complete: Complete) -> Complete:
+    return lambda item: complete(getattr(item, attribute))
 
 
 def _optional(complete: Complete) -> Complete:
