@@ -10,10 +10,12 @@ from contracts.settings import KafkaSettings, PostgresSettings
 from loadtest.bench_errors import BenchError
 from loadtest.bench_gateway import GatewayPlan, run_gateway_bench
 from loadtest.bench_processing import BenchPlan, run_bench
+from loadtest.bench_rate_cli import rate
 from loadtest.bench_serving import ServingPlan, run_serving_bench
 from loadtest.summary import print_bench, print_figures, to_json
 
-app = typer.Typer(help="Measure one part by itself, beside its limits.", no_args_is_help=True)
+app = typer.Typer(help="Measure one part by itself, or the whole, beside its limits.", no_args_is_help=True)
+app.command()(rate)
 
 
 @app.command()
