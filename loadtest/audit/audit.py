@@ -1,5 +1,6 @@
 """One audit, put together: mark, let the run happen, wait until all of it is settled, check."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,24 +58,27 @@ class Audit:
 
 
 class Auditor:
-    """Audits one stack, which nobody else sends to meanwhile."""
+    """Audits one stack, which nobody else sends to meanwhile.
+
+    What waits for broker or disk does so in a thread: a drill's links to them run in this loop.
+    """
 
     def __init__(self, graphql: GraphqlClient) -> None:
         self._graphql = graphql
         self._holdings = Holdings(KafkaSettings(), PostgresSettings(), LogSettings())
 
-    def begin(self) -> Marks:
+    async def begin(self) -> Marks:
         """Mark where the run begins. Raises HoldingsError."""
-        return self._holdings.mark()
+        return await asyncio.to_thread(self._holdings.mark)
 
     async def audit(self, since: Marks, claims: Claims, *, seed: int, patience_seconds: float) -> Audit:
         """Wait until the system is settled, then check. What prevents a check is a broken check, too."""
         try:
             until = await self._holdings.settled(patience_seconds)
-            held = self._held(since, until)
+            held = await asyncio.to_thread(self._held, since, until)
         except (UnsettledError, HoldingsError) as error:
             return Audit([_not_done("the system settles", error)], 0, 0, 0)
-        checks = [*check_laws(claims, held), check_books(since.totals, until.totals, held)]
+        checks = [*await asyncio.to_thread(check_laws, claims, held), check_books(since.totals, until.totals, held)]
         keys = set(zip(held["applied"]["topic"].to_pylist(), held["applied"]["event_id"].to_pylist(), strict=True))
         counted = [fact for key, fact in claims.facts.items() if key in keys]
         undecided = claims.facts.keys() - claims.accepted.keys()
@@ -101,7 +105,7 @@ class Auditor:
         minutes = {fact.at.replace(second=0, microsecond=0) for fact in counted}
         start = min(minutes).replace(minute=0)
         end = max(minutes).replace(minute=0) + timedelta(hours=1)
-        earlier = _facts(self._holdings.earlier(since, start, end))
+        earlier = _facts(await asyncio.to_thread(self._holdings.earlier, since, start, end))
         return await check_answers(self._graphql, Oracle([*earlier, *counted]), sorted(minutes), seed)
 
     async def _closed(self) -> Check:

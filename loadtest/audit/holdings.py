@@ -76,7 +76,7 @@ class Holdings:
     def totals(self) -> dict[str, int]:
         """The books' sums over all epochs; empty before the first."""
         rows = self.rows("SELECT * FROM totals")
-        return {name: int(value) for name, value in rows[0].items() if name != "singleton"} if rows else {}
+        return {name: value for name, value in rows[0].items() if type(value) is int} if rows else {}
 
     async def settled(self, seconds: float) -> Marks:
         """Wait until every record is in an epoch and every applied event in the log. Raises UnsettledError."""

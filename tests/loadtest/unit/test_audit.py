@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pytest
 
+from contracts.settings import KafkaSettings, LogSettings, PostgresSettings
 from loadtest.audit.checks import Check, check_books, check_laws
 from loadtest.audit.claims import Claims
-from loadtest.audit.holdings import RECORDS, first_text
+from loadtest.audit.holdings import RECORDS, Holdings, first_text
 from loadtest.client_log import Verdict
 from loadtest.facts import Fact
 from loadtest.load.payloads import Pool
@@ -196,3 +198,12 @@ _FRAME = bytes(5)
 )
 def test_what_is_no_record_has_no_id(value: bytes) -> None:
     assert first_text(value) is None
+
+
+def test_of_the_totals_only_numbers_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    holdings = Holdings(KafkaSettings(), PostgresSettings(), LogSettings())
+    row = {"singleton": True, "log_id": uuid4(), "epoch": 3, "records": 7}
+    monkeypatch.setattr(holdings, "rows", lambda _: [row])
+    assert holdings.totals() == {"epoch": 3, "records": 7}
+    monkeypatch.setattr(holdings, "rows", lambda _: [])
+    assert holdings.totals() == {}
