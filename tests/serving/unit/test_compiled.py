@@ -71,6 +71,10 @@ class Query:
         return [item(1)]
 
     @strawberry.field
+    def nulls(self) -> list[Item | None]:
+        return [item(1), item(2, money=None), None]
+
+    @strawberry.field
     def broken(self) -> list[Item | None]:
         return [item(1), item(2, money=None), item(3, money=Decimal("NaN")), item(4, share=float("inf")), None]
 
@@ -87,6 +91,7 @@ DOCUMENTS = [
     "{ named { id ... on Item { money } } }",
     "{ broken { id money share } }",
     "{ broken { id } }",
+    "{ nulls { id money } }",
     "{ a: items { id } b: items { money } }",
 ]
 
