@@ -76,3 +76,12 @@ def test_what_clients_send_is_read_without_starting_over(monkeypatch: pytest.Mon
             read = make_quick_decoder(schema, dict)(Cursor(body, 5))
             assert read["user_id"] == "u"
             assert read["timestamp"] == NOW_MS
+
+
+@pytest.mark.parametrize("size", [0, 63, 64, 8191, 8192, 20_000, 1_100_000])
+def test_texts_of_any_length_are_read_alike(size: int) -> None:
+    (click,) = (schema for schema in SCHEMAS if (schema.subject, schema.version) == ("clickstream", 1))
+    for page in ("p" * size, None):  # as the last text, a wrong length is not found out by what follows
+        body = ENCODERS[click.id]("e", "u", "s", None, None, "view", NOW_MS, page, "r" * size)[5:]
+        for end in (len(body), len(body) - 1):
+            assert_of_one_mind(click, body[:end], 0)
