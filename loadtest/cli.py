@@ -11,6 +11,7 @@ import typer
 
 from loadtest import bench_cli
 from loadtest import replay as recording
+from loadtest.drill.cli import drill
 from loadtest.faults import FaultRates, Sending, inject
 from loadtest.gateway_client import RefusedError
 from loadtest.load.cli import load
@@ -29,6 +30,7 @@ Exit codes: 0 all well; 1 something was lost, wrong or refused; 2 the call itsel
 app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(bench_cli.app, name="bench")
 app.command()(load)
+app.command()(drill)
 
 LogFile = Annotated[Path | None, typer.Option("--log", help="Append the client log (JSON lines) here.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")]

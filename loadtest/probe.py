@@ -84,18 +84,25 @@ class Probe:
         self._untold: dict[str, float] = {}
         self._dice = Random()
         self._began = 0.0
-        self._all_sent = False
+        self._stopped = False
+
+    def now(self) -> float:
+        """Seconds into the run."""
+        return time.monotonic() - self._began
+
+    def stop(self) -> None:
+        """Send no further marker; what was sent is still waited for."""
+        self._stopped = True
 
     async def run(self, seconds: float, grace_seconds: float = 30) -> Freshness:
         """Probe for `seconds`, then wait for stragglers up to the grace. The parts' faults are counted, not raised."""
         self._began = time.monotonic()
         watching = [asyncio.create_task(self._poll()), asyncio.create_task(self._listen())]
         async with asyncio.TaskGroup() as markers:
-            while time.monotonic() < self._began + seconds:
+            while not self._stopped and time.monotonic() < self._began + seconds:
                 markers.create_task(self._mark())
                 # Uneven, or the markers would beat in time with the epochs.
                 await asyncio.sleep(self._interval * self._dice.uniform(0.5, 1.5))
-        self._all_sent = True
         deadline = time.monotonic() + grace_seconds
         while (self._unseen or self._untold) and time.monotonic() < deadline:  # noqa: ASYNC110 - two tasks empty them
             await asyncio.sleep(_POLL_SECONDS)

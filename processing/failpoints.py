@@ -1,12 +1,15 @@
 """Named places where a test can have the process killed, one at each side of every side effect of an epoch.
 
 `MILLRACE_FAILPOINTS=merged:sessions@3` kills the process (SIGKILL, as a power cut would) the third time it comes to
-that place. Without the variable a place costs one comparison with None.
+that place. A file `failpoint` in the home does the same once: it is taken away when it is read, so that the start after
+the kill is not armed. Without either a place costs one comparison with None.
 """
 
 import os
 import signal
 from collections import Counter
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 DECODED: Final = "decoded"
@@ -21,11 +24,23 @@ PUBLISHED: Final = "published"
 
 
 def _armed() -> tuple[str, int] | None:
-    text = os.environ.get("MILLRACE_FAILPOINTS")
+    text = os.environ.get("MILLRACE_FAILPOINTS") or _taken()
     if not text:
         return None
     name, _, turn = text.partition("@")
     return name, int(turn or 1)
+
+
+def _taken() -> str:
+    """What the file says, which is gone then. Without a home in the environment there is none."""
+    home = os.environ.get("MILLRACE_HOME")
+    if home:
+        with suppress(FileNotFoundError):
+            path = Path(home) / "failpoint"
+            text = path.read_text("utf-8").strip()
+            path.unlink()
+            return text
+    return ""
 
 
 _ARMED: Final = _armed()

@@ -5,6 +5,7 @@ Exit codes: 0 done (for `status`: all ready); 1 not done, or not ready, and the 
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -202,6 +203,19 @@ def _processing_lines(told: ProcessingFigures) -> list[str]:
     ]
 
 
+@app.command("env")
+def show_environment(*, as_json: Json = False) -> None:
+    """Print what a tool needs to reach this stack, for `eval "$(millrace env)"`. It holds the password and a key."""
+    settings, layout = StackSettings(), Layout(home())
+    layout.home.mkdir(parents=True, exist_ok=True)
+    told = parts.tool_environment(settings, layout)
+    if as_json:
+        typer.echo(json.dumps(told))
+        return
+    for name, value in told.items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
 @app.command("logs")
 def show_logs(
     *,
@@ -291,6 +305,12 @@ def replay(context: typer.Context) -> None:
 def load(context: typer.Context) -> None:
     """Load the stack and measure latency and freshness: --rate, --seconds; see `load --help`."""
     _loadtest("load", context)
+
+
+@app.command(context_settings=_PASS_ON)
+def drill(context: typer.Context) -> None:
+    """Break a stack under load and audit it: NAME, --random, --list; see `drill --help`."""
+    _loadtest("drill", context)
 
 
 @app.command(context_settings=_PASS_ON)

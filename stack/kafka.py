@@ -54,7 +54,7 @@ def part(settings: StackSettings, layout: Layout, environ: dict[str, str], topic
         class_path = f"{folder}/*"
         layout.kafka.mkdir(parents=True, exist_ok=True)
         properties = layout.kafka / "server.properties"
-        write_atomically(properties, server_properties(layout.kafka / "data", port, controller))
+        write_atomically(properties, server_properties(layout.kafka / "data", port, controller, settings.kafka_address))
         logging = layout.kafka / "log4j2.properties"
         write_atomically(logging, _LOGGING)
         if not (layout.kafka / "data" / "meta.properties").exists():
@@ -80,14 +80,17 @@ def part(settings: StackSettings, layout: Layout, environ: dict[str, str], topic
     )
 
 
-def server_properties(data: Path, port: int, controller: int) -> str:
-    """The broker's configuration for a small machine; what it says of topics is in `contracts.topics`."""
+def server_properties(data: Path, port: int, controller: int, address: str) -> str:
+    """The broker's configuration for a small machine; what it says of topics is in `contracts.topics`.
+
+    `address` is where clients find it, itself included.
+    """
     properties: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{HOST}:{controller}",
         "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "advertised.listeners": f"PLAINTEXT://{address}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "inter.broker.listener.name": "PLAINTEXT",
         "controller.listener.names": "CONTROLLER",

@@ -18,7 +18,6 @@ from stack.state import PartState, Stage
 
 _POLL_SECONDS = 0.1
 _RESTART_WINDOW_SECONDS = 600.0
-_LONGEST_BACK_OFF_SECONDS = 30.0
 _LAST_LINES = 20
 
 
@@ -103,7 +102,7 @@ class Keeper(threading.Thread):
                     f"up; `millrace logs {self.part.name}` tells more."
                 )
             recent = sum(1 for death in deaths if deaths[-1] - death < _RESTART_WINDOW_SECONDS)
-            pause = min(0.25 * 2 ** (recent - 1), _LONGEST_BACK_OFF_SECONDS)
+            pause = min(0.25 * 2 ** (recent - 1), self._settings.restart_pause_seconds)
             note = f"ended ({code}), restart {self._state.restarts + 1}"
             self._tell(stage=Stage.RESTARTING, process=None, restarts=self._state.restarts + 1, note=note)
             if self._stopping.wait(pause):

@@ -58,8 +58,8 @@ def common_environment(settings: StackSettings, layout: Layout) -> dict[str, str
     """What every part, and every tool that talks to the stack, is told."""
     return {
         "MILLRACE_HOME": str(layout.home),
-        "MILLRACE_KAFKA_BOOTSTRAP": f"{HOST}:{settings.port('kafka')}",
-        "MILLRACE_POSTGRES_URL": postgres.url(settings, layout),
+        "MILLRACE_KAFKA_BOOTSTRAP": settings.kafka_address,
+        "MILLRACE_POSTGRES_URL": postgres.url(settings, layout, port=settings.postgres_via_port),
         "MILLRACE_LOG_PATH": str(layout.delta),
         "PYTHONPATH": str(REPOSITORY),
         # Logs are read while they are written.

@@ -60,11 +60,11 @@ def part(settings: StackSettings, layout: Layout) -> Part:
     )
 
 
-def url(settings: StackSettings, layout: Layout, database: str = DATABASE) -> str:
-    """libpq URL of a database: the embedded server's, or the one of the settings as it stands."""
+def url(settings: StackSettings, layout: Layout, database: str = DATABASE, *, port: int | None = None) -> str:
+    """libpq URL of a database: the embedded server's (by another port, if one is given), or the settings' own."""
     if settings.postgres_url is not None:
         return settings.postgres_url.get_secret_value()
-    return f"postgresql://{USER}:{password(layout)}@{HOST}:{settings.port('postgres')}/{database}"
+    return f"postgresql://{USER}:{password(layout)}@{HOST}:{port or settings.port('postgres')}/{database}"
 
 
 def password(layout: Layout) -> str:

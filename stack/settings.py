@@ -52,6 +52,11 @@ class StackSettings(PartSettings):
     postgres_max_connections: int = Field(default=60, ge=10)
     """Connections Postgres takes at once, all parts together."""
 
+    kafka_via_port: int | None = Field(default=None, ge=1024, le=65535)
+    """The port by which everybody reaches the broker, where something stands in front of it (a drill's proxy)."""
+    postgres_via_port: int | None = Field(default=None, ge=1024, le=65535)
+    """The port by which the parts reach the embedded Postgres, as above."""
+
     gateway_workers: int = Field(default=1, ge=1)
     """Worker processes of the gateway."""
     demo_events_per_second: float = Field(default=20.0, gt=0)
@@ -65,6 +70,8 @@ class StackSettings(PartSettings):
     """How long a part may take to stop before it is killed."""
     restart_limit: int = Field(default=10, ge=0)
     """Restarts of a part within ten minutes before the supervisor gives it up."""
+    restart_pause_seconds: float = Field(default=30.0, ge=0)
+    """Longest pause before a restart; pauses begin at a quarter of a second and double."""
     log_max_mb: int = Field(default=32, ge=1)
     """A part's log of more than this (MiB) is set aside when the part starts."""
     log_keep: int = Field(default=3, ge=0)
@@ -73,3 +80,8 @@ class StackSettings(PartSettings):
     def port(self, listener: str) -> int:
         """Port of one of `PORT_OFFSETS`."""
         return self.base_port + PORT_OFFSETS[listener]
+
+    @property
+    def kafka_address(self) -> str:
+        """`host:port` that clients of the broker are told."""
+        return f"{HOST}:{self.kafka_via_port or self.port('kafka')}"

@@ -32,3 +32,13 @@ def test_the_process_ends_at_its_turn(armed: str | None, printed: str, code: int
         [sys.executable, "-S", "-c", PROGRAM], cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, check=False
     )
     assert (ended.stdout.decode().split(), ended.returncode) == (list(printed), code)
+
+
+def test_a_file_in_the_home_arms_one_start_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "failpoint").write_text("b@2\n")
+    environment = os.environ | {"MILLRACE_HOME": str(tmp_path), "MILLRACE_FAILPOINTS": ""}
+    for printed, code in ((["0"], -signal.SIGKILL), (["0", "1", "2"], 0)):
+        ended = subprocess.run(
+            [sys.executable, "-S", "-c", PROGRAM], cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, check=False
+        )
+        assert (ended.stdout.decode().split(), ended.returncode) == (printed, code)

@@ -1,0 +1,57 @@
+"""The documents of topics and tables, held against a stack that runs: its broker and its database."""
+
+import json
+from typing import Any
+
+import pytest
+from adbc_driver_postgresql import dbapi
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+from contracts.__main__ import FOLDER
+from tests.e2e.millrace import REPOSITORY, Millrace
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+DOCUMENT: dict[str, Any] = json.loads((REPOSITORY / "contracts/kafka.asyncapi.json").read_text("utf-8"))
+
+
+def _reach(millrace: Millrace) -> dict[str, str]:
+    told: dict[str, str] = json.loads(millrace.command("env", "--json").stdout)
+    return told
+
+
+def test_the_broker_has_the_topics_as_they_are_described(millrace: Millrace) -> None:
+    admin = AdminClient({"bootstrap.servers": _reach(millrace)["MILLRACE_KAFKA_BOOTSTRAP"]})
+    topics = admin.list_topics(timeout=20).topics
+    assert {name for name in topics if not name.startswith("__")} == set(DOCUMENT["channels"])
+    resources = {name: ConfigResource(ResourceType.TOPIC, name) for name in DOCUMENT["channels"]}
+    configured = admin.describe_configs(list(resources.values()))
+    for name, channel in DOCUMENT["channels"].items():
+        described = channel["bindings"]["kafka"]
+        held = configured[resources[name]].result(20)
+        assert len(topics[name].partitions) == described["partitions"]
+        for key, value in described["topicConfiguration"].items():
+            wanted = set(value) if isinstance(value, list) else {str(value)}
+            assert set(held[key].value.split(",")) == wanted, (name, key)
+
+
+def test_the_database_has_the_tables_as_their_contracts_say(millrace: Millrace) -> None:
+    with dbapi.connect(_reach(millrace)["MILLRACE_POSTGRES_URL"]) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname::text AS relation, a.attname::text AS name, a.attnotnull AS required,"
+            " format_type(a.atttypid, a.atttypmod) AS type FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0"
+            " AND NOT a.attisdropped AND NOT c.relispartition"
+        )
+        rows = cursor.fetch_arrow_table().to_pylist()
+    held: dict[str, set[tuple[str, str, bool]]] = {}
+    for row in rows:
+        held.setdefault(row["relation"], set()).add((row["name"], row["type"], row["required"]))
+    contracts = {}
+    for path in (FOLDER / "tables_odcs").iterdir():
+        (described,) = json.loads(path.read_text("utf-8"))["schema"]
+        contracts[described["physicalName"]] = {
+            (each["name"], each["physicalType"], each["required"]) for each in described["properties"]
+        }
+    assert contracts.keys() <= held.keys()
+    assert {name: held[name] for name in contracts} == contracts

@@ -1,0 +1,177 @@
+"""Drills are data in order; faults do to processes what they say, and a fault that finds nothing to break says so."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from contracts.settings import KafkaSettings, PostgresSettings
+from loadtest.audit.audit import Audit
+from loadtest.audit.checks import Check
+from loadtest.cli import app
+from loadtest.drill.catalogue import BY_NAME, DRILLS, SETS, SHORT
+from loadtest.drill.faults import AtFailpoint, CutOff, Freeze, FullDisk, Kill
+from loadtest.drill.faults.poison import poison
+from loadtest.drill.ground import DrillError, Ground
+from loadtest.drill.run import Outcome, _recovered
+from loadtest.drill.traffic import traffic
+from loadtest.probe import Freshness
+from processing import failpoints
+
+pytestmark = pytest.mark.unit
+
+WITH_A_CHILD = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+
+
+def test_drills_have_names_of_their_own_and_break_something() -> None:
+    assert len(BY_NAME) == len(DRILLS)
+    assert all(drill.strikes for drill in (*DRILLS, SHORT))
+    assert not BY_NAME.keys() & {*SETS, SHORT.name}
+
+
+def test_every_failpoint_of_an_epoch_is_drilled() -> None:
+    drilled = {
+        strike.fault.place.partition("@")[0].partition(":")[0]
+        for drill in DRILLS
+        for strike in drill.strikes
+        if isinstance(strike.fault, AtFailpoint)
+    }
+    assert drilled == {value for name, value in vars(failpoints).items() if name.isupper() and isinstance(value, str)}
+
+
+def test_what_ci_runs_needs_no_stack_of_its_own() -> None:
+    assert not SHORT.links
+    assert not SHORT.small_disk
+
+
+def test_the_set_of_all_needs_neither_root_nor_minutes() -> None:
+    assert not any(BY_NAME[name].small_disk for name in SETS["all"])
+    assert {"disk-full", "broker-away-5min"} <= set(SETS["long"]) - set(SETS["all"])
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Iterator[Ground]:
+    """A stack of one part, whose process has a child."""
+    with subprocess.Popen([sys.executable, "-c", WITH_A_CHILD]) as part:
+        told = {"parts": {"part": {"process": {"pid": part.pid, "born": ""}}, "gone": {"process": None}}}
+        (tmp_path / "state.json").write_text(json.dumps(told))
+        ground = Ground(tmp_path, KafkaSettings(), PostgresSettings())
+        deadline = time.monotonic() + 20
+        while len(ground.processes("part")) < 2:
+            assert time.monotonic() < deadline
+        yield ground
+        with suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(part.pid).children(recursive=True):
+                process.kill()
+        part.kill()
+
+
+async def test_a_kill_ends_the_leader_or_only_a_worker(ground: Ground) -> None:
+    leader, worker = ground.processes("part")
+    await Kill("part", worker=True).strike(ground)
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+    leader.wait(20)  # it has nothing to wait for any more
+
+
+async def test_a_frozen_part_stands_still_and_goes_on(ground: Ground) -> None:
+    freezing = asyncio.create_task(Freeze("part", 0.3).strike(ground))
+    deadline = time.monotonic() + 10
+    while {process.status() for process in ground.processes("part")} != {psutil.STATUS_STOPPED}:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    await freezing
+    assert psutil.STATUS_STOPPED not in {process.status() for process in ground.processes("part")}
+
+
+async def test_a_part_goes_on_although_the_drill_is_cancelled(ground: Ground) -> None:
+    freezing = asyncio.create_task(Freeze("part", 60).strike(ground))
+    await asyncio.sleep(0.1)
+    freezing.cancel()
+    await asyncio.gather(freezing, return_exceptions=True)
+    assert psutil.STATUS_STOPPED not in {process.status() for process in ground.processes("part")}
+
+
+@pytest.mark.parametrize("fault", [Kill("gone"), Kill("unknown"), CutOff("part", 1), FullDisk(1)])
+async def test_where_there_is_nothing_to_break_the_fault_says_so(ground: Ground, fault: Kill) -> None:
+    with pytest.raises(DrillError):
+        await fault.strike(ground)
+    assert not (ground.home / "filler").exists()
+
+
+def test_poison_is_the_same_for_the_same_seed_and_of_every_kind() -> None:
+    dice, again = Random(3), Random(3)
+    records = [poison(number, dice) for number in range(9)]
+    assert [record[:5] for record in records] == [poison(number, again)[:5] for number in range(9)]
+    assert len(set(records)) == 9
+    assert b"" in records
+    assert max(map(len, records)) > 1_000_000
+
+
+def test_a_hot_user_does_most_of_the_events() -> None:
+    stream = traffic(BY_NAME["skew"], seed=1, rate=100, start_ms=0)
+    users = [next(stream).body["user_id"] for _ in range(300)]
+    assert 0.8 < users.count("drill-hot") / len(users) < 1
+
+
+def test_recovery_is_the_first_sight_of_a_marker_sent_after_the_strike() -> None:
+    freshness = Freshness(seen=[(1.0, 30.0), (10.0, 9.0), (12.0, 3.0), (13.0, 9.0)])
+    assert _recovered(freshness, 5.0) == pytest.approx(10.0)  # sent at 12, seen at 15
+    assert _recovered(freshness, 20.0) is None
+
+
+def _outcome(**changes: object) -> Outcome:
+    lost = Check("nothing is lost", "", 0, "10")
+    given = {
+        "drill": "d", "seed": 1, "seconds": 9.0, "recoveries": [("kill", 2.0)], "worst_freshness": 3.0, "errors": {},
+        "unexpected": {}, "failed": 0, "problem": None, "audit": Audit([lost], 10, 0, 0),
+    }  # fmt: skip
+    return Outcome(**{**given, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"recoveries": [("kill", None)]}, "not recovered from kill"),
+        ({"unexpected": {"valid: due accepted": 3}}, "3 events: valid: due accepted"),
+        ({"failed": 2}, "2 events had no verdict in the end"),
+        ({"problem": "no COPY was met"}, "no COPY was met"),
+        (
+            {"audit": Audit([Check("nothing is lost", "", 4, "10", [{"event_id": "e"}])], 10, 0, 0)},
+            "nothing is lost: broken 4",
+        ),
+    ],
+)
+def test_a_drill_fails_by_whatever_is_wrong(changes: dict[str, object], sentence: str) -> None:
+    assert _outcome().passed
+    outcome = _outcome(**changes)
+    assert not outcome.passed
+    assert outcome.problems()[0].startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["drill"], "name drills"),
+        (["drill", "no-such"], "no such drill: no-such"),
+        (["drill", "--here", "broker-slow", "disk-full"], "broker-slow, disk-full: only on a stack made for it"),
+    ],
+)
+def test_a_wrong_call_is_named(arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_the_list_names_every_drill_and_what_it_needs() -> None:
+    result = CliRunner().invoke(app, ["drill", "--list"])
+    assert result.exit_code == 0
+    assert all(drill.name in result.output for drill in (*DRILLS, SHORT))
