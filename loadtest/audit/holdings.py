@@ -164,7 +164,8 @@ class Holdings:
         consumer.assign([self._partition(topic, number, start)])
         next_offset = start
         while next_offset < end:
-            messages = consumer.consume(_CONSUMED_AT_ONCE, timeout=20)
+            # No more than there are: it waits for as many as it is asked for.
+            messages = consumer.consume(min(_CONSUMED_AT_ONCE, end - next_offset), timeout=20)
             if not messages:
                 raise HoldingsError(f"the broker gave nothing of {topic}/{number} after offset {next_offset}")
             for message in messages:
