@@ -68,8 +68,8 @@ def calm(make_bench: Callable[..., Bench]) -> Bench:
     # Whatever used the connection next has met the fault: an epoch, or roll-ups between two.
     facts["faults"] = [line for event in ("query_failed", "roll_up_failed") for line in processor.logged(event)]
     facts["held"], facts["totals"] = reader.held(), reader.totals()
-    facts["results"] = last_results(processor)
     facts["published"] = {table.name: published_rows(reader, table.name) for table in projections.ALL}
+    facts["results"] = results_once_like(processor, facts["published"])
     facts["books"] = reader.query("SELECT * FROM books")
     facts["rows"] = traffic.rows()
     facts["wanted"] = dict(traffic.totals), expected(facts["rows"])
@@ -102,6 +102,14 @@ def keep_sending(traffic: Traffic, ending: threading.Event, dice: random.Random)
         traffic.send(visits(dice, f"load-{number}", 20, now_ms(), 60_000))
         time.sleep(0.05)
     traffic.flush()
+
+
+def results_once_like(processor: Processor, published: dict[str, Any]) -> dict[str, Any]:
+    """The results topic once it is as wanted, or as it stands after twenty seconds: it is written after the commit."""
+    deadline = time.monotonic() + 20
+    while (results := last_results(processor)) != published and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return results
 
 
 def last_results(processor: Processor) -> dict[str, dict[tuple[Any, ...], Any]]:
