@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Update, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.dml import ReturningUpdate
 
 import contracts.alerts
 import contracts.projections  # noqa: F401 - they join the metadata
@@ -71,7 +72,7 @@ class Database:
             },
         )
 
-    async def write(self, statement: Update) -> int:
+    async def write(self, statement: ReturningUpdate[Any]) -> int:
         """Change rows in a transaction of its own; returns how many. Snapshots taken before do not see it.
 
         Raises:
@@ -80,9 +81,9 @@ class Database:
         try:
             async with self._engine.connect() as connection:
                 writing = await connection.execution_options(postgresql_readonly=False)
-                changed = (await writing.execute(statement)).rowcount
+                changed = len((await writing.execute(statement)).all())
                 await writing.commit()
-                return int(changed)
+                return changed
         except Exception as error:
             known = from_database(error)
             if known is None:

@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import Select, Update, extract, func, select, update
+from sqlalchemy import Select, extract, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from contracts.alerts import alerts, deliveries
+from contracts.tables import ALERTS, NOTIFY_CHANNEL
 from serving.queries import Statement
 
 
@@ -22,8 +24,8 @@ def one_alert(alert_id: int) -> Statement:
     return _with_deliveries().where(alerts.c.id == alert_id)
 
 
-def acknowledge(alert_id: int, by: str) -> Update:
-    """Note who sees to an open alert; who did so first stays. Returns its id, if one of it is open."""
+def acknowledge(alert_id: int, by: str) -> ReturningUpdate[Any]:
+    """Note who sees to an open alert; who did so first stays. The commit tells everybody who listens."""
     return (
         update(alerts)
         .where(alerts.c.id == alert_id, alerts.c.resolved_at.is_(None))
@@ -31,6 +33,7 @@ def acknowledge(alert_id: int, by: str) -> Update:
             acknowledged_at=func.coalesce(alerts.c.acknowledged_at, func.clock_timestamp()),
             acknowledged_by=func.coalesce(alerts.c.acknowledged_by, by),
         )
+        .returning(func.pg_notify(NOTIFY_CHANNEL, ALERTS))
     )
 
 

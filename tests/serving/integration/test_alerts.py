@@ -162,3 +162,13 @@ async def test_subscribers_hear_of_alerts_without_a_commit(alert_server: Server)
         )
         then = (await following(ws))["payload"]["data"]["alerts"]
         assert [each["key"] for each in then] == ["rule:checkout"]
+
+
+async def test_subscribers_hear_who_sees_to_an_alert(alert_server: Server) -> None:
+    async with socket(alert_server) as ws:
+        await subscribe(ws, "subscription { alerts { acknowledgedBy } }")
+        newest, *_ = (await following(ws))["payload"]["data"]["alerts"]
+        assert newest == {"acknowledgedBy": None}
+        await asyncio.to_thread(alert_server.data, 'mutation { acknowledgeAlert(id: "2", by: "them") { id } }')
+        newest, *_ = (await following(ws))["payload"]["data"]["alerts"]
+        assert newest == {"acknowledgedBy": "them"}
