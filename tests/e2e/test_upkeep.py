@@ -1,0 +1,22 @@
+"""What a stack does by itself beside the stream: it compacts its Delta tables, and writes gold ones."""
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.e2e.millrace import Millrace, until
+from tests.e2e.seeded_run import Run
+
+pytestmark = pytest.mark.e2e
+
+
+def test_delta_tables_are_compacted_and_gold_is_written_beside_the_stream(run: Run, millrace: Millrace) -> None:
+    def both() -> dict[str, float] | None:
+        told = millrace.http.get(f"http://127.0.0.1:{millrace.base_port + 2}/metrics")
+        samples = [each for family in text_string_to_metric_families(told.text) for each in family.samples]
+        failed = [each.labels for each in samples if each.name.endswith("maintenance_failures_total") and each.value]
+        assert not [labels for labels in failed if labels["task"] in {"compact", "gold"}]
+        ended = {each.labels["task"] for each in samples if each.name.endswith("maintenance_timestamp_seconds")}
+        files = {each.labels["table"]: each.value for each in samples if each.name.endswith("_delta_files")}
+        return files if ended >= {"compact", "gold"} else None
+
+    assert until(both, 120, "both to have had a turn")["events"] > 0
