@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+import contracts.alerts  # noqa: F401 - joins the metadata
 from contracts.rollups import COARSER
 from contracts.tables import metadata
 

@@ -71,7 +71,7 @@ def test_a_click_is_told_with_its_place_and_all_that_it_changed(line: Line) -> N
     (copy,) = told.copies
     assert (told.verdict, copy.topic, copy.partition, copy.offset, copy.epoch) == ("applied", "clickstream", 0, 1, 1)
     assert copy.committed_at is not None
-    assert copy.detail["delta_version"] == 1
+    assert copy.detail["delta_version"] == 2
     assert copy.detail["source"] == "demo"
     assert {change.table for change in told.changes} == {projection.name for projection in PROJECTIONS} - {"orders"}
     (minute,) = rows(told, "product_minutes")
@@ -152,7 +152,7 @@ def test_the_answer_is_json_and_readable_text(line: Line) -> None:
     told = ask(line, "t1")
     assert json.loads(json.dumps(told.as_json(), default=str))["verdict"] == "applied"
     shown = text(told)
-    for part in ("t1: applied", "transactions-0 offset 0, epoch 2", "order_id o1", "event_id c1", "delta_version: 2"):
+    for part in ("t1: applied", "transactions-0 offset 0, epoch 2", "order_id o1", "event_id c1", "delta_version: 3"):
         assert part in shown, shown
 
 
