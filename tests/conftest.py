@@ -33,8 +33,13 @@ settings.load_profile("millrace")
 
 
 def free_base_port(above: int = 0) -> int:
-    """First of as many free consecutive ports as a stack needs, below the usual ephemeral range."""
-    for base in range(max(20000 + os.getpid() % 5000, above + 10), 32000, 10):
+    """First of as many free consecutive ports as a stack needs, below the usual ephemeral range.
+
+    A free port is not held until its part starts, so workers of one run look in ranges of their own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+    first = 20000 + 3000 * worker
+    for base in range(max(first + os.getpid() % 1500, above + 10), first + 3000, 10):
         with suppress(OSError):
             for offset in PORT_OFFSETS.values():
                 with socket.socket() as probe:
