@@ -60,7 +60,7 @@ def _conversions(arguments: Arguments, _below: frozenset[str], settings: Serving
 
 
 def _sales(arguments: Arguments, _below: frozenset[str], _settings: ServingSettings) -> int:
-    return _points(arguments, timedelta(hours=1))
+    return _points(arguments, timedelta(hours=1)) * (2 if arguments.get("compareWith") is not None else 1)
 
 
 def _listed(arguments: Arguments, below: frozenset[str], _settings: ServingSettings) -> int:

@@ -38,6 +38,22 @@ def days_in(span: Span, zone: ZoneInfo) -> list[Span]:
     return [Span(start, end) for start, end in midnights if span.start <= start < span.end and start < end]
 
 
+def day_before(day: Span, days: int, zone: ZoneInfo) -> Span | None:
+    """The day so many days before it, by the calendar; None where the zone left that one out."""
+    date_then = day.start.astimezone(zone).date() - days * _DAY
+    start, end = _midnight(date_then, zone), _midnight(date_then + _DAY, zone)
+    return Span(start, end) if start < end else None
+
+
+def hour_before(hour: Span, days: int, zone: ZoneInfo) -> Span:
+    """The hour that began when the zone's clocks showed the same, so many days before.
+
+    Both hours of autumn's repeated one go back to the same; an hour that spring left out stands for the one after it.
+    """
+    start = (hour.start.astimezone(zone) - days * _DAY).astimezone(UTC)  # the clock's arithmetic, not time's
+    return Span(start, start + _HOUR)
+
+
 def _midnights(span: Span, zone: ZoneInfo) -> Iterator[datetime]:
     """From the last one before the span to the first two after it."""
     day: date = span.start.astimezone(zone).date()

@@ -16,7 +16,13 @@ CONVERTS_WITHIN: Final = timedelta(minutes=10)
 
 
 def conversion_windows(
-    starts: Span, windows: Windows, products: Sequence[str] | None, *, bot: bool | None, limit: int
+    starts: Span,
+    windows: Windows,
+    products: Sequence[str] | None,
+    categories: Sequence[str] | None,
+    *,
+    bot: bool | None,
+    limit: int,
 ) -> Statement:
     """Clicks on each product in each window, those that converted, and the different purchases they led to.
 
@@ -51,6 +57,8 @@ def conversion_windows(
     )
     if products is not None:
         part = part.where(click.c.product_id.in_(products))
+    if categories is not None:
+        part = part.where(click.c.category.in_(categories))
     found = part.subquery("part")
     purchases = func.count(found.c.purchase_id.distinct())
     keys = [found.c.window_start, found.c.product_id]

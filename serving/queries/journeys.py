@@ -27,8 +27,8 @@ from sqlalchemy import (
 from contracts.projections import sessions
 from serving.queries import Statement
 from serving.queries.measures import total
-from serving.queries.paths import action, page, scope, started_in, steps_of
-from serving.windows import Span
+from serving.queries.paths import action, page, steps_of
+from serving.queries.visits import Visits
 
 _SEGMENTS: Final = r"^(?:(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*)?/*([^/?#]*)(?:/+([^/?#])?)?.*$"
 """Of a URL, absolute or not: the first segment of its path, and a character of the second where there is one."""
@@ -48,8 +48,7 @@ _COLUMNS: Final[dict[str, Any]] = {
 class Asked:
     """Which journeys."""
 
-    span: Span
-    bot: bool | None
+    visits: Visits
     by_page: bool
     """Steps are pages, else actions."""
     depth: int | None
@@ -66,14 +65,14 @@ def journeys(asked: Asked, max_sessions: int) -> Statement:
     `node`: `count` visits of `source` by `sessions`, with its `entries`, `exits`, and `repeats`.
     `move`: `count` times, in `sessions`, `target` came next after `source`, of `departures` visits of the latter.
     """
-    counting, allowed = scope(asked.span, asked.bot, max_sessions)
+    counting, allowed = asked.visits.scope(max_sessions)
     chosen = (
         select(
             func.row_number().over().label("session"),
             sessions.c.path,
             (sessions.c.events > func.cardinality(sessions.c.path)).label("cut"),
         )
-        .where(*started_in(asked.span, asked.bot), allowed)
+        .where(*asked.visits.conditions, allowed)
         .cte("chosen")
     )
     visits = _visits(_pages(chosen) if asked.by_page else _actions(chosen), asked.depth)

@@ -7,12 +7,11 @@ than parsing it; what stands after the event id needs the parser.
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import CTE, BigInteger, ColumnElement, TableValuedAlias, Text, cast, column, func, select
+from sqlalchemy import BigInteger, ColumnElement, TableValuedAlias, Text, cast, column, func
 from sqlalchemy.dialects.postgresql import JSONB
 
-from contracts.projections import sessions
-from serving.queries.measures import counted, duration, moment
-from serving.windows import ORIGIN, Span
+from serving.queries.measures import duration, moment
+from serving.windows import ORIGIN
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -50,22 +49,3 @@ def page(step: ColumnElement[Any]) -> ColumnElement[Any]:
 def _element(step: ColumnElement[Any], place: int) -> ColumnElement[Any]:
     found: ColumnElement[Any] = cast(step, JSONB)[place].astext
     return found
-
-
-def started_in(span: Span, bot: bool | None) -> list[ColumnElement[bool]]:
-    """Conditions: the sessions that started in the span."""
-    return [
-        sessions.c.started_at >= moment(span.start),
-        sessions.c.started_at < moment(span.end),
-        counted(sessions, bot),
-    ]
-
-
-def scope(span: Span, bot: bool | None, max_sessions: int) -> tuple[CTE, ColumnElement[bool]]:
-    """How many sessions started in the span, counted up to one over the maximum, and the condition that it is kept.
-
-    Paths are long: a statement that reads them has the condition, so that it reads none when there are too many.
-    """
-    some = select(sessions.c.started_at).where(*started_in(span, bot)).limit(max_sessions + 1).subquery("some")
-    counting = select(func.count().label("sessions")).select_from(some).cte("scope")
-    return counting, select(counting.c.sessions).scalar_subquery() <= max_sessions

@@ -3,13 +3,13 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, FromClause, Integer, cast, column, func, literal, null, select
+from sqlalchemy import ColumnElement, DateTime, FromClause, Integer, cast, column, func, literal, null, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from contracts.projections import orders, site_minutes
+from contracts.projections import category_minutes, orders, product_minutes, site_minutes
 from contracts.rollup_reads import readable
 from serving.queries import Statement
-from serving.queries.measures import counted, sketches, sums
+from serving.queries.measures import counted, moment, sketches, sums
 from serving.windows import MINUTE, Span, ceiling, minute_edges
 
 _TIME = DateTime(timezone=True)
@@ -19,21 +19,42 @@ _MEASURES = ("purchases", "units", "revenue", "refunds", "refunded", "late")
 
 
 def sales(
-    buckets: Sequence[Span], *, bot: bool | None, wanted_sketches: Collection[str], wants_orders: bool
+    buckets: Sequence[Span],
+    *,
+    bot: bool | None,
+    products: Sequence[str] | None = None,
+    categories: Sequence[str] | None = None,
+    wanted_sketches: Collection[str],
+    wants_orders: bool,
 ) -> Statement:
-    """Every bucket, empty ones as zero, with its `start` and `end`. Buckets are in order and do not overlap."""
+    """Every bucket, empty ones as zero, with its `start` and `end`, in order of these. They may overlap.
+
+    Orders are known of all products together only.
+    """
+    named = {"product_id": products, "category": categories}
+    minutes = product_minutes if products is not None else category_minutes if categories is not None else site_minutes
     edges = minute_edges(edge for bucket in buckets for edge in (bucket.start, bucket.end))
-    rows = readable(site_minutes, edges).subquery("rows")
+    rows = readable(minutes, edges).subquery("rows")
     places = {edge: place for place, edge in enumerate(edges, start=1)}
-    # A row and its bucket are found by the number of the edge before them: compared by times, each row would be held
+    # A row and its buckets are found by the number of the edge before them: compared by times, each row would be held
     # against each bucket.
     number = func.width_bucket(rows.c.starts_at, cast(literal(edges, _TIMES), _TIMES), type_=Integer)
-    part = select(*rows.c, number.label("place")).where(counted(rows, bot)).subquery("part")
+    conditions = [rows.c[key].in_(values) for key, values in named.items() if values is not None]
+    part = (
+        select(*rows.c, number.label("place"))
+        .where(counted(rows, bot), _within(rows.c.starts_at, buckets), *conditions)
+        .subquery("part")
+    )
+    parts = [
+        (bucket, place)
+        for bucket in buckets
+        for place in range(places[ceiling(bucket.start, MINUTE)], places[ceiling(bucket.end, MINUTE)])
+    ]
     axis = (
         func.unnest(
-            cast(literal([each.start for each in buckets], _TIMES), _TIMES),
-            cast(literal([each.end for each in buckets], _TIMES), _TIMES),
-            cast(literal([places[ceiling(each.start, MINUTE)] for each in buckets], _NUMBERS), _NUMBERS),
+            cast(literal([bucket.start for bucket, _ in parts], _TIMES), _TIMES),
+            cast(literal([bucket.end for bucket, _ in parts], _TIMES), _TIMES),
+            cast(literal([place for _, place in parts], _NUMBERS), _NUMBERS),
         )
         .table_valued(column("start", _TIME), column("end", _TIME), column("place", Integer), name="axis")
         .render_derived()
@@ -48,8 +69,19 @@ def sales(
         )
         .join_from(axis, part, part.c.place == axis.c.place, isouter=True)
         .group_by(axis.c.start, axis.c.end)
-        .order_by(axis.c.start)
+        .order_by(axis.c.start, axis.c.end)
     )
+
+
+def _within(time: ColumnElement[Any], buckets: Sequence[Span]) -> ColumnElement[bool]:
+    """That a row is of one of the stretches that the buckets make: what lies between two of those is not read."""
+    stretches: list[Span] = []
+    for bucket in sorted(buckets, key=lambda bucket: bucket.start):
+        if stretches and bucket.start <= stretches[-1].end:
+            stretches[-1] = Span(stretches[-1].start, max(stretches[-1].end, bucket.end))
+        else:
+            stretches.append(bucket)
+    return or_(*((time >= moment(one.start)) & (time < moment(one.end)) for one in stretches))
 
 
 def _orders(axis: FromClause, bot: bool | None) -> ColumnElement[Any]:

@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import ColumnElement, exists, false, select, true
+from sqlalchemy import ColumnElement, false, select, true
 
 from contracts.projections import sessions
 from serving.cursors import Key
 from serving.queries import Statement
-from serving.queries.measures import counted, moment
+from serving.queries.measures import moment
 from serving.queries.paging import Page, paged
-from serving.queries.paths import product_id, steps_of
-from serving.windows import Span
+from serving.queries.visits import Visits
 
 _KEY = (sessions.c.started_at, sessions.c.session_id)
 _COLUMNS = (
@@ -56,15 +55,11 @@ _COLUMNS = (
 class SessionFilter:
     """Which sessions; None of a field means any."""
 
-    span: Span | None = None
+    visits: Visits
     status: Literal["active", "completed"] | None = None
     user_id: str | None = None
     session_id: str | None = None
-    product_id: str | None = None
-    device: str | None = None
-    medium: str | None = None
     converted: bool | None = None
-    bot: bool | None = None
 
 
 def session_page(where: SessionFilter, ended_by: datetime | None, page: Page) -> Statement:
@@ -81,9 +76,7 @@ def one_session(key: Key[datetime]) -> Statement:
 
 
 def _conditions(where: SessionFilter, ended_by: datetime | None) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [counted(sessions, where.bot)]
-    if where.span is not None:
-        found += [sessions.c.started_at >= moment(where.span.start), sessions.c.started_at < moment(where.span.end)]
+    found = where.visits.conditions
     if where.status == "completed":
         found.append(sessions.c.ended_at <= moment(ended_by) if ended_by is not None else false())
     elif where.status == "active":
@@ -92,15 +85,8 @@ def _conditions(where: SessionFilter, ended_by: datetime | None) -> list[ColumnE
         found.append(sessions.c.user_id == where.user_id)
     if where.session_id is not None:
         found.append(sessions.c.session_id == where.session_id)
-    if where.device is not None:
-        found.append(sessions.c.device == where.device)
-    if where.medium is not None:
-        found.append(sessions.c.medium == where.medium)
     if where.converted is not None:
         found.append(sessions.c.purchases > 0 if where.converted else sessions.c.purchases == 0)
-    if where.product_id is not None:
-        steps = steps_of(sessions.c.path)
-        found.append(exists(select(steps.c.place).where(product_id(steps.c.step) == where.product_id)))
     return found
 
 

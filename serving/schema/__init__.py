@@ -23,6 +23,11 @@ from serving.schema.subscriptions import Subscription
 from serving.schema.users import User, UserConnection, user, users
 from serving.schema.verifications import Verification, verifications
 
+NO_VISITS = (
+    "Minutes, which this is summed up from, know neither device nor source; `sessions`, `funnel` and `journeys` do."
+)
+TWICE = "To compare periods, ask for it twice in one operation: both are of one commit."
+
 
 async def _as_of(info: Info) -> AsOf | None:
     row = await info.context.snapshot.as_of()
@@ -37,15 +42,17 @@ class Query:
     product_metrics: list[ProductWindow] = strawberry.field(
         resolver=product_metrics,
         description="Products in windows of any length, tumbling or sliding, by window, product and category. Windows "
-        "align to 1970-01-01T00:00Z; those that start in the range are answered, each one whole.",
+        f"align to 1970-01-01T00:00Z; those that start in the range are answered, each one whole. {NO_VISITS} {TWICE}",
     )
     revenue: list[RevenueWindow] = strawberry.field(
-        resolver=revenue, description="Revenue by category in tumbling windows that start in the range."
+        resolver=revenue,
+        description="Revenue by category in tumbling windows that start in the range. Of single products it is in "
+        f"`productMetrics`. {NO_VISITS} {TWICE}",
     )
     top_products: list[RankedProduct] = strawberry.field(
         resolver=top_products,
         description="The best products over the minutes that begin in the range; those with none of the measure are "
-        "left out, ties go by product id.",
+        f"left out, ties go by product id. {NO_VISITS}",
     )
     sessions: SessionConnection = strawberry.field(
         resolver=sessions,
@@ -57,7 +64,8 @@ class Query:
     )
     conversions: list[ConversionWindow] = strawberry.field(
         resolver=conversions,
-        description="Clicks on products that led to a purchase, by window (of the click's time) and product.",
+        description="Clicks on products that led to a purchase, by window (of the click's time) and product. Device "
+        f"and source are not kept with a click: `funnel` has them. {TWICE}",
     )
     funnel: Funnel = strawberry.field(
         resolver=funnel,
@@ -67,7 +75,7 @@ class Query:
     journeys: Journeys = strawberry.field(
         resolver=journeys,
         description="Which page or action follows which in the sessions that started in the range, where they enter "
-        "and where they leave.",
+        f"and where they leave. {TWICE}",
     )
     users: UserConnection = strawberry.field(
         resolver=users,
@@ -82,10 +90,11 @@ class Query:
         description="Of the users first seen in a week, how many were seen again in each week after it. Oldest first.",
     )
     realtime: Realtime | None = strawberry.field(
-        resolver=realtime, description="The shop just now; null before the first commit."
+        resolver=realtime, description=f"The shop just now; null before the first commit. {NO_VISITS}"
     )
     sales: list[SalesBucket] = strawberry.field(
-        resolver=sales, description="Sales of every hour or day that starts in the range, empty ones as zero."
+        resolver=sales,
+        description=f"Sales of every hour or day that starts in the range, empty ones as zero. {NO_VISITS}",
     )
     books: Books | None = strawberry.field(
         resolver=books, description="Whether every record is accounted for; null before the first commit."

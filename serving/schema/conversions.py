@@ -1,6 +1,7 @@
 """Root about conversions: clicks on products, and the purchases they led to."""
 
 from datetime import timedelta
+from typing import Annotated
 
 import strawberry
 
@@ -31,9 +32,13 @@ class ConversionWindow(Window):
 
 async def conversions(
     info: Info,
+    *,
     range: Range,
     window: Length = timedelta(minutes=5),
     products: list[strawberry.ID] | None = None,
+    categories: Annotated[
+        list[str] | None, strawberry.argument(description="Clicks that named one of these categories.")
+    ] = None,
     bots: BotFilter = BotFilter.EXCLUDE,
 ) -> list[ConversionWindow]:
     """Windows by the time of the clicks; final ten minutes after their end, when the last purchase could have come."""
@@ -42,7 +47,7 @@ async def conversions(
     starts = windows.starts_in(range.span(), settings.max_points)
     if starts is None:
         return []
-    statement = conversion_windows(starts, windows, products, bot=bots.bot, limit=settings.max_rows + 1)
+    statement = conversion_windows(starts, windows, products, categories, bot=bots.bot, limit=settings.max_rows + 1)
     rows = await snapshot.rows(statement)
     if len(rows) > settings.max_rows:
         raise TooLarge("range", f"the answer has more than {settings.max_rows} rows; name products or shorten it")

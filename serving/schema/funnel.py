@@ -1,5 +1,6 @@
 """Root about the funnel: how far sessions get on their way to a purchase."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import Enum
 from typing import Annotated
@@ -8,10 +9,14 @@ import strawberry
 
 from serving.errors import InvalidArgument, TooLarge
 from serving.queries import ResultRow
-from serving.queries.funnel import Asked, Breakdown, custom_funnel, usual_funnel
+from serving.queries.funnel import Asked, Breakdown
+from serving.queries.funnel import funnel as funnel_sql
 from serving.queries.sessions import completed_by
+from serving.queries.visits import Visits
 from serving.schema.common import BotFilter, Range, is_final, page_size
+from serving.schema.comparison import CompareWith
 from serving.schema.context import Info
+from serving.schema.narrowing import CategoryOfVisit, Device, Medium, ProductOfVisit, Source
 from serving.schema.scalars import Long
 
 MAX_STEPS = 10
@@ -82,6 +87,9 @@ class FunnelSegment:
     )
     sessions: Long = strawberry.field(description="Sessions in it, whether or not they reached the first step.")
     steps: list[FunnelStep]
+    previous: "FunnelSegment | None" = strawberry.field(
+        description="The same segment in the earlier period; null without `compareWith`, and where it had no session."
+    )
 
 
 @strawberry.type(description="How far the sessions that started in a range got, within their first 50 events.")
@@ -106,6 +114,12 @@ async def funnel(
             "VIEW, ADD_TO_CART, CHECKOUT_START, PURCHASE."
         ),
     ] = None,
+    compare_with: CompareWith = None,
+    device: Device = None,
+    medium: Medium = None,
+    source: Source = None,
+    category: CategoryOfVisit = None,
+    product_id: ProductOfVisit = None,
     bots: BotFilter = BotFilter.EXCLUDE,
     first: Annotated[int, strawberry.argument(description="Most segments wanted: those with most sessions.")] = 20,
 ) -> Funnel:
@@ -116,33 +130,55 @@ async def funnel(
     span, most = range.span(), page_size("first", first, info)
     as_of = await snapshot.as_of()
     ended_by = completed_by(as_of.watermark if as_of else None, info.context.services.session_gap)
-    asked = Asked(span, bots.bot, _BREAKDOWNS[breakdown], ended_by, most)
-    if steps is None:
-        rows = await snapshot.rows(usual_funnel(asked))
-    else:
-        limit = settings.max_path_sessions
-        rows = await snapshot.rows(custom_funnel(asked, [_ACTIONS[step] for step in steps], limit))
-        if rows[0].scope > limit:
-            raise TooLarge("range", f"more than {limit} sessions started in it, the limit for `steps`; shorten it")
-    segments = [_segment(row, steps or USUAL) for row in rows if row.sessions is not None]
+    asked = Asked(
+        Visits(span, bots.bot, device, medium, source, category, product_id),
+        _BREAKDOWNS[breakdown],
+        ended_by,
+        most,
+        [_ACTIONS[step] for step in steps] if steps is not None else None,
+        compare_with.span(span) if compare_with is not None else None,
+    )
+    limit = settings.max_path_sessions
+    rows = await snapshot.rows(funnel_sql(asked, limit))
+    for name, which in (("scope", "it"), ("before_scope", "the period it is compared with")):
+        if (rows[0]._mapping.get(name) or 0) > limit:
+            raise TooLarge(
+                "range", f"more than {limit} sessions started in {which}, the limit for `steps` and `productId`"
+            )
+    actions = steps or USUAL
+    segments = [_segment(row, actions) for row in rows if row.sessions is not None]
     active = any(row.active for row in rows)
     return Funnel(is_final=is_final(span.end, as_of) and not active, segments=segments)
 
 
-def _segment(row: ResultRow, actions: list[FunnelAction] | tuple[FunnelAction, ...]) -> FunnelSegment:
-    reached = [row._mapping[f"reached_{number}"] for number in range(len(actions))]
+def _segment(row: ResultRow, actions: Sequence[FunnelAction]) -> FunnelSegment:
+    before = "before_sessions" in row._mapping and row.before_sessions is not None
     return FunnelSegment(
         segment=row.segment,
         sessions=row.sessions,
-        steps=[
-            FunnelStep(
-                action=action,
-                sessions=reached[number],
-                share_of_first=reached[number] / reached[0] if reached[0] else None,
-                share_of_previous=reached[number] / reached[number - 1] if number and reached[number - 1] else None,
-                median_time=row._mapping[f"median_{number}"],
-                mean_time=row._mapping[f"mean_{number}"],
-            )
-            for number, action in enumerate(actions)
-        ],
+        steps=_steps(row, actions, ""),
+        previous=FunnelSegment(
+            segment=row.segment,
+            sessions=row.before_sessions,
+            steps=_steps(row, actions, "before_"),
+            previous=None,
+        )
+        if before
+        else None,
     )
+
+
+def _steps(row: ResultRow, actions: Sequence[FunnelAction], prefix: str) -> list[FunnelStep]:
+    told = row._mapping
+    reached = [told[f"{prefix}reached_{number}"] for number in range(len(actions))]
+    return [
+        FunnelStep(
+            action=action,
+            sessions=reached[number],
+            share_of_first=reached[number] / reached[0] if reached[0] else None,
+            share_of_previous=reached[number] / reached[number - 1] if number and reached[number - 1] else None,
+            median_time=told[f"{prefix}median_{number}"],
+            mean_time=told[f"{prefix}mean_{number}"],
+        )
+        for number, action in enumerate(actions)
+    ]

@@ -9,8 +9,10 @@ from serving.errors import InvalidArgument, TooLarge
 from serving.queries import ResultRow
 from serving.queries.journeys import Asked
 from serving.queries.journeys import journeys as journeys_sql
+from serving.queries.visits import Visits
 from serving.schema.common import BotFilter, Range, page_size
 from serving.schema.context import Info
+from serving.schema.narrowing import CategoryOfVisit, Device, Medium, ProductOfVisit, Source
 from serving.schema.scalars import Long
 
 MAX_DEPTH = 50
@@ -82,6 +84,11 @@ async def journeys(
             "layers of a Sankey diagram. Without it all places are added up."
         ),
     ] = None,
+    device: Device = None,
+    medium: Medium = None,
+    source: Source = None,
+    category: CategoryOfVisit = None,
+    product_id: ProductOfVisit = None,
     bots: BotFilter = BotFilter.EXCLUDE,
     first: Annotated[int, strawberry.argument(description="Most nodes, and most transitions wanted.")] = 50,
 ) -> Journeys:
@@ -90,7 +97,8 @@ async def journeys(
     if depth is not None and not 1 <= depth <= MAX_DEPTH:
         raise InvalidArgument("depth", f"must be from 1 to {MAX_DEPTH}")
     most = page_size("first", first, info)
-    asked = Asked(range.span(), bots.bot, by is JourneyStep.PAGE, depth, most)
+    visits = Visits(range.span(), bots.bot, device, medium, source, category, product_id)
+    asked = Asked(visits, by is JourneyStep.PAGE, depth, most)
     rows = await info.context.snapshot.rows(journeys_sql(asked, limit))
     whole = next(row for row in rows if row.kind == "total")
     if whole.scope > limit:

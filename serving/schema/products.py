@@ -13,9 +13,10 @@ from serving.queries import ResultRow
 from serving.queries.top_products import top_products as top_products_sql
 from serving.queries.windows import product_windows
 from serving.schema.common import CURRENCY, BotFilter, Range, Window, check_kept, is_final, page_size, users_in
+from serving.schema.comparison import CompareWith
 from serving.schema.context import Info, selected
 from serving.schema.scalars import Long
-from serving.windows import Windows, minute_edges
+from serving.windows import Span, Windows, minute_edges
 
 _SKETCH_OF = {"uniqueUsers": "users", "uniqueBuyers": "buyers"}
 
@@ -60,6 +61,10 @@ class RankedProduct(ProductMeasures):
     rank: int = strawberry.field(description="1 is the best.")
     product_id: strawberry.ID
     categories: list[str] = strawberry.field(description="Categories its events named.")
+    previous: "RankedProduct | None" = strawberry.field(
+        description="Its sums and its rank among all products in the earlier period; null without `compareWith`, and "
+        "where it had none of the measure then."
+    )
 
 
 @strawberry.enum(description="What products are ranked by.")
@@ -142,29 +147,46 @@ def _product_window(
 
 async def top_products(
     info: Info,
+    *,
     range: Range,
     by: ProductMeasure,
     first: int = 10,
+    compare_with: CompareWith = None,
+    categories: Annotated[
+        list[str] | None, strawberry.argument(description="Only what events that named one of these did.")
+    ] = None,
     bots: BotFilter = BotFilter.EXCLUDE,
 ) -> list[RankedProduct]:
     """Sums per product, the largest first."""
     span, size, snapshot = range.span(), page_size("first", first, info), info.context.snapshot
-    edges = minute_edges((span.start, span.end))
+    edges, earlier = minute_edges((span.start, span.end)), list[datetime]()
     if len(edges) < 2:
         return []  # no minute begins in it
-    check_kept(edges, await snapshot.as_of())
-    rows = await snapshot.rows(top_products_sql(edges, by.value, size, bots.bot))
+    if compare_with is not None:
+        # From the edges and not from the range, so that there are as many minutes.
+        then = compare_with.span(Span(*edges))
+        earlier = [then.start, then.end]
+    check_kept([*edges, *earlier], await snapshot.as_of())
+    rows = await snapshot.rows(
+        top_products_sql(edges, earlier, measure=by.value, first=size, bot=bots.bot, categories=categories)
+    )
     currency = info.context.services.shop.currency
     return [
-        RankedProduct(
-            rank=rank,
-            product_id=strawberry.ID(row.product_id),
-            categories=sorted(row.categories),
-            **_measures(row),
-            currency=currency,
-        )
-        for rank, row in enumerate(rows, start=1)
+        _ranked(row, "", currency, _ranked(row, "before_", currency) if earlier and row.before_rank else None)
+        for row in rows
     ]
+
+
+def _ranked(row: ResultRow, prefix: str, currency: str, previous: RankedProduct | None = None) -> RankedProduct:
+    told = row._mapping
+    return RankedProduct(
+        rank=told[f"{prefix}rank"],
+        product_id=strawberry.ID(row.product_id),
+        categories=sorted(told[f"{prefix}categories"]),
+        **_measures(row, prefix),
+        currency=currency,
+        previous=previous,
+    )
 
 
 _MEASURES = (
@@ -182,5 +204,5 @@ _MEASURES = (
 )
 
 
-def _measures(row: ResultRow) -> dict[str, Any]:
-    return {name: row._mapping[name] for name in _MEASURES}
+def _measures(row: ResultRow, prefix: str = "") -> dict[str, Any]:
+    return {name: row._mapping[f"{prefix}{name}"] for name in _MEASURES}

@@ -1,6 +1,6 @@
 """Roots about money: revenue by category in windows, sales by hour or day."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated
@@ -9,14 +9,17 @@ from zoneinfo import ZoneInfo
 import strawberry
 
 from contracts.rollups import DAY, HOUR
+from serving.database import EpochRow
 from serving.errors import TooLarge
+from serving.queries import ResultRow
 from serving.queries.sales import sales as sales_sql
 from serving.queries.windows import revenue_windows
 from serving.schema.common import CURRENCY, BotFilter, Range, Window, average, check_kept, is_final, users_in
-from serving.schema.context import Info, selected
+from serving.schema.comparison import CompareWith
+from serving.schema.context import Info, selected_below
 from serving.schema.products import Length
 from serving.schema.scalars import Long
-from serving.windows import MINUTE, Windows
+from serving.windows import MINUTE, Span, Windows
 from serving.zones import checked_zone, days_in, hours_in
 
 
@@ -43,7 +46,7 @@ class SalesBucket(Window):
     units: Long = strawberry.field(description="Pieces bought.")
     orders: Long | None = strawberry.field(
         description="Distinct orders placed in it: an order is placed with its first line, and a line that names no "
-        "order is an order by itself."
+        "order is an order by itself. Null with `products` or `categories`: an order's lines are of several."
     )
     unique_customers: Long | None = strawberry.field(
         description="Distinct users who bought: exact up to 4,096, above that with a standard error of 1.6 %."
@@ -54,6 +57,11 @@ class SalesBucket(Window):
     refunds: Long = strawberry.field(description="Order lines refunded.")
     refunded: Decimal = strawberry.field(description="Money of the refunds, positive.")
     currency: str = strawberry.field(description=CURRENCY)
+    previous: "SalesBucket | None" = strawberry.field(
+        description="What it is compared with: a day by the calendar, an hour by the zone's clock; with RANGE_BEFORE, "
+        "the bucket in the same place of the range before. Null without `compareWith`, and where the zone left that "
+        "day out."
+    )
 
 
 @strawberry.enum(description="Length of a sales bucket.")
@@ -104,46 +112,73 @@ async def sales(
     info: Info,
     range: Range,
     grain: Grain,
+    *,
     time_zone: Annotated[
         str | None,
         strawberry.argument(description="IANA name such as `Europe/Berlin`; without it, the shop's own zone."),
     ] = None,
+    compare_with: CompareWith = None,
+    products: list[strawberry.ID] | None = None,
+    categories: list[str] | None = None,
     bots: BotFilter = BotFilter.EXCLUDE,
 ) -> list[SalesBucket]:
-    """Rolls site minutes up to the hours or days of a zone."""
+    """Rolls minutes up to the hours or days of a zone."""
     settings, snapshot, shop = info.context.services.settings, info.context.snapshot, info.context.services.shop
     span, zone = range.span(), ZoneInfo(checked_zone(time_zone or shop.time_zone))
     points = span.length // (HOUR if grain is Grain.HOUR else DAY)
     if points > settings.max_points:
         raise TooLarge("range", f"it has about {points} {grain.value}s, the limit is {settings.max_points}")
-    customers = bool(selected(info, ["uniqueCustomers"]))
+    customers = bool(selected_below(info, ["uniqueCustomers"]))
     if customers and span.length > settings.max_sketch_minutes * MINUTE:
         raise TooLarge("range", f"`uniqueCustomers` is counted over at most {settings.max_sketch_minutes} minutes")
     buckets = hours_in(span, zone) if grain is Grain.HOUR else days_in(span, zone)
     if not buckets:
         return []
+    earlier: list[Span | None] = [None] * len(buckets)
+    if compare_with is not None:
+        earlier = compare_with.hours(buckets, zone) if grain is Grain.HOUR else compare_with.days(buckets, zone)
+    everything = sorted({*buckets, *(bucket for bucket in earlier if bucket is not None)}, key=_in_order)
     as_of = await snapshot.as_of()
-    check_kept((edge for bucket in buckets for edge in (bucket.start, bucket.end)), as_of)
-    wanted = {"buyers"} if customers else set[str]()
-    wants_orders = bool(selected(info, ["orders"]))
-    rows = await snapshot.rows(sales_sql(buckets, bot=bots.bot, wanted_sketches=wanted, wants_orders=wants_orders))
-    buyers = await users_in(rows, "buyers") if customers else []
-    return [
-        SalesBucket(
-            window_start=row.start,
-            window_end=row.end,
-            is_final=is_final(row.end, as_of),
-            revision=row.late,
-            late_events=row.late,
-            revenue=row.revenue,
-            purchases=row.purchases,
-            units=row.units,
-            orders=row.orders,
-            unique_customers=Long(buyers[index]) if customers else None,
-            average_purchase=average(row.revenue, row.purchases),
-            refunds=row.refunds,
-            refunded=row.refunded,
-            currency=shop.currency,
+    check_kept((edge for bucket in everything for edge in (bucket.start, bucket.end)), as_of)
+    rows = await snapshot.rows(
+        sales_sql(
+            everything,
+            bot=bots.bot,
+            products=products,
+            categories=categories,
+            wanted_sketches={"buyers"} if customers else set[str](),
+            wants_orders=products is None and categories is None and bool(selected_below(info, ["orders"])),
         )
-        for index, row in enumerate(rows)
+    )
+    buyers = await users_in(rows, "buyers") if customers else [None] * len(rows)
+    found = {Span(row.start, row.end): (row, count) for row, count in zip(rows, buyers, strict=True)}
+    return [
+        _bucket(*found[bucket], as_of, shop.currency, _bucket(*found[then], as_of, shop.currency) if then else None)
+        for bucket, then in zip(buckets, earlier, strict=True)
     ]
+
+
+def _in_order(bucket: Span) -> tuple[datetime, datetime]:
+    return bucket.start, bucket.end
+
+
+def _bucket(
+    row: ResultRow, customers: int | None, as_of: EpochRow | None, currency: str, previous: SalesBucket | None = None
+) -> SalesBucket:
+    return SalesBucket(
+        window_start=row.start,
+        window_end=row.end,
+        is_final=is_final(row.end, as_of),
+        revision=row.late,
+        late_events=row.late,
+        revenue=row.revenue,
+        purchases=row.purchases,
+        units=row.units,
+        orders=row.orders,
+        unique_customers=Long(customers) if customers is not None else None,
+        average_purchase=average(row.revenue, row.purchases),
+        refunds=row.refunds,
+        refunded=row.refunded,
+        currency=currency,
+        previous=previous,
+    )

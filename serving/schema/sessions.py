@@ -14,9 +14,11 @@ from serving.database import EpochRow
 from serving.errors import InvalidArgument
 from serving.queries import ResultRow
 from serving.queries.sessions import SessionFilter, completed_by, one_session, session_page
+from serving.queries.visits import Visits
 from serving.schema.common import CURRENCY, REVISION, AsOf, BotFilter, TimeRange
 from serving.schema.connections import Asked, PageInfo
 from serving.schema.context import Info
+from serving.schema.narrowing import CategoryOfVisit, Device, Medium, Source
 from serving.schema.scalars import Long
 
 _ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
@@ -144,8 +146,10 @@ async def sessions(
         strawberry.ID | None,
         strawberry.argument(description="Sessions with this product among their first 50 events; needs a `range`."),
     ] = None,
-    device: str | None = None,
-    medium: str | None = None,
+    device: Device = None,
+    medium: Medium = None,
+    source: Source = None,
+    category: CategoryOfVisit = None,
     converted: Annotated[
         bool | None, strawberry.argument(description="Sessions in which something was bought, or nothing was.")
     ] = None,
@@ -159,16 +163,13 @@ async def sessions(
     if product_id is not None and range is None:
         raise InvalidArgument("range", "is needed with `productId`")
     asked = Asked.checked(info, SESSIONS_BY_START, first=first, after=after, last=last, before=before)
+    span = range.span() if range is not None else None
     where = SessionFilter(
-        span=range.span() if range is not None else None,
+        Visits(span, bots.bot, device, medium, source, category, product_id),
         status=_STATUS[status] if status is not None else None,
         user_id=user_id,
         session_id=session_id,
-        product_id=product_id,
-        device=device,
-        medium=medium,
         converted=converted,
-        bot=bots.bot,
     )
     as_of = await info.context.snapshot.as_of()
     ended_by = completed_by(as_of.watermark if as_of else None, info.context.services.session_gap)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from statistics import fmean, median
 from typing import Any
@@ -11,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serving.queries import ResultRow
-from serving.queries.funnel import Asked, custom_funnel, usual_funnel
+from serving.queries.funnel import Asked, funnel
+from serving.queries.visits import Visits
 from serving.windows import Span
 from tests.serving.events import Agent, Event, by_bot, islands
 from tests.serving.integration.conftest import NOW, Server, new_schema
@@ -82,8 +84,8 @@ STEPS = st.lists(
 def test_no_step_exceeds_the_one_ahead_and_paths_and_columns_agree(
     scratch: Scratch, events: list[Event], steps: list[frozenset[str]]
 ) -> None:
-    asked = Asked(Span(START, START + timedelta(hours=1)), bot=None, breakdown="none", ended_by=None, first=10)
-    statements = (usual_funnel(asked), custom_funnel(asked, USUAL, 100), custom_funnel(asked, steps, 100))
+    asked = Asked(Visits(Span(START, START + timedelta(hours=1))), breakdown="none", ended_by=None, first=10)
+    statements = [funnel(replace(asked, steps=sought), 100) for sought in (None, USUAL, steps)]
     by_columns, by_path, custom = (of(rows[0]) for rows in scratch.rows(events, *statements))
     found = list(islands(events))
     assert by_columns == by_path == approximately(expected(found, USUAL))
@@ -121,8 +123,9 @@ def approximately(steps: list[tuple[int, Any, Any]]) -> list[tuple[int, Any, Any
 def test_a_session_that_goes_on_counts_also_when_its_segment_is_not_listed(scratch: Scratch) -> None:
     completed = [Event(START, f"e{n}", "u", f"s{n}", "view", agent=Agent("mobile", "", "")) for n in range(2)]
     going_on = Event(START + timedelta(seconds=1), "e3", "u", "s3", "view", agent=Agent("desktop", "", ""))
-    asked = Asked(Span(START, START + timedelta(hours=1)), None, "device", ended_by=START, first=1)
-    for (row,) in scratch.rows([*completed, going_on], usual_funnel(asked), custom_funnel(asked, USUAL, 10)):
+    asked = Asked(Visits(Span(START, START + timedelta(hours=1))), "device", ended_by=START, first=1)
+    statements = [funnel(replace(asked, steps=sought), 10) for sought in (None, USUAL)]
+    for (row,) in scratch.rows([*completed, going_on], *statements):
         assert (row.segment, row.sessions, row.active) == ("mobile", 2, 1)
 
 

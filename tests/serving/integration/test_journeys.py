@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from serving.queries.journeys import Asked, journeys
+from serving.queries.visits import Visits
 from serving.windows import Span
 from tests.serving.events import Event, by_bot, islands
 from tests.serving.integration.conftest import NOW, Server, new_schema
@@ -135,7 +136,7 @@ def sessions(draw: st.DrawFn) -> list[Event]:
 def test_journeys_are_those_of_the_paths(
     scratch: Scratch, events: list[Event], by_page: bool, depth: int | None
 ) -> None:
-    asked = Asked(Span(START, START + timedelta(hours=1)), None, by_page, depth, 1000)
+    asked = Asked(Visits(Span(START, START + timedelta(hours=1))), by_page, depth, 1000)
     (rows,) = scratch.rows(events, journeys(asked, 100))
     found = list(islands(events))
     wanted = told(found, by_page, depth)
@@ -178,7 +179,7 @@ def labelled(scratch: Scratch, pages: list[str]) -> dict[str, str]:
     """Each page's label: every page is a session of its own, told apart by how many events it has."""
     found = {}
     for page in pages:
-        asked = Asked(Span(START, START + timedelta(hours=1)), None, by_page=True, depth=None, first=10)
+        asked = Asked(Visits(Span(START, START + timedelta(hours=1))), by_page=True, depth=None, first=10)
         (rows,) = scratch.rows([Event(START, "e", "u", "s", "view", page=page)], journeys(asked, 10))
         (found[page],) = [row.source for row in rows if row.kind == "node"]
     return found
@@ -189,7 +190,7 @@ def test_where_a_session_of_more_events_than_its_path_left_is_not_known(
     scratch: Scratch, events: int, cut: int, exits: int
 ) -> None:
     one = [Event(START + timedelta(seconds=n), f"e{n}", "u", "s", "view" if n % 2 else "click") for n in range(events)]
-    asked = Asked(Span(START, START + timedelta(hours=1)), None, by_page=False, depth=None, first=10)
+    asked = Asked(Visits(Span(START, START + timedelta(hours=1))), by_page=False, depth=None, first=10)
     (rows,) = scratch.rows(one, journeys(asked, 10))
     (whole,) = [row for row in rows if row.kind == "total"]
     nodes = {row.source: (row._mapping["count"], row.entries, row.exits) for row in rows if row.kind == "node"}
@@ -199,7 +200,7 @@ def test_where_a_session_of_more_events_than_its_path_left_is_not_known(
 
 def test_over_the_limit_of_sessions_no_path_is_read(scratch: Scratch) -> None:
     events = [Event(START, f"e{number}", "u", f"s{number}", "view", page="/") for number in range(5)]
-    asked = Asked(Span(START, START + timedelta(hours=1)), None, by_page=True, depth=None, first=10)
+    asked = Asked(Visits(Span(START, START + timedelta(hours=1))), by_page=True, depth=None, first=10)
     exact, over = scratch.rows(events, journeys(asked, 5), journeys(asked, 4))
     assert {row.kind for row in exact} == {"total", "node"}
     assert [(row.kind, row.scope, row._mapping["count"]) for row in over] == [("total", 5, 0)]

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.integration
 ROOTS = {
     "journeys": "journeys(range: $range) { journeys }",
     "funnel": "funnel(range: $range, steps: [VIEW, PURCHASE]) { segments { sessions } }",
+    "funnel of a product": 'funnel(range: $range, productId: "p-mug") { segments { sessions } }',
     "funnel by device": "funnel(range: $range, steps: [VIEW, CLICK], breakdown: DEVICE) { segments { sessions } }",
 }
 

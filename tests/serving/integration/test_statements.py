@@ -29,9 +29,18 @@ ROOTS = {
     "productMetrics": (f"productMetrics({RANGE}) {{ views uniqueUsers isFinal }}", 1),
     "revenue": (f"revenue({RANGE}) {{ total }}", 1),
     "topProducts": (f"topProducts({RANGE}, by: VIEWS) {{ views }}", 1),
+    "topProducts compared": (
+        f"topProducts({RANGE}, by: VIEWS, compareWith: DAY_BEFORE) {{ views previous {{ views }} }}",
+        1,
+    ),
     "sessions": ("sessions(first: 150) { edges { cursor node { id device path { action } asOf { epoch } } } }", 1),
     "conversions": (f"conversions({RANGE}) {{ clicks isFinal }}", 1),
     "funnel": (f"funnel({RANGE}, breakdown: DEVICE) {{ isFinal segments {{ steps {{ sessions }} }} }}", 1),
+    "funnel compared": (
+        f'funnel({RANGE}, steps: [VIEW], compareWith: RANGE_BEFORE, productId: "p-mug") '
+        "{ segments { previous { sessions } } }",
+        1,
+    ),
     "custom funnel": (f"funnel({RANGE}, steps: [VIEW, CLICK]) {{ segments {{ steps {{ sessions }} }} }}", 1),
     "journeys": (f"journeys({RANGE}) {{ nodes {{ label }} transitions {{ from to }} }}", 1),
     "users": ("users(first: 60) { nodes { sessions orders favouriteCategory } edges { node { sessions } } }", 1),
@@ -39,6 +48,10 @@ ROOTS = {
     "retention": ("retention(weeks: 20) { weeks { users } }", 1),
     "realtime": ("realtime { activeUsers cartAbandonmentRate conversionRate series { views } }", 1),
     "sales": (f"sales({RANGE}, grain: HOUR) {{ orders uniqueCustomers revenue }}", 1),
+    "sales compared": (
+        f"sales({RANGE}, grain: HOUR, compareWith: WEEK_BEFORE) {{ orders previous {{ uniqueCustomers }} }}",
+        1,
+    ),
     "books": ("books { close epochs { epoch } }", 2),
     "lateness": (f"lateness({RANGE}) {{ buckets {{ events }} }}", 1),
     "duplicates": (f"duplicates({RANGE}) {{ samples {{ eventId }} }}", 2),

@@ -1,0 +1,78 @@
+"""The earlier period that a range is compared with."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import Enum
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+import strawberry
+
+from serving.errors import InvalidArgument
+from serving.windows import Span
+from serving.zones import day_before, hour_before
+
+_HOUR = timedelta(hours=1)
+
+
+@strawberry.enum(description="The earlier period that an answer is compared with; it is as long as the range.")
+class Earlier(Enum):
+    RANGE_BEFORE = strawberry.enum_value("range_before", description="Right before the range.")
+    DAY_BEFORE = strawberry.enum_value("day_before", description="One day earlier.")
+    WEEK_BEFORE = strawberry.enum_value("week_before", description="Seven days earlier.")
+    YEAR_BEFORE = strawberry.enum_value(
+        "year_before", description="52 weeks earlier, so that the days of the week agree."
+    )
+
+    def span(self, span: Span) -> Span:
+        """The earlier span. A day is 24 hours here.
+
+        Raises:
+            InvalidArgument: the calendar does not go back so far.
+        """
+        back = timedelta(days=_DAYS[self]) or span.length
+        try:
+            return Span(span.start - back, span.end - back)
+        except OverflowError as error:
+            raise _too_early() from error
+
+    def days(self, days: Sequence[Span], zone: ZoneInfo) -> list[Span | None]:
+        """Of each day of a zone the one that it is compared with; None for one that the zone left out.
+
+        Raises:
+            InvalidArgument: the calendar does not go back so far.
+        """
+        back = _DAYS[self] or len(days)
+        try:
+            return [day_before(day, back, zone) for day in days]
+        except OverflowError as error:
+            raise _too_early() from error
+
+    def hours(self, hours: Sequence[Span], zone: ZoneInfo) -> list[Span | None]:
+        """The same of hours: so many days before by the zone's clock, or as many hours before as there are.
+
+        Raises:
+            InvalidArgument: the calendar does not go back so far.
+        """
+        back = len(hours) * _HOUR
+        try:
+            if _DAYS[self]:
+                return [hour_before(hour, _DAYS[self], zone) for hour in hours]
+            return [Span(hour.start - back, hour.end - back) for hour in hours]
+        except OverflowError as error:
+            raise _too_early() from error
+
+
+_DAYS: Final = {Earlier.RANGE_BEFORE: 0, Earlier.DAY_BEFORE: 1, Earlier.WEEK_BEFORE: 7, Earlier.YEAR_BEFORE: 364}
+"""How many days earlier; 0 for as long as the range is."""
+
+CompareWith = Annotated[
+    Earlier | None,
+    strawberry.argument(
+        description="Tell what was `previous`, too: the numbers of an earlier period, of one snapshot."
+    ),
+]
+
+
+def _too_early() -> InvalidArgument:
+    return InvalidArgument("compareWith", "too close to the beginning of the calendar")

@@ -1,0 +1,163 @@
+"""What was before is what the same question would have answered about then; what is narrowed is counted afresh."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.serving.events import CATALOGUE, Event, by_bot, islands
+from tests.serving.integration.conftest import NOW, Server
+from tests.serving.shop import Shop
+
+pytestmark = pytest.mark.integration
+
+HOUR = timedelta(hours=1)
+START = NOW.replace(hour=10, minute=0, second=0)
+
+
+def span(start: datetime, end: datetime) -> dict[str, str]:
+    return {"from": start.isoformat(), "to": end.isoformat()}
+
+
+EARLIER = {"RANGE_BEFORE": 2 * HOUR, "DAY_BEFORE": 24 * HOUR}
+SALES = "windowStart revenue purchases units orders uniqueCustomers averagePurchase refunded isFinal lateEvents"
+PRODUCT = "rank productId categories views clicks adds units revenue refunded"
+STEPS = "segment sessions steps { action sessions shareOfFirst shareOfPrevious medianTime meanTime }"
+
+
+@pytest.mark.parametrize("how", list(EARLIER))
+@pytest.mark.parametrize("narrowed", ["", ', categories: ["kitchen"]', ', products: ["p-mug", "p-rug"]'])
+def test_sales_before_are_the_sales_of_then(server: Server, how: str, narrowed: str) -> None:
+    query = f"""query ($now: TimeRange!, $then: TimeRange!) {{
+      now: sales(range: $now, grain: HOUR, compareWith: {how}{narrowed}) {{ {SALES} previous {{ {SALES} }} }}
+      then: sales(range: $then, grain: HOUR{narrowed}) {{ {SALES} previous {{ windowStart }} }} }}"""
+    end, back = START + 2 * HOUR, EARLIER[how]
+    found = server.data(query, now=span(START, end), then=span(START - back, end - back))
+    assert [{**row["previous"], "previous": None} for row in found["now"]] == found["then"]
+    assert [row["windowStart"] for row in found["now"]] == ["2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z"]
+    assert any(Decimal(row["previous"]["revenue"]) for row in found["now"]) is (how == "RANGE_BEFORE")
+
+
+def test_periods_that_overlap_are_each_whole(server: Server) -> None:
+    query = f"""query ($now: TimeRange!, $then: TimeRange!) {{
+      now: sales(range: $now, grain: DAY, compareWith: DAY_BEFORE) {{ {SALES} previous {{ {SALES} }} }}
+      then: sales(range: $then, grain: DAY) {{ {SALES} }} }}"""
+    midnight = NOW.replace(hour=0, minute=0, second=0)
+    days = span(midnight - 48 * HOUR, midnight + 24 * HOUR), span(midnight - 72 * HOUR, midnight)
+    found = server.data(query, now=days[0], then=days[1])
+    assert [row["previous"] for row in found["now"]] == found["then"]
+    assert len(found["now"]) == 3
+    assert Decimal(found["now"][2]["revenue"]) > 0
+
+
+@pytest.mark.parametrize("by", ["VIEWS", "REVENUE"])
+def test_a_products_rank_before_is_among_all_products(server: Server, by: str) -> None:
+    query = f"""query ($now: TimeRange!, $then: TimeRange!) {{
+      now: topProducts(range: $now, by: {by}, first: 3, compareWith: RANGE_BEFORE) {{
+        {PRODUCT} previous {{ {PRODUCT} }} }}
+      plain: topProducts(range: $now, by: {by}, first: 3) {{ {PRODUCT} previous {{ rank }} }}
+      then: topProducts(range: $then, by: {by}, first: 100) {{ {PRODUCT} }} }}"""
+    now, then = span(START, START + HOUR), span(START - HOUR, START)
+    found = server.data(query, now=now, then=then)
+    before = {row["productId"]: row for row in found["then"]}
+    assert [row["previous"] for row in found["now"]] == [before.get(row["productId"]) for row in found["now"]]
+    assert max(row["previous"]["rank"] for row in found["now"]) > 1
+    assert [{**row, "previous": None} for row in found["now"]] == found["plain"]
+
+
+@pytest.mark.parametrize("steps", ["", ", steps: [PRODUCT_VIEW, PURCHASE]"])
+@pytest.mark.parametrize("by", ["NONE", "DEVICE"])
+def test_a_funnel_before_is_the_funnel_of_then(server: Server, by: str, steps: str) -> None:
+    query = f"""query ($now: TimeRange!, $then: TimeRange!) {{
+      now: funnel(range: $now, breakdown: {by}{steps}, first: 2, compareWith: RANGE_BEFORE) {{
+        segments {{ {STEPS} previous {{ {STEPS} previous {{ segment }} }} }} }}
+      plain: funnel(range: $now, breakdown: {by}{steps}, first: 2) {{ segments {{ {STEPS} }} }}
+      then: funnel(range: $then, breakdown: {by}{steps}) {{ segments {{ {STEPS} previous {{ segment }} }} }} }}"""
+    found = server.data(query, now=span(START, START + HOUR), then=span(START - HOUR, START))
+    before = {one["segment"]: one for one in found["then"]["segments"]}
+    now = found["now"]["segments"]
+    assert [one.pop("previous") for one in now] == [before.get(one["segment"]) for one in now]
+    assert now == found["plain"]["segments"]
+    assert len(now) == (1 if by == "NONE" else 2)
+
+
+def test_sales_of_products_are_those_of_their_events(server: Server, shop: Shop) -> None:
+    query = """query ($range: TimeRange!, $products: [ID!], $categories: [String!]) {
+      sales(range: $range, grain: HOUR, products: $products, categories: $categories) {
+        revenue purchases orders uniqueCustomers refunded lateEvents } }"""
+    kept: list[tuple[dict[str, list[str]], Callable[[Event], bool]]] = [
+        ({"categories": ["home", "books"]}, lambda event: event.category in {"home", "books"}),
+        ({"products": ["p-mug"]}, lambda event: event.product == "p-mug"),
+        ({"products": ["p-mug", "p-rug"], "categories": ["home"]}, lambda event: event.product == "p-rug"),
+    ]
+    for narrowed, keep in kept:
+        (row,) = server.data(query, range=span(START, START + HOUR), **narrowed)["sales"]
+        own = [event for event in shop.people if START <= event.at < START + HOUR and event.product and keep(event)]
+        bought = [event for event in own if event.action == "purchase"]
+        assert Decimal(row["revenue"]) == sum(event.amount for event in bought) > 0
+        assert row["purchases"] == len(bought)
+        assert row["uniqueCustomers"] == len({event.user for event in bought})
+        assert Decimal(row["refunded"]) == sum(event.amount for event in own if event.action == "refund")
+        assert row["lateEvents"] == sum(event.late for event in own)
+        assert row["orders"] is None
+
+
+def test_products_and_clicks_of_a_category(server: Server, shop: Shop) -> None:
+    query = """query ($range: TimeRange!) {
+      topProducts(range: $range, by: CLICKS, first: 50, categories: ["kitchen"]) { productId clicks }
+      conversions(range: $range, window: "PT1H", categories: ["kitchen"]) { productId clicks } }"""
+    found = server.data(query, range=span(START, START + HOUR))
+    own = [
+        event.product
+        for event in shop.people
+        if START <= event.at < START + HOUR and event.action == "click" and event.category == "kitchen"
+    ]
+    clicks = Counter(own)
+    assert {row["productId"]: row["clicks"] for row in found["topProducts"]} == clicks
+    assert {row["productId"]: row["clicks"] for row in found["conversions"]} == clicks
+    assert {CATALOGUE[product][0] for product in clicks if product} == {"kitchen"}
+
+
+def _source(island: list[Event]) -> str | None:
+    referral = island[0].referral
+    return (referral.campaign_source or referral.referrer_source) if referral else None
+
+
+VISITS: dict[str, Callable[[list[Event]], bool]] = {
+    'device: "mobile"': lambda one: one[0].agent is not None and one[0].agent.device == "mobile",
+    'medium: "search"': lambda one: one[0].referral is not None and one[0].referral.medium == "search",
+    'source: "google"': lambda one: _source(one) == "google",
+    'source: "newsletter"': lambda one: _source(one) == "newsletter",
+    'category: "home"': lambda one: next((event.category for event in one if event.category), None) == "home",
+    'productId: "p-lamp"': lambda one: any(event.product == "p-lamp" for event in one[:50]),
+    'device: "mobile", productId: "p-lamp"': lambda one: (
+        one[0].agent is not None
+        and one[0].agent.device == "mobile"
+        and any(event.product == "p-lamp" for event in one[:50])
+    ),
+}
+
+
+@pytest.mark.parametrize("narrowed", list(VISITS))
+def test_sessions_funnel_and_journeys_are_narrowed_alike(server: Server, shop: Shop, narrowed: str) -> None:
+    query = f"""query ($range: TimeRange!) {{
+      sessions(range: $range, {narrowed}, first: 200) {{ nodes {{ sessionId }} }}
+      usual: funnel(range: $range, {narrowed}) {{ segments {{ sessions steps {{ sessions }} }} }}
+      steps: funnel(range: $range, {narrowed}, steps: [PURCHASE]) {{ segments {{ sessions steps {{ sessions }} }} }}
+      journeys(range: $range, {narrowed}, by: STEP) {{ journeys }} }}"""
+    found = server.data(query, range=span(START, START + 2 * HOUR))
+    own: list[Any] = [
+        one
+        for one in islands(shop.events)
+        if START <= one[0].at < START + 2 * HOUR and not by_bot(one) and VISITS[narrowed](one)
+    ]
+    assert {node["sessionId"] for node in found["sessions"]["nodes"]} == {one[0].session for one in own} != set()
+    (usual,), (steps,) = found["usual"]["segments"], found["steps"]["segments"]
+    assert usual["sessions"] == steps["sessions"] == found["journeys"]["journeys"] == len(own)
+    assert usual["steps"][0]["sessions"] == sum(
+        any(event.action in {"view", "page_view"} for event in one[:50]) for one in own
+    )
+    assert steps["steps"][0]["sessions"] == sum(any(event.action == "purchase" for event in one[:50]) for one in own)
