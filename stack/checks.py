@@ -37,6 +37,9 @@ def run_steps(only: Sequence[str], say: Callable[[str], None]) -> int:
 
     What a step prints goes to the terminal as it is.
     """
+    # Hundreds of processes are started: each would compile every module anew where nobody may keep them compiled.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPATH"] = str(REPOSITORY)
     verdicts = []
     for step in STEPS:
         if only and step.name not in only:
@@ -46,7 +49,7 @@ def run_steps(only: Sequence[str], say: Callable[[str], None]) -> int:
         code = subprocess.run(
             (sys.executable, "-m", *step.arguments),
             cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            env=environment,
             stdin=subprocess.DEVNULL,
             check=False,
         ).returncode
