@@ -1,8 +1,9 @@
-"""The real parts that integration tests share: one broker and one database per run, started when first asked for.
+"""The real parts that integration tests share: one broker and one Postgres per run, started when first asked for.
 
 Tests give their topics, schemas and folders random names, so that sharing is safe.
 """
 
+import asyncio
 import os
 import shutil
 import signal
@@ -12,8 +13,10 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
+import asyncpg
 import pytest
 from hypothesis import settings
 
@@ -21,7 +24,7 @@ from stack import jars, kafka, postgres, process
 from stack.java import find_java, for_spark
 from stack.layout import Layout
 from stack.orphans import stop_orphans
-from stack.part import Part
+from stack.part import Launch, Part, Report
 from stack.settings import PORT_OFFSETS, StackSettings
 from stack.state import PartState, State, read_state, write_state
 
@@ -30,6 +33,9 @@ _HOME_PREFIX = "millrace-test-"
 # A time per example says something about the machine, not about the code.
 settings.register_profile("millrace", deadline=None)
 settings.load_profile("millrace")
+
+# A test's JVM lives for seconds: the second compiler would spend more of them than it saves.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 def free_base_port(above: int = 0) -> int:
@@ -73,6 +79,16 @@ def running(part: Part, layout: Layout, timeout_seconds: float = 60.0) -> Iterat
         child.wait(5)
 
 
+def _hurried(part: Part) -> Part:
+    """Postgres that leaves the disk to the kernel: nobody pulls the plug on a test run."""
+
+    def prepare(report: Report) -> Launch:
+        launch = part.prepare(report)
+        return replace(launch, command=(*launch.command, "-c", "fsync=off", "-c", "full_page_writes=off"))
+
+    return replace(part, prepare=prepare, stop_signal=signal.SIGQUIT)
+
+
 def _clear_killed_runs() -> None:
     """Stop what test runs that were killed have left, as `up` does for a killed supervisor."""
     for home in Path(tempfile.gettempdir()).glob(f"{_HOME_PREFIX}*"):
@@ -105,15 +121,41 @@ def stack_settings() -> StackSettings:
 @pytest.fixture(scope="session")
 def kafka_bootstrap(stack_settings: StackSettings, stack_layout: Layout) -> Iterator[str]:
     """`host:port` of a real broker without topics; make yours with `stack.kafka.create_topics(..., prefix=...)`."""
-    with running(kafka.part(stack_settings, stack_layout, dict(os.environ), ()), stack_layout) as part:
+    part = replace(kafka.part(stack_settings, stack_layout, dict(os.environ), ()), stop_signal=signal.SIGKILL)
+    with running(part, stack_layout):
         yield f"127.0.0.1:{part.port}"
 
 
 @pytest.fixture(scope="session")
-def postgres_url(stack_settings: StackSettings, stack_layout: Layout) -> Iterator[str]:
-    """libpq URL of an empty database on a real server; use a schema of your own in it."""
-    with running(postgres.part(stack_settings, stack_layout), stack_layout):
+def postgres_server(stack_settings: StackSettings, stack_layout: Layout) -> Iterator[str]:
+    """libpq URL of the first database of a real server."""
+    with running(_hurried(postgres.part(stack_settings, stack_layout)), stack_layout):
         yield postgres.url(stack_settings, stack_layout)
+
+
+def new_database(postgres_server: str) -> str:
+    """libpq URL of one more database, empty.
+
+    ADBC reads all of a database's types and columns whenever it connects: among the tables of fifty tests that takes
+    it two seconds, among those of one a tenth.
+    """
+    name = f"t{uuid.uuid4().hex}"
+
+    async def create() -> None:
+        connection = await asyncpg.connect(postgres_server)
+        try:
+            await connection.execute(f'CREATE DATABASE "{name}"')
+        finally:
+            await connection.close()
+
+    asyncio.run(create())
+    return f"{postgres_server.rpartition('/')[0]}/{name}"
+
+
+@pytest.fixture(scope="module")
+def postgres_url(postgres_server: str) -> str:
+    """libpq URL of an empty database of this file's own; use a schema of your own in it."""
+    return new_database(postgres_server)
 
 
 @pytest.fixture(scope="session")

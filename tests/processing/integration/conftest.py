@@ -15,6 +15,7 @@ from processing.settings import ProcessingSettings
 from processing.spark import build_spark
 from processing.store import Store
 from stack.kafka import create_topics
+from tests.conftest import new_database
 from tests.processing.integration.bench import Bench
 from tests.processing.integration.processor import Processor, free_port
 from tests.processing.integration.reader import Reader
@@ -42,9 +43,9 @@ def spark(spark_jars: Path, java_home: Path, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture
-def postgres(postgres_url: str) -> PostgresSettings:
-    """The shared database, with a schema of this test's own (not there yet)."""
-    return PostgresSettings(url=SecretStr(postgres_url), db_schema=f"t{uuid.uuid4().hex}")
+def postgres(postgres_server: str) -> PostgresSettings:
+    """A database of this test's own, with a schema (not there yet)."""
+    return PostgresSettings(url=SecretStr(new_database(postgres_server)), db_schema=f"t{uuid.uuid4().hex}")
 
 
 @pytest.fixture

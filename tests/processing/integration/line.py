@@ -4,8 +4,8 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,7 @@ from processing.projections import build_projections
 from processing.reread import EpochReader
 from processing.settings import ProcessingSettings
 from processing.source import READ_TOPICS, Ranges, read_ranges
-from processing.store import Store, one_transaction
+from processing.store import Store, Transaction, connect
 from stack.kafka import create_topics
 from tests.processing.builders import REGISTRY, Event, framed, headers, topic_of
 from tests.processing.expected import Rows, spelled
@@ -103,6 +103,18 @@ class Line:
         self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1})
         self.store = Store(self.postgres)
         self.start()
+        self._connection = connect(self.postgres, self.postgres.db_schema)
+
+    @contextmanager
+    def _beside(self) -> Iterator[Transaction]:
+        """A transaction beside the processor's, always on the same connection."""
+        try:
+            with self._connection.cursor() as cursor:
+                yield Transaction(cursor, set())
+            self._connection.commit()
+        except BaseException:
+            self._connection.rollback()
+            raise
 
     def start(self) -> None:
         """A new processor on the same store and log, as after a crash."""
@@ -138,18 +150,18 @@ class Line:
 
     def query(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
         """Rows of the store, read beside the processor."""
-        with one_transaction(self.postgres, self.postgres.db_schema) as transaction:
+        with self._beside() as transaction:
             rows: list[dict[str, Any]] = transaction.query(sql, parameters).to_pylist()
             return rows
 
     def execute(self, sql: str, *parameters: object) -> None:
         """Change the store behind the processor's back."""
-        with one_transaction(self.postgres, self.postgres.db_schema) as transaction:
+        with self._beside() as transaction:
             transaction.execute(sql, parameters)
 
     def held(self) -> dict[str, Rows]:
         """Every projection's table in the spelling of `expected`."""
-        with one_transaction(self.postgres, self.postgres.db_schema) as transaction:
+        with self._beside() as transaction:
             return {
                 projection.name: spelled(
                     projection.name, typed(transaction.query(f"SELECT * FROM {projection.name}"), projection.table)
@@ -177,7 +189,8 @@ class Line:
         }
 
     def close(self) -> None:
-        """Give the connection back and remove the log."""
+        """Give the connections back and remove the log."""
+        self._connection.close()
         self.store.close()
         shutil.rmtree(self.log_path, ignore_errors=True)
 

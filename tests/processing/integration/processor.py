@@ -73,6 +73,7 @@ class Processor:
             "MILLRACE_PROCESSING_CHECKPOINT": str(self.home / f"checkpoint-{self.port}"),
             "MILLRACE_PROCESSING_DRIVER_MEMORY": "1g",
             "MILLRACE_PROCESSING_RESTART_BACKOFF_SECONDS": "0.2",
+            "MILLRACE_PROCESSING_WARM_UP_SECONDS": "0.5",  # nobody takes its time
             **{f"MILLRACE_PROCESSING_{name}": value for name, value in self.settings.items()},
             "MILLRACE_FAILPOINTS": failpoint or "",
         }

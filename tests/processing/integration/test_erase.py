@@ -23,6 +23,7 @@ from processing.erased import hash_of
 from processing.event_log import EventLog
 from processing.log_files import LogFiles
 from processing.store import one_transaction
+from tests.conftest import new_database
 from tests.processing.builders import START_MS, Event, at, click, rejection, sale
 from tests.processing.expected import expected
 from tests.processing.integration.line import PROJECTIONS, Line
@@ -35,11 +36,11 @@ ACTIONS: Final = ("page_view", "view", "click", "add_to_cart", "checkout_start",
 
 
 @pytest.fixture
-def make_line(kafka_bootstrap: str, postgres_url: str, tmp_path: Path) -> Iterator[Callable[[], Line]]:
+def make_line(kafka_bootstrap: str, postgres_server: str, tmp_path: Path) -> Iterator[Callable[[], Line]]:
     lines: list[Line] = []
 
     def make() -> Line:
-        lines.append(Line(kafka_bootstrap, postgres_url, tmp_path / str(len(lines))))
+        lines.append(Line(kafka_bootstrap, new_database(postgres_server), tmp_path / str(len(lines))))
         return lines[-1]
 
     yield make

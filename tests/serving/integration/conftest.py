@@ -140,12 +140,12 @@ def _delay(number: int) -> timedelta:
 
 
 @pytest.fixture(scope="session")
-def server(postgres_url: str, shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(postgres_server: str, shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server over the shop; nobody writes to its schema afterwards."""
     schema = new_schema()
-    asyncio.run(create_tables(postgres_url, schema))
-    asyncio.run(write(postgres_url, schema, shop))
-    with serving(postgres_url, schema, tmp_path_factory.mktemp("serving")) as running:
+    asyncio.run(create_tables(postgres_server, schema))
+    asyncio.run(write(postgres_server, schema, shop))
+    with serving(postgres_server, schema, tmp_path_factory.mktemp("serving")) as running:
         assert eventually(lambda: running.ready().status_code == 200)
         yield running
 

@@ -26,8 +26,8 @@ def test_topics_are_created_as_the_contract_says_and_a_second_time_changes_nothi
         assert topic.configuration().items() <= configuration.items()
 
 
-async def test_the_database_is_there_on_postgres_18_with_durable_commits(postgres_url: str) -> None:
-    connection = await asyncpg.connect(postgres_url)
+async def test_the_database_is_there_on_postgres_18_with_durable_commits(postgres_server: str) -> None:
+    connection = await asyncpg.connect(postgres_server)
     try:
         assert await connection.fetchval("SHOW server_version_num") >= "180000"
         assert await connection.fetchval("SHOW synchronous_commit") == "on"
