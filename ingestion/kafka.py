@@ -1,8 +1,9 @@
 """The way to the broker: one idempotent producer, polled by the event loop, one future per request.
 
-A request's records are delivered when the broker has acknowledged the last of them, or one has failed. The event loop
-asks for acknowledgements every millisecond while some are missing: a thread that waited for them would fight the loop
-for the interpreter lock (decision 15).
+Records are handed over once per turn of the event loop, those of all requests that came in it: one by one, each request
+would wake the producer's thread and find cold caches. A request's records are delivered when the broker has
+acknowledged the last of them, or one has failed. The loop asks for acknowledgements every millisecond while some are
+missing: a thread that waited for them would fight it for the interpreter lock (decision 15).
 A thread asks the broker for its topics; while it does not answer, requests are refused at once, not queued.
 """
 
@@ -60,13 +61,21 @@ def producer_configuration(bootstrap: str, *, delivery_timeout_ms: int, linger_m
 class _Delivery:
     """The records of one request on their way."""
 
-    __slots__ = ("_done", "error", "future", "pending")
+    __slots__ = ("_done", "error", "future", "headers", "pending", "records")
 
-    def __init__(self, records: int, future: "asyncio.Future[None]", done: list["_Delivery"]) -> None:
-        self._done = done
-        self.pending = records
+    def __init__(
+        self,
+        records: Sequence[Record],
+        headers: list[Header],
+        future: "asyncio.Future[None]",
+        done: list["_Delivery"],
+    ) -> None:
+        self.records = records
+        self.headers = headers
         self.future = future
+        self.pending = len(records)
         self.error: KafkaError | None = None
+        self._done = done
 
     def acknowledge(self, error: KafkaError | None, _message: object) -> None:
         """librdkafka's report on one record."""
@@ -93,6 +102,8 @@ class Broker:
         self._check_seconds = check_seconds
         self._stopping = threading.Event()
         self._checked = threading.Event()
+        self._waiting: list[_Delivery] = []
+        """Not handed over yet."""
         self._done: list[_Delivery] = []
         self._idle = True
         self._failures = instruments.counter("millrace_gateway_kafka_delivery_failures_total")
@@ -128,17 +139,10 @@ class Broker:
         if self.unavailable is not None:
             raise RequestRefusedError(Problem.BROKER_UNAVAILABLE, f"Not now: {self.unavailable}.")
         begun_at = time.perf_counter()
-        delivery = _Delivery(len(records), self._loop.create_future(), self._done)
-        produce, names, acknowledge = self._producer.produce, self._names, delivery.acknowledge
-        try:
-            for record in records:
-                produce(names[record.topic], record.value, record.key, on_delivery=acknowledge, headers=headers)
-        except BufferError as error:
-            raise RequestRefusedError(Problem.OVERLOADED, "The queue to the event log is full; try again.") from error
-        except KafkaException as error:
-            raise _refused(error.args[0]) from error
-        if self._idle:
-            self._poll_in(_POLL_SECONDS)
+        delivery = _Delivery(records, headers, self._loop.create_future(), self._done)
+        if not self._waiting:
+            self._loop.call_soon(self._hand_over)
+        self._waiting.append(delivery)
         await delivery.future
         self._ack_seconds.observe(time.perf_counter() - begun_at)
         if delivery.error is not None:
@@ -151,6 +155,7 @@ class Broker:
         Whoever waits for such a record gets an error, never a 2xx.
         """
         deadline = time.monotonic() + timeout_seconds
+        self._hand_over()
         while len(self._producer) and time.monotonic() < deadline:  # noqa: ASYNC110 - librdkafka tells nobody
             await asyncio.sleep(0.01)
         left = len(self._producer)
@@ -162,6 +167,21 @@ class Broker:
         self._stopping.set()
         await asyncio.to_thread(self._checker.join, 2 * self._check_seconds + 1)
         return left
+
+    def _hand_over(self) -> None:
+        produce, names = self._producer.produce, self._names
+        waiting, self._waiting = self._waiting, []
+        for delivery in waiting:
+            headers, acknowledge = delivery.headers, delivery.acknowledge
+            try:
+                for record in delivery.records:
+                    produce(names[record.topic], record.value, record.key, on_delivery=acknowledge, headers=headers)
+            except Exception as error:  # that request's; the others must not wait for ever
+                if not delivery.future.done():
+                    delivery.future.set_exception(_not_taken(error))
+        if self._idle and waiting:
+            self._idle = False
+            self._poll_in(_POLL_SECONDS)
 
     def _poll(self) -> None:
         try:
@@ -214,6 +234,14 @@ _PERMANENT: Final = frozenset({
     KafkaError.POLICY_VIOLATION,
 })  # fmt: skip
 """Errors that sending the same records again will meet again."""
+
+
+def _not_taken(error: Exception) -> Exception:
+    if isinstance(error, KafkaException):
+        return _refused(error.args[0])
+    if isinstance(error, BufferError):
+        return RequestRefusedError(Problem.OVERLOADED, "The queue to the event log is full; try again.")
+    return error
 
 
 def _refused(error: KafkaError) -> RequestRefusedError:

@@ -1,6 +1,7 @@
 """Builds one worker's real objects and runs it until SIGTERM: readiness goes first, then the door, then the rest."""
 
 import asyncio
+import gc
 import os
 import resource
 import signal
@@ -87,6 +88,7 @@ class Worker:
 
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT. Returns the exit code: 1 if the producer failed for good."""
+        _settle_garbage_collector()
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         for signum in (signal.SIGTERM, signal.SIGINT):
@@ -146,6 +148,16 @@ class Worker:
             orphaned = self._supervisor is not None and os.getppid() != self._supervisor
             if orphaned or self.broker.failed.is_set():
                 stop.set()
+
+
+def _settle_garbage_collector() -> None:
+    """Leave what was made at start out of every collection, and collect seldom: requests make no cycles.
+
+    Collecting every 700 objects was 5 % of what a single event cost.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _allowed_connections(wanted: int) -> int:

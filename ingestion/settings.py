@@ -68,8 +68,8 @@ class GatewaySettings(PartSettings):
 
     delivery_timeout_ms: int = Field(default=10_000, ge=1000)
     """How long the broker may take to acknowledge before the answer is 503. Clients should wait longer than this."""
-    linger_ms: float = Field(default=1, ge=0)
-    """How long the producer waits to fill a batch."""
+    linger_ms: float = Field(default=3, ge=0)
+    """How long the producer waits to fill a batch. Less answers a lonely request sooner, and costs the broker more."""
     queue_messages: int = Field(default=200_000, ge=1000)
     """Most records waiting for the broker; beyond it the answer is 503."""
     queue_kib: int = Field(default=128 * KIB, ge=1024)
