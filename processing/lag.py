@@ -31,6 +31,7 @@ class LagWatch:
         self._metrics = metrics
         self._bootstrap = kafka.bootstrap
         self._looked_at = -_EVERY_SECONDS
+        self._known = True
 
     def look(self, read: Offsets) -> None:
         """Tell the lag behind these offsets (next to be read, by topic and partition), if it is time to."""
@@ -40,8 +41,11 @@ class LagWatch:
         try:
             for topic in READ_TOPICS:
                 self._metrics.observe_behind(topic, self._behind(topic, read.get(topic, {})))
+            self._known = True
         except KafkaException as error:
-            log.warning("lag_unknown", error=str(error))
+            if self._known:  # once per outage
+                log.warning("lag_unknown", error=str(error))
+            self._known = False
 
     @cached_property
     def _admin(self) -> AdminClient:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from contracts.settings import KafkaSettings, LogSettings, PartSettings, PostgresSettings, ShopSettings, home
 
@@ -20,7 +20,7 @@ class ProcessingSettings(PartSettings):
     jars: Path = Field(default_factory=lambda: home() / "jars" / "spark")
     """Folder of the Kafka, Avro and Delta jars that Spark needs beside its own."""
     checkpoint: Path = Field(default_factory=lambda: home() / "checkpoint")
-    """Spark's scratch checkpoint. Disposable: the ledger decides where a start resumes."""
+    """Folder of Spark's scratch checkpoints. Disposable: the ledger decides where a start resumes."""
     master: str = "local[2]"
     """Spark master URL."""
     driver_memory: str = Field(default="2g", pattern=r"^\d+[mg]$")
@@ -62,6 +62,13 @@ class ProcessingSettings(PartSettings):
     """Time between two verifications of a random hour in the background; 0 for none."""
     restart_backoff_seconds: float = Field(default=1.0, gt=0)
     """First pause before the query is started again after a fault; doubles up to 30 s."""
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _is_a_folder(cls, checkpoint: Path) -> Path:
+        if checkpoint.exists() and not checkpoint.is_dir():
+            raise ValueError(f"{checkpoint} is not a folder; delete it or name another place")
+        return checkpoint
 
 
 class Settings:

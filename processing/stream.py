@@ -1,5 +1,6 @@
 """The streaming query, kept running: every start, first or after a fault, begins at the ledger's position."""
 
+import os
 import shutil
 import threading
 from functools import partial
@@ -22,6 +23,7 @@ from processing.source import read_ranges, read_stream, starting_offsets
 
 log = structlog.get_logger()
 
+_RUN = "run-"
 _LONGEST_PAUSE_SECONDS = 30.0
 _HEALTHY_AFTER_SECONDS = 60.0
 
@@ -127,9 +129,13 @@ class Stream:
         self._handover.put(self._runner.run, table, perf_counter() - begun)
 
     def _fresh_checkpoint(self) -> Path:
-        """An empty scratch folder: what Spark keeps there is never read again by another run."""
-        shutil.rmtree(self._settings.checkpoint, ignore_errors=True)
+        """An empty scratch folder: what Spark keeps there is never read again by another run.
+
+        Nothing but scratch folders is removed: the setting may name a folder that holds other things, too.
+        """
+        for earlier in self._settings.checkpoint.glob(f"{_RUN}*"):
+            shutil.rmtree(earlier, ignore_errors=True)
         self._runs += 1
-        folder = self._settings.checkpoint / f"run-{self._runs}"
+        folder = self._settings.checkpoint / f"{_RUN}{self._runs}-{os.getpid()}"
         folder.mkdir(parents=True)
         return folder

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.settings import KafkaSettings
@@ -118,12 +119,26 @@ def test_a_fault_of_an_epoch_ends_the_query_with_that_fault(stream: Stream, monk
 
 
 def test_every_run_has_an_empty_checkpoint_of_its_own(stream: Stream, tmp_path: Path) -> None:
+    (tmp_path / "run-1-7").mkdir()
+    (tmp_path / "run-1-7" / "metadata").write_bytes(b"garbled by a full disk")
     first = stream._fresh_checkpoint()
     (first / "offsets").mkdir()
     second = stream._fresh_checkpoint()
     assert first != second
     assert list(tmp_path.iterdir()) == [second]
     assert list(second.iterdir()) == []
+
+
+def test_a_checkpoint_folder_that_holds_other_things_keeps_them(stream: Stream, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    folder = stream._fresh_checkpoint()
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "photos", folder]
+
+
+def test_a_file_where_the_checkpoint_should_be_is_a_bad_setting(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").write_bytes(b"")
+    with pytest.raises(ValidationError, match="is not a folder"):
+        ProcessingSettings(checkpoint=tmp_path / "checkpoint")
 
 
 def watch(stream: Stream, looks: int) -> None:
