@@ -1,10 +1,14 @@
-"""`python -m contracts`: write the documents that are made from the contracts. A test says when that is due."""
+"""`python -m contracts`: write the documents that are made from the contracts. A test says when that is due.
+
+`python -m contracts promise`: promise the gateway's description as it is; exit code 1 if that would break a promise.
+"""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any, Final
 
-from contracts import asyncapi, odcs
+from contracts import asyncapi, http_promise, odcs
 
 FOLDER: Final = Path(__file__).resolve().parent
 
@@ -20,15 +24,21 @@ def as_text(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def main() -> None:
-    """Write them all, and take away contracts of tables that are no more."""
+def main(arguments: list[str]) -> int:
+    """Write them all, and take away contracts of tables that are no more; or promise."""
+    if arguments == ["promise"]:
+        broke = http_promise.promise()
+        for each in broke:
+            print(each, file=sys.stderr)
+        return 1 if broke else 0
     (FOLDER / "tables_odcs").mkdir(exist_ok=True)
     for path, document in documents().items():
         path.write_text(as_text(document), "utf-8")
     for path in FOLDER.glob("tables_odcs/*.odcs.json"):
         if path not in documents():
             path.unlink()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
