@@ -28,7 +28,24 @@ def _edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), "utf-8")
 
 
-@pytest.mark.parametrize(("schema", "signed"), [('"null"', 7195948357588979594), ('"boolean"', -6970731678124411036)])
+@pytest.mark.parametrize(
+    ("schema", "signed"),
+    [
+        ('"null"', 7195948357588979594),
+        ('"boolean"', -6970731678124411036),
+        ('{"type": "boolean"}', -6970731678124411036),
+        ('"string"', -8142146995180207161),
+        ('["int", {"type": "boolean"}]', 5392556393470105090),
+        ('{"fields": [], "type": "record", "name": "foo", "namespace": "x.y"}', 5916914534497305771),
+        ('{"fields": [], "type": "record", "name": "a.b.foo", "namespace": "x.y"}', -4616218487480524110),
+        ('{"fields": [], "type": "record", "name": "foo", "doc": "d", "aliases": ["bar"]}', -4824392279771201922),
+        ('{"fields": [{"type": {"type": "boolean"}, "name": "f1"}], "type": "record", "name": "foo"}',
+         7843277075252814651),
+        ('{"namespace": "x.y.z", "type": "enum", "name": "foo", "doc": "d", "symbols": ["A1", "A2"]}',
+         -4448647247586288245),
+        ('{"values": "string", "type": "map"}', -8732877298790414990),
+    ],
+)  # fmt: skip
 def test_the_fingerprint_is_the_one_of_the_avro_specification(schema: str, signed: int) -> None:
     assert RegisteredSchema(1, "any", 1, schema).crc64 == signed % 2**64
 
