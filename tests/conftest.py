@@ -38,6 +38,27 @@ settings.load_profile("millrace")
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
+_LONGEST_FIRST = (
+    "processing/integration/test_end_to_end.py",
+    "processing/integration/test_crashes.py",
+    "processing/integration/test_erase.py",
+    "stack/integration/test_lifecycle.py",
+    "processing/integration/test_rebuild.py",
+    "ingestion/integration/test_faults.py",
+    "ingestion/integration/test_accepted_everywhere.py",
+    "loadtest/integration/test_bench_serving.py",
+    "serving/integration/test_page_views.py",
+    "processing/integration/test_verify.py",
+)
+"""Files of which one at the end would leave the other workers without work."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first; all others stay in their order."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(_LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 def free_base_port(above: int = 0) -> int:
     """First of as many free consecutive ports as a stack needs, below the usual ephemeral range.
 
