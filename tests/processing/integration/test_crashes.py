@@ -5,7 +5,6 @@ reads the same records. In the end all that both have written is compared. Spark
 and a start without it takes a tenth of a second. `MILLRACE_KILLS` is how many kills at any moment there are.
 """
 
-import multiprocessing
 import os
 import random
 import signal
@@ -34,6 +33,7 @@ from stack.kafka import create_topics
 from tests.processing.builders import rejection
 from tests.processing.expected import expected, without_epochs
 from tests.processing.folding import ENGINE, PROJECTIONS, as_rows, joined
+from tests.processing.integration.forked import FORKED, arm
 from tests.processing.integration.line import SHOP, Place
 from tests.processing.integration.processor import eventually
 from tests.processing.integration.reader import Reader
@@ -58,16 +58,13 @@ COMPARED: Final = (
     *projections.ALL,
     *(metadata.tables[name] for name in ("duplicates", "quarantine", "rejected_events", "books", "totals")),
 )
-_FORKED: Final = multiprocessing.get_context("forkserver")
-"""Every process is a fork of one that has imported everything and done nothing."""
-_FORKED.set_forkserver_preload([__name__])
 
 
 def process(place: Place, failpoint: str | None, log_interval_seconds: float, at_most: int) -> None:
     """A processor that reads what there is, in epochs; in a process of its own that may be killed at any time."""
     if failpoint is not None:
         name, turn = failpoint.split("@")
-        vars(failpoints)["_ARMED"] = name, int(turn)
+        arm(name, int(turn))
     store = Store(place.postgres)
     roll_ups = RollUps(store, PROJECTIONS, SHOP, EpochMetrics().maintenance, again_seconds=0)
     runner = place.runner(store, place.home / "delta", log_interval_seconds, roll_ups)
@@ -91,7 +88,7 @@ class Line:
     ) -> Any:
         """Start it; it ends at the failpoint, or when it has read everything."""
         arguments = (self.place, failpoint, log_interval_seconds, at_most)
-        started = _FORKED.Process(target=process, args=arguments)
+        started = FORKED.Process(target=process, args=arguments)
         started.start()
         return started
 

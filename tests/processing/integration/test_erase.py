@@ -2,7 +2,6 @@
 
 import json
 import random
-import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +16,6 @@ from contracts import topics
 from contracts.projections import ALL as PROJECTED
 from processing import gate
 from processing.erase import run as erasing
-from processing.erase.run import Erasure
 from processing.erase.scopes import SCOPES
 from processing.erased import hash_of
 from processing.event_log import EventLog
@@ -26,7 +24,8 @@ from processing.store import one_transaction
 from tests.conftest import new_database
 from tests.processing.builders import START_MS, Event, at, click, rejection, sale
 from tests.processing.expected import expected
-from tests.processing.integration.line import PROJECTIONS, Line
+from tests.processing.integration.forked import die_at
+from tests.processing.integration.line import Line
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
 
@@ -48,17 +47,12 @@ def make_line(kafka_bootstrap: str, postgres_server: str, tmp_path: Path) -> Ite
         line.close()
 
 
-def erasure(line: Line) -> Erasure:
-    return Erasure(
-        line.postgres,
-        line.log_path,
-        line.log_path.parent / "erase",
-        projections=PROJECTIONS,
-        reader=line.reader(),
-        results=None,
-        dedupe_horizon_seconds=3600,
-        tell=lambda *_: None,
-    )
+@pytest.fixture(scope="module")
+def shared(kafka_bootstrap: str, postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    """For tests with a person of their own each."""
+    line = Line(kafka_bootstrap, postgres_url, tmp_path_factory.mktemp("shared"))
+    yield line
+    line.close()
 
 
 def visits(dice: random.Random, name: str, count: int, users: list[str]) -> list[Event]:
@@ -134,7 +128,7 @@ def test_a_person_is_taken_out_and_everything_else_is_as_if_they_had_never_come(
         "INSERT INTO verifications (epoch, rows, mismatches, examples, seconds) VALUES (1, 1, 1, $1::text::jsonb, 1)",
         json.dumps([{"key": {"user_id": PERSON}}]),
     )
-    told = erasure(line).run(PERSON)
+    told = line.place.erase(PERSON)
 
     assert_exact(line)
     kept = line.query("SELECT raw, event_id, detail FROM rejected_events ORDER BY rejection_id")
@@ -173,7 +167,7 @@ def test_a_person_is_taken_out_and_everything_else_is_as_if_they_had_never_come(
 
     # A second run, and a processor that starts anew, find nothing to do.
     held = line.held()
-    assert erasure(line).run(PERSON) == told
+    assert line.place.erase(PERSON) == told
     line.start()
     assert line.held() == held
     assert_exact(line)
@@ -185,7 +179,7 @@ def test_a_dry_run_counts_and_changes_nothing(make_line: Callable[[], Line]) -> 
     line.epoch([click("a"), sale("b"), click("c", user_id="u2", session_id="s2", timestamp=START_MS + MINUTE_MS)])
     line.flush()
     held, log = line.held(), LogFiles.of(line.log_path)
-    outline = erasure(line).outline("u1")
+    outline = line.place.erasure().outline("u1")
     assert (outline.events, outline.blocked) == (2, False)
     assert outline.rows["users"] == outline.rows["site_minutes"] == outline.rows["sessions"] == 1
     assert (line.held(), LogFiles.of(line.log_path)) == (held, log)
@@ -232,7 +226,7 @@ def test_epochs_that_another_has_appended_are_in_the_books_with_the_next_append(
     other = EventLog(line.log_path, 0.0)  # as an erasure that was killed before its commit
     held = other.open()
     with one_transaction(line.postgres, line.postgres.db_schema) as transaction:
-        for epoch, events in line.reader().epochs_after(transaction, held):
+        for epoch, events in line.place.reader().epochs_after(transaction, held):
             other.add(epoch, events)
     other.flush()
     line.epoch([click("c")])
@@ -262,7 +256,7 @@ def test_a_stream_that_goes_on_ends_up_without_the_person(make_line: Callable[[]
 
     stream = threading.Thread(target=go_on)
     stream.start()
-    told = erasure(line).run(PERSON)
+    told = line.place.erase(PERSON)
     ending.set()
     stream.join(60)
     line.flush()
@@ -276,31 +270,25 @@ def test_a_stream_that_goes_on_ends_up_without_the_person(make_line: Callable[[]
 @pytest.mark.parametrize(
     "place", [erasing.BLOCKED, erasing.DELETED, erasing.MADE_AGAIN, erasing.COMMITTED, erasing.VACUUMED]
 )
-def test_an_erasure_killed_anywhere_is_ended_by_the_next_run(make_line: Callable[[], Line], place: str) -> None:
-    line, dice = make_line(), random.Random(place)
-    users = [PERSON, "u1", "u2"]
-    line.epoch(visits(dice, "a", 80, users))
+def test_an_erasure_killed_anywhere_is_ended_by_the_next_run(shared: Line, place: str) -> None:
+    line, dice, person = shared, random.Random(place), f"{PERSON} {place}"
+    users, theirs = [person, "u1", "u2"], hash_of(person)
+    line.epoch(visits(dice, f"{place}-a", 80, users))
     line.flush()
-    line.epoch(visits(dice, "b", 30, users))  # which the log lacks
-    (count,) = line.query("SELECT events FROM users WHERE user_id = $1", PERSON)
-    killed = subprocess.run(
-        [sys.executable, "-m", "processing", "erase", "--user", PERSON, "--yes"],
-        env={**line.environment(), "MILLRACE_FAILPOINTS": place},
-        capture_output=True,
-        check=False,
-        timeout=200,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
-    assert line.query("SELECT erased_at FROM erased_users") == [{"erased_at": None}]
-    line.epoch(visits(dice, "c", 30, users))
+    line.epoch(visits(dice, f"{place}-b", 30, users))  # which the log lacks
+    (count,) = line.query("SELECT events FROM users WHERE user_id = $1", person)
+    die_at(place, line.place.erase, person)
+    erased = line.query("SELECT erased_at FROM erased_users WHERE user_hash = $1", theirs)
+    assert erased == [{"erased_at": None}]
+    line.epoch(visits(dice, f"{place}-c", 30, users))
     if place == erasing.DELETED:
         line.start()  # a processor that counts the log anew in between
-    told = erasure(line).run(PERSON)
+    told = line.place.erase(person)
     assert told["events"] == count["events"]
     assert told["rows"]["users"] == 1
     line.flush()
     assert_exact(line)
-    assert_gone(line, PERSON)
+    assert_gone(line, person)
 
 
 def test_the_verb_shows_first_and_erases_with_yes(make_line: Callable[[], Line]) -> None:
@@ -308,20 +296,17 @@ def test_the_verb_shows_first_and_erases_with_yes(make_line: Callable[[], Line])
     line.epoch([click("a"), click("b", user_id="u2", session_id="s2")])
     line.flush()
 
-    def call(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "processing", *arguments]
-        return subprocess.run(command, env=line.environment(), capture_output=True, text=True, check=False, timeout=120)
-
-    shown = call("erase", "--user", "u1")
-    assert (shown.returncode, "Nothing was erased" in shown.stdout) == (0, True), shown.stderr
+    shown = line.call("erase", "--user", "u1")
+    assert (shown.exit_code, "Nothing was erased" in shown.stdout) == (0, True), shown.stderr
     assert "1 events in the log" in shown.stdout
     assert len(line.logged()) == 2
-    done = call("erase", "--user", "u1", "--yes", "--json")
+    command = [sys.executable, "-m", "processing", "erase", "--user", "u1", "--yes", "--json"]
+    done = subprocess.run(command, env=line.environment(), capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, json.loads(done.stdout)["events"]) == (0, 1), done.stderr
     assert len(line.logged()) == 1
-    assert call("explain", "a").returncode == 1
-    found = call("explain", "b", "--json")
-    assert (found.returncode, json.loads(found.stdout)["verdict"]) == (0, "applied")
+    assert line.call("explain", "a").exit_code == 1
+    found = line.call("explain", "b", "--json")
+    assert (found.exit_code, json.loads(found.stdout)["verdict"]) == (0, "applied")
 
 
 def test_roll_ups_of_touched_hours_are_made_again_and_hours_without_minutes_get_them_back(
@@ -348,7 +333,7 @@ def test_roll_ups_of_touched_hours_are_made_again_and_hours_without_minutes_get_
         )
     for table in ("product_minutes", "category_minutes", "site_minutes"):
         line.execute(f"DELETE FROM {table} WHERE minute < $1", hours[1])
-    erasure(line).run("u1")
+    line.place.erase("u1")
     minutes = [row["minute"] for row in line.query("SELECT minute FROM site_minutes ORDER BY minute")]
     assert minutes == [at(START_MS + 5 * MINUTE_MS), hours[3]]
     stale = {row["starts_at"]: row["stale"] for row in line.query("SELECT starts_at, stale FROM roll_ups")}

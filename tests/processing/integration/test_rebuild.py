@@ -2,7 +2,6 @@
 
 import json
 import random
-import signal
 import subprocess
 import sys
 import threading
@@ -15,13 +14,14 @@ import pytest
 from processing.errors import DefinitionsError
 from processing.rebuild import run as rebuilding
 from processing.rebuild.differences import Difference
-from processing.rebuild.plan import Plan, RebuildError, Span, choose
-from processing.rebuild.run import Rebuild, Result
+from processing.rebuild.plan import RebuildError, Span
+from processing.rebuild.run import Result
 from processing.rebuild.shadow import Shadow
 from processing.store import one_transaction
 from tests.processing.builders import START_MS, Event, at, click, sale
 from tests.processing.expected import expected
-from tests.processing.integration.line import PROJECTIONS, Line
+from tests.processing.integration.forked import die_at
+from tests.processing.integration.line import PROJECTIONS, Line, last_line
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
 
@@ -63,15 +63,7 @@ def line(kafka_bootstrap: str, postgres_url: str, tmp_path_factory: pytest.TempP
 
 
 def rebuild(line: Line, *names: str, span: Span | None = None, swap: bool = True) -> Result:
-    return Rebuild(
-        line.postgres,
-        line.log_path,
-        line.log_path.parent / "rebuild",
-        projections=PROJECTIONS,
-        plan=Plan(choose(PROJECTIONS, names, span), span, swap),
-        reader=line.reader(),
-        tell=lambda *_: None,
-    ).run()
+    return line.place.rebuild(*names, span=span, swap=swap)
 
 
 def differing(result: Result) -> dict[str, Difference]:
@@ -263,22 +255,10 @@ def test_rows_that_retention_dropped_come_back_only_with_all_that_their_hours_ar
     assert_right(line)
 
 
-def call(line: Line, *arguments: str, failpoint: str = "") -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "processing", "rebuild", *arguments],
-        env={**line.environment(), "MILLRACE_FAILPOINTS": failpoint},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
 def test_a_rebuild_killed_in_its_last_moment_has_changed_nothing_and_the_next_one_is_whole(line: Line) -> None:
     spoil(line)
     spoilt = line.held()
-    killed = call(line, failpoint=rebuilding.SWAPPING)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    die_at(rebuilding.SWAPPING, line.place.rebuild)
     assert line.held() == spoilt
     line.epoch(visits("d", 10))
     rebuild(line)
@@ -289,15 +269,18 @@ def test_a_rebuild_killed_in_its_last_moment_has_changed_nothing_and_the_next_on
 def test_the_verb_says_differs_or_done_by_its_exit_code_and_does_what_it_is_asked_for_alone(line: Line) -> None:
     line.execute("UPDATE users SET views = views + 1 WHERE user_id = 'u1'")
     line.execute("UPDATE orders SET units = units + 1")
-    differs = call(line, "--check", "--json")
-    assert differs.returncode == 1, differs.stderr
-    told = {each["table"]: each["different"] for each in json.loads(differs.stdout)["differences"] if each["different"]}
+    differs = line.call("rebuild", "--check", "--json")
+    assert differs.exit_code == 1, differs.stderr
+    told = {
+        each["table"]: each["different"] for each in json.loads(last_line(differs))["differences"] if each["different"]
+    }
     assert told == {"users": 1, "orders": len(line.held()["orders"])}
-    done = call(line, "-p", "users")
+    command = [sys.executable, "-m", "processing", "rebuild", "-p", "users"]
+    done = subprocess.run(command, env=line.environment(), capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "1 different" in done.stdout
     assert "in their place as of epoch" in done.stdout
-    wrong = call(line, "--from", "2026-03-01")
-    assert (wrong.returncode, "go together" in wrong.stderr) == (2, True)
+    wrong = line.call("rebuild", "--from", "2026-03-01")
+    assert (wrong.exit_code, "go together" in wrong.stderr) == (2, True)
     assert list(differing(rebuild(line, "orders", "users"))) == ["orders"]
     assert_right(line)

@@ -16,7 +16,6 @@ from deltalake import DeltaTable
 from contracts.projections import ALL
 from contracts.settings import PostgresSettings
 from processing import ledger
-from processing.erase.run import Erasure
 from processing.event_log import EventLog
 from processing.ledger import TALLY, Entry
 from processing.maintenance.retention import kept_for
@@ -27,7 +26,7 @@ from processing.verification.results import as_json, keep
 from processing.verification.run import Outcome, Verification
 from processing.verification.served import WHOLE, AtRandom, Span, VerificationError
 from tests.processing.builders import START_MS, Event, at, batch_of, click, record, sale
-from tests.processing.integration.line import PROJECTIONS, SHOP, Line
+from tests.processing.integration.line import SHOP, Line, last_line
 from tests.processing.log_rows import log_table, logged
 from tests.processing.rolled_shop import LONG_AFTER, a_shop
 
@@ -191,16 +190,7 @@ def test_a_stream_that_goes_on_is_verified_as_of_one_epoch(line: Line) -> None:
 
 
 def test_after_an_erasure_everything_closes(line: Line) -> None:
-    Erasure(
-        line.postgres,
-        line.log_path,
-        line.log_path.parent / "erase",
-        projections=PROJECTIONS,
-        reader=line.reader(),
-        results=None,
-        dedupe_horizon_seconds=3600,
-        tell=lambda *_: None,
-    ).run("u2")
+    line.place.erase("u2")
     line.epoch(visits("after-", 20))
     line.flush()
     outcome = verify(line)
@@ -274,30 +264,24 @@ def test_hours_and_days_are_verified_and_stand_for_minutes_that_were_dropped(
     assert {each.table for each in verified().verdicts if each.mismatches} == {"site_hours", "books"}
 
 
-def call(line: Line, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "processing", "verify", *arguments]
-    return subprocess.run(
-        command, env=line.environment() | environment, capture_output=True, text=True, check=False, timeout=120
-    )
-
-
 def test_the_verb_says_equal_differs_or_why_it_cannot_tell_by_its_exit_code(
     kafka_bootstrap: str, postgres_url: str, tmp_path: Path
 ) -> None:
     line = Line(kafka_bootstrap, postgres_url, tmp_path)
     line.epoch(visits("a", 40))
     line.flush()
-    equal = call(line, "--all")
+    command = [sys.executable, "-m", "processing", "verify", "--all"]
+    equal = subprocess.run(command, env=line.environment(), capture_output=True, text=True, check=False, timeout=120)
     assert (equal.returncode, "0 of" in equal.stdout) == (0, True), equal.stderr
     assert "all events, as of epoch 1" in equal.stdout
     line.execute("UPDATE users SET views = views + 7 WHERE user_id = 'u1'")
-    differs = call(line, "--all", "--json")
-    told = json.loads(differs.stdout)
-    assert (differs.returncode, told["mismatches"], told["examples"][0]["key"]) == (1, 1, {"user_id": "u1"})
+    differs = line.call("verify", "--all", "--json")
+    told = json.loads(last_line(differs))
+    assert (differs.exit_code, told["mismatches"], told["examples"][0]["key"]) == (1, 1, {"user_id": "u1"})
     kept = line.query("SELECT mismatches FROM verifications ORDER BY id")
     assert [row["mismatches"] for row in kept] == [0, 1]
-    cannot = call(line, MILLRACE_LOG_PATH=str(tmp_path / "elsewhere"))
-    assert (cannot.returncode, "there is no event log" in cannot.stderr) == (2, True), cannot.stderr
-    wrong = call(line, "--all", "--random")
-    assert (wrong.returncode, "it is one of" in wrong.stderr) == (2, True)
+    cannot = line.call("verify", MILLRACE_LOG_PATH=str(tmp_path / "elsewhere"))
+    assert (cannot.exit_code, "there is no event log" in cannot.stderr) == (2, True), cannot.stderr
+    wrong = line.call("verify", "--all", "--random")
+    assert (wrong.exit_code, "it is one of" in wrong.stderr) == (2, True)
     line.close()
