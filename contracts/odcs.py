@@ -36,31 +36,42 @@ def physical_type(column: "Column[Any]") -> str:
     return told.replace(", ", ",").replace(' collate "c"', "")
 
 
-def _contract(table: Table) -> dict[str, Any]:
+def document(
+    name: str, properties: list[dict[str, Any]], *, place: str, physical_type: str, purpose: str, limitations: str
+) -> dict[str, Any]:
+    """A contract of one table; `place` is what it is called where it is."""
     return {
         "apiVersion": "v3.0.2",
         "kind": "DataContract",
-        "id": f"millrace-{table.name.replace('_', '-')}",
-        "name": table.name,
+        "id": f"millrace-{name.replace('_', '-')}",
+        "name": name,
         "version": VERSION,
         "status": "active",
         "domain": "shop analytics",
         "dataProduct": "millrace",
-        "description": {
-            "purpose": table.comment or table.name,
-            "limitations": "Written by processing alone, rows of an epoch in one transaction; read in one snapshot.",
-        },
+        "description": {"purpose": purpose, "limitations": limitations},
         "schema": [
             {
-                "name": table.name,
-                "physicalName": table.name,
+                "name": name,
+                "physicalName": place,
                 "logicalType": "object",
-                "physicalType": "table",
-                "description": table.comment or table.name,
-                "properties": [_property(table, column) for column in table.columns],
+                "physicalType": physical_type,
+                "description": purpose,
+                "properties": properties,
             }
         ],
     }
+
+
+def _contract(table: Table) -> dict[str, Any]:
+    return document(
+        table.name,
+        [_property(table, column) for column in table.columns],
+        place=table.name,
+        physical_type="table",
+        purpose=table.comment or table.name,
+        limitations="Written by processing alone, rows of an epoch in one transaction; read in one snapshot.",
+    )
 
 
 def _property(table: Table, column: "Column[Any]") -> dict[str, Any]:

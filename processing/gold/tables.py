@@ -94,6 +94,14 @@ class GoldTable:
         return comments
 
     @property
+    def schema(self) -> Schema:
+        """The columns as Delta has them, with their meanings."""
+        plain = Schema.from_arrow(self.columns)
+        return Schema(
+            [Field(each.name, each.type, metadata={"comment": self.comments[each.name]}) for each in plain.fields]
+        )
+
+    @property
     def description(self) -> str:
         """What the table is."""
         return f"{self.source.comment} A cell is here once it is final, and is replaced when it has changed."
@@ -116,12 +124,7 @@ class GoldTable:
         except TableNotFoundError:
             table = DeltaTable.create(
                 path,
-                schema=Schema(
-                    [
-                        Field(each.name, each.type, metadata={"comment": self.comments[each.name]})
-                        for each in Schema.from_arrow(self.columns).fields
-                    ]
-                ),
+                schema=self.schema,
                 partition_by=[self.partition],
                 name=self.name,
                 description=self.description,

@@ -1,4 +1,4 @@
-"""The documents of topics and tables, held against a stack that runs: its broker and its database."""
+"""The documents of topics and tables, held against a stack that runs: its broker, its database, its Delta tables."""
 
 import json
 from typing import Any
@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from adbc_driver_postgresql import dbapi
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from deltalake import DeltaTable
 
 from contracts.__main__ import FOLDER
+from processing.delta_contracts import physical_type
 from tests.e2e.millrace import REPOSITORY, Millrace
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -55,3 +57,24 @@ def test_the_database_has_the_tables_as_their_contracts_say(millrace: Millrace) 
         }
     assert contracts.keys() <= held.keys()
     assert {name: held[name] for name in contracts} == contracts
+
+
+def test_the_delta_tables_are_as_their_contracts_say(millrace: Millrace) -> None:
+    """The event log, and those of gold that have had something to tell yet."""
+    found = set()
+    for path in (FOLDER / "delta_odcs").iterdir():
+        (described,) = json.loads(path.read_text("utf-8"))["schema"]
+        place = millrace.home / "delta" / described["physicalName"]
+        if not DeltaTable.is_deltatable(str(place)):
+            continue
+        table = DeltaTable(str(place))
+        fields = [(each.name, physical_type(each), each.nullable) for each in table.schema().fields]
+        assert fields == [
+            (each["name"], each["physicalType"], not each["required"]) for each in described["properties"]
+        ], place
+        partitions = [each["name"] for each in described["properties"] if each.get("partitioned")]
+        assert table.metadata().partition_columns == partitions
+        rules = {f"delta.constraints.{each['name']}" for each in described["quality"]}
+        assert rules <= table.metadata().configuration.keys()
+        found.add(described["physicalName"])
+    assert "events" in found
