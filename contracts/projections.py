@@ -53,6 +53,27 @@ def _measures() -> list[Column[Any]]:
     ]
 
 
+def _pairs(name: str, purchased_at: str, purchase_id: str, comment: str) -> Table:
+    """Events of one kind on products beside purchases of products."""
+    return Table(
+        name,
+        metadata,
+        Column("user_id", Text, primary_key=True),
+        Column("product_id", Text, primary_key=True),
+        Column("happened_at", time_type, primary_key=True),
+        Column("event_id", Text, primary_key=True),
+        Column("is_purchase", Boolean, primary_key=True),
+        Column("category", Text, nullable=False),
+        Column("bot", Boolean, nullable=False),
+        Column("purchased_at", time_type, comment=purchased_at),
+        Column("purchase_id", Text, comment=purchase_id),
+        Column("late", Boolean, nullable=False),
+        Column("last_epoch", BigInteger, nullable=False),
+        Index(f"{name}_happened_at", "happened_at"),
+        comment=comment,
+    )
+
+
 product_minutes: Final = Table(
     "product_minutes",
     metadata,
@@ -133,22 +154,18 @@ sessions: Final = Table(
     postgresql_with=_REWRITTEN,
 )
 
-conversions: Final = Table(
+conversions: Final = _pairs(
     "conversions",
-    metadata,
-    Column("user_id", Text, primary_key=True),
-    Column("product_id", Text, primary_key=True),
-    Column("happened_at", time_type, primary_key=True),
-    Column("event_id", Text, primary_key=True),
-    Column("is_purchase", Boolean, primary_key=True),
-    Column("category", Text, nullable=False),
-    Column("bot", Boolean, nullable=False),
-    Column("purchased_at", time_type, comment="clicks: the first purchase within ten minutes, or null"),
-    Column("purchase_id", Text, comment="clicks: that purchase's event id"),
-    Column("late", Boolean, nullable=False),
-    Column("last_epoch", BigInteger, nullable=False),
-    Index("conversions_happened_at", "happened_at"),
-    comment="Clicks on products and purchases of products, and which of the former led to which of the latter.",
+    "clicks: the first purchase within ten minutes, or null",
+    "clicks: that purchase's event id",
+    "Clicks on products and purchases of products, and which of the former led to which of the latter.",
+)
+
+carts: Final = _pairs(
+    "carts",
+    "additions: the first purchase within the shop's cart_minutes, or null",
+    "additions: that purchase's event id",
+    "Additions to carts and purchases of products, and which of the former led to which of the latter.",
 )
 
 orders: Final = Table(
@@ -218,6 +235,7 @@ ALL: Final = (
     site_minutes,
     sessions,
     conversions,
+    carts,
     orders,
     users,
     user_categories,

@@ -124,6 +124,16 @@ step_hours: Final = Table(
     comment="The steps themselves. Entries sum up to the sessions, exits to those whose path is whole.",
 )
 
+pair_hours: Final = Table(
+    "pair_hours",
+    metadata,
+    Column("hour", time_type, primary_key=True, comment="in which the session began"),
+    Column("product_id", Text, primary_key=True),
+    Column("other_id", Text, primary_key=True, comment="another product, or the same one: then its own sessions"),
+    Column("sessions", BigInteger, nullable=False, comment="sessions in which both were viewed"),
+    comment="Products viewed in one session, within its path, each pair both ways; sessions of bots are left out.",
+)
+
 conversion_hours: Final = Table(
     "conversion_hours",
     metadata,
@@ -144,7 +154,7 @@ WINDOW_MINUTES: Final = 5
 TABLES: Final[dict[str, tuple[Table, ...]]] = {
     "hour": (product_hours, category_hours, site_hours),
     "day": (product_days, category_days, site_days),
-    "session_hour": (session_hours, journey_hours, step_hours),
+    "session_hour": (session_hours, journey_hours, step_hours, pair_hours),
     "conversion_hour": (conversion_hours,),
     "delay_hour": (delay_hours,),
 }

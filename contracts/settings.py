@@ -116,3 +116,5 @@ class ShopSettings(PartSettings):
     """How far the watermark trails the newest event; older events are labelled late and applied all the same."""
     session_gap_seconds: int = Field(default=1800, ge=1)
     """Inactivity that ends a session."""
+    cart_minutes: int = Field(default=60, ge=1, le=10_080)
+    """What was put into a cart and not bought within so many minutes is abandoned."""

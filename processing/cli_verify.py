@@ -60,7 +60,7 @@ def _verified(settings: Settings, asked: Span | AtRandom, *, background: bool) -
             settings.log.path,
             # In the background there is one at a time, which clears up what one that was killed has left.
             settings.processing.checkpoint.parent / "verify" / ("background" if background else str(os.getpid())),
-            session_gap_seconds=settings.shop.session_gap_seconds,
+            shop=settings.shop,
             threads=1 if background else 2,
             tell=display.tell,
         ).run(asked)

@@ -25,6 +25,11 @@ from processing.store import Transaction, one_transaction
 
 _HIDDEN: Final = ("users", "buyers", "path")
 """Columns that say nothing to a reader: sketches, and the whole path of a session."""
+_PAIRS: Final = {
+    "conversions": ("a click", "converted_by", "the purchase that converted this click"),
+    "carts": ("an addition to a cart", "bought_by", "the purchase of what was put into this cart"),
+}
+"""Of tables that pair events with purchases: the event, its purchase, and the purchase as seen from the event's row."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,7 @@ def _changes(transaction: Transaction, event: pa.Table, projections: tuple[Proje
             continue
         for row in _rows(transaction, projection, delta, told["topic"]):
             role = _role(projection.name, told, row)
-            if projection.name != "conversions" or role:
+            if projection.name not in _PAIRS or role:
                 changes.append(Change(projection.name, {k: v for k, v in row.items() if k not in _HIDDEN}, role))
     return changes
 
@@ -199,10 +204,11 @@ def _role(table: str, event: dict[str, Any], row: dict[str, Any]) -> dict[str, A
         step = steps.index([acted, event["event_id"]]) + 1 if [acted, event["event_id"]] in steps else None
         reached = [name for name, actions in FUNNEL.items() if acted in actions and row[name] == event["timestamp"]]
         return {"step": step} | ({"funnel": reached} if reached else {})
-    if table == "conversions":
+    if table in _PAIRS:
+        what, by, as_purchase = _PAIRS[table]
         is_purchase = event["kind"] == "purchase"
         if row["event_id"] == event["event_id"] and row["is_purchase"] == is_purchase:
-            return {"is": "a purchase"} if is_purchase else {"is": "a click", "converted_by": row["purchase_id"]}
+            return {"is": "a purchase"} if is_purchase else {"is": what, by: row["purchase_id"]}
         if is_purchase and row["purchase_id"] == event["event_id"]:
-            return {"is": "the purchase that converted this click"}
+            return {"is": as_purchase}
     return {}

@@ -15,6 +15,7 @@ _WINDOWS: Final = {
     "site_minutes": ("minute", "bot"),
     "sessions": ("session_id", "started_at", "ended_at", "events"),
     "conversions": ("product_id", "happened_at", "event_id", "purchase_id"),
+    "carts": ("product_id", "happened_at", "event_id", "purchase_id"),
     "orders": ("order_id", "lines", "revenue", "refunded"),
     "users": ("user_id", "first_seen", "last_seen", "events"),
     "user_categories": ("user_id", "category", "events"),

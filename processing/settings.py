@@ -47,7 +47,8 @@ class ProcessingSettings(PartSettings):
     keep_minutes_days: int | None = Field(default=None, ge=1)
     """Whole days for which minutes are kept once they are summed up to hours and days; unset, for ever."""
     keep_conversions_days: int | None = Field(default=None, ge=1)
-    """The same for single clicks and purchases. Longer than events may come late: later ones are in no roll-up."""
+    """The same for single clicks, additions to carts and purchases. Longer than events may come late: later ones are in
+    no roll-up."""
     keep_paths_days: int | None = Field(default=None, ge=1)
     """The same for the paths of sessions. The sessions themselves are kept."""
     compact_interval_seconds: float = Field(default=3600.0, ge=0)

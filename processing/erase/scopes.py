@@ -39,7 +39,7 @@ MINUTES: Final = Scope(
 )
 ARRIVALS: Final = Scope("arrivals", "minute", "date_trunc('minute', log_time)", ("delays",), is_time=True)
 SESSIONS: Final = Scope("sessions", "session_id", "session_id", ("sessions",))
-PERSON: Final = Scope("person", "user_id", "user_id", ("conversions", "orders", "users", "user_categories"))
+PERSON: Final = Scope("person", "user_id", "user_id", ("conversions", "carts", "orders", "users", "user_categories"))
 SCOPES: Final = (MINUTES, ARRIVALS, SESSIONS, PERSON)
 
 

@@ -44,7 +44,7 @@ def kept_for(minutes: int | None, conversions: int | None, paths: int | None) ->
             [_delete(name, "minute") for name in ("product_minutes", "category_minutes", "site_minutes")],
         ),
         "delay_hour": (minutes, [_delete("delays", "minute")]),
-        "conversion_hour": (conversions, [_delete("conversions", "happened_at")]),
+        "conversion_hour": (conversions, [_delete(name, "happened_at") for name in ("conversions", "carts")]),
         "session_hour": (
             paths,
             ["UPDATE sessions SET path = '{}' WHERE started_at >= $1 AND started_at < $2 AND path <> '{}'"],

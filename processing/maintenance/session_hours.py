@@ -1,4 +1,5 @@
-"""An hour of sessions: those that began in it, by device, medium and bot, and the moves between the steps they took.
+"""An hour of sessions: those that began in it, by device, medium and bot, the moves between the steps they took, and
+what was viewed together in them.
 
 Sessions are added a bounded number at a time; each is in exactly one slice, so the slices' sums add up.
 """
@@ -62,6 +63,21 @@ _STEPS: Final = """
 """
 """A step's text is a JSON array of time, action, event id and more; neither of the first two ever holds a quote."""
 
+_PAIRS: Final = """
+    INSERT INTO pair_hours AS h (hour, product_id, other_id, sessions)
+    SELECT $1::timestamptz, one, other, count(*)
+    FROM sessions,
+      LATERAL (
+        SELECT array_agg(DISTINCT step::json ->> 3) AS products
+        FROM unnest(path) AS step WHERE split_part(step, '"', 4) IN ('view', 'page_view')
+      ) viewed,
+      unnest(products) AS one, unnest(products) AS other
+    WHERE started_at >= $2 AND started_at < $3 AND views > 0 AND NOT bot AND one IS NOT NULL AND other IS NOT NULL
+    GROUP BY 2, 3
+    ON CONFLICT (hour, product_id, other_id) DO UPDATE SET sessions = h.sessions + excluded.sessions
+"""
+"""No join: the writing connection knows only those that look single rows up."""
+
 
 def plan(transaction: Transaction, cell: Cell) -> list[Piece]:
     """See `processing.maintenance.making.Plan`."""
@@ -73,7 +89,7 @@ def plan(transaction: Transaction, cell: Cell) -> list[Piece]:
         (cell.starts_at, cell.ends_at, _SLICE_SESSIONS),
     )
     cuts = [cell.starts_at, *rows["started_at"].to_pylist(), cell.ends_at]
-    return [partial(_make, cell, since, until) for since, until in pairwise(cuts)]
+    return [partial(make, cell, *span) for span in pairwise(cuts) for make in (_make, _pair)]
 
 
 def _make(cell: Cell, since: datetime, until: datetime, transaction: Transaction) -> datetime | None:
@@ -85,3 +101,8 @@ def _make(cell: Cell, since: datetime, until: datetime, transaction: Transaction
     )
     ended_at: datetime | None = newest["ended_at"][0].as_py()
     return ended_at
+
+
+def _pair(cell: Cell, since: datetime, until: datetime, transaction: Transaction) -> None:
+    """What was viewed together in those sessions: a piece of its own, since it takes longer than all the rest."""
+    transaction.execute(_PAIRS, (cell.starts_at, since, until))

@@ -2,6 +2,7 @@
 
 from contracts.settings import ShopSettings
 from processing.projection import Projection
+from processing.projections.carts import carts
 from processing.projections.category_minutes import category_minutes
 from processing.projections.conversions import conversions
 from processing.projections.delays import delays
@@ -21,6 +22,7 @@ def build_projections(shop: ShopSettings) -> tuple[Projection, ...]:
         site_minutes(),
         sessions(shop),
         conversions(),
+        carts(shop),
         orders(),
         users(),
         user_categories(),

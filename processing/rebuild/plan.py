@@ -7,13 +7,14 @@ from typing import Final
 
 from processing.errors import ProcessingError
 from processing.projection import Projection
-from processing.projections.conversions import WINDOW_MS
+from processing.projections.pairs import PairFold
 
 _TIME_OF_ROW: Final = {
     "product_minutes": "minute",
     "category_minutes": "minute",
     "site_minutes": "minute",
     "conversions": "happened_at",
+    "carts": "happened_at",
     "delays": "minute",
 }
 """Projections whose rows depend on the events of a span of time alone, and the column that says which span.
@@ -44,12 +45,14 @@ class Span:
         column = _TIME_OF_ROW[projection.name]
         return f"{column} >= {_literal(self.start)} AND {column} < {_literal(self.until)}"
 
-    @property
-    def events(self) -> str:
-        """SQL: an event that any row of the span depends on. Others do not matter: they touch other rows."""
+    def events(self, after_ms: int) -> str:
+        """SQL: an event that any row of the span depends on. Others do not matter: they touch other rows.
+
+        `after_ms` is how long after the span an event may still change a row of it.
+        """
         start, until = _literal(self.start), _literal(self.until)
         return (
-            f"(timestamp >= {start} AND timestamp <= {until} + INTERVAL '{WINDOW_MS} milliseconds'"
+            f"(timestamp >= {start} AND timestamp <= {until} + INTERVAL '{after_ms} milliseconds'"
             f" OR log_time >= {start} AND log_time < {until})"
         )
 
@@ -71,7 +74,10 @@ class Plan:
     @property
     def events(self) -> str:
         """SQL: an event that the new rows depend on."""
-        return self.span.events if self.span else "true"
+        if self.span is None:
+            return "true"
+        folds = (projection.fold for projection in self.projections)
+        return self.span.events(max((fold.window_ms for fold in folds if isinstance(fold, PairFold)), default=0))
 
 
 def choose(projections: tuple[Projection, ...], names: Sequence[str], span: Span | None) -> tuple[Projection, ...]:

@@ -16,11 +16,11 @@ _MADE_OF: Final = {
     "hour": _OF_MINUTES,
     "day": _OF_MINUTES,
     "session_hour": frozenset({"sessions"}),
-    "conversion_hour": frozenset({"conversions"}),
+    "conversion_hour": frozenset({"conversions", "carts"}),
     "delay_hour": frozenset({"delays"}),
 }
-"""The projections that each grain is made of."""
-_TIMES: Final = {"sessions": "started_at", "conversions": "happened_at"}
+"""The projections that each grain is made of, or that are dropped with its rows."""
+_TIMES: Final = {"sessions": "started_at", "conversions": "happened_at", "carts": "happened_at"}
 
 
 class RollUpsBeside:

@@ -13,13 +13,13 @@ from typing import Final, TypeAlias
 
 import duckdb
 
-from contracts.settings import PostgresSettings
+from contracts.settings import PostgresSettings, ShopSettings
 from processing.log_files import LogFiles, open_duck
 from processing.verification.books import check_books
 from processing.verification.check import within
 from processing.verification.compare import Verdict, compare
-from processing.verification.conversions import conversion_check
 from processing.verification.minutes import minute_checks
+from processing.verification.pairs import pair_checks
 from processing.verification.people import people_checks
 from processing.verification.served import AtRandom, Served, Span, VerificationError, erased, read
 from processing.verification.sessions import session_check
@@ -34,7 +34,7 @@ _TOGETHER: Final = 250_000
 """Events compared at a time, about: a gigabyte of memory."""
 _TRIES: Final = 3
 
-CHECKS: Final = (*minute_checks(), session_check(), conversion_check(), *people_checks())
+CHECKS: Final = (*minute_checks(), session_check(), *pair_checks(), *people_checks())
 """A check of every projection, and of the roll-ups of minutes."""
 
 
@@ -64,7 +64,7 @@ class Verification:
     log_path: Path
     folder: Path
     """Scratch space of its own, emptied before and after."""
-    session_gap_seconds: int
+    shop: ShopSettings
     threads: int
     tell: Tell
 
@@ -73,7 +73,7 @@ class Verification:
         for _ in range(_TRIES):
             begun = monotonic()
             with self._duck() as duck:
-                served = read(duck, self.postgres, CHECKS, asked, self.session_gap_seconds)
+                served = read(duck, self.postgres, CHECKS, asked, self.shop)
                 try:
                     verdicts = self._compare(duck, served)
                 except duckdb.Error as error:
@@ -99,7 +99,7 @@ class Verification:
         return verdicts
 
     def _filled(self, sql: str, span: Span) -> str:
-        return span.fill(sql, self.session_gap_seconds)
+        return span.fill(sql, self.shop)
 
     def _await_log(self, epoch: int) -> LogFiles:
         """The event log, once it holds the epoch: it is appended to some seconds after the commit."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from contracts.settings import PostgresSettings
+from contracts.settings import PostgresSettings, ShopSettings
 from processing.arrow_types import arrow_type, typed
 from processing.errors import ProcessingError
 from processing.store import Transaction, one_transaction
@@ -33,12 +33,13 @@ class Span:
     def is_whole(self) -> bool:
         return self.since is None and self.until is None
 
-    def fill(self, sql: str, session_gap_seconds: int) -> str:
-        """SQL of a check for this span."""
+    def fill(self, sql: str, shop: ShopSettings) -> str:
+        """SQL of a check for this span; `{cart_minutes}` stands for the minutes after which a cart is abandoned."""
         return sql.format(
             since=self.since.astimezone(UTC).isoformat() if self.since else "-infinity",
             until=self.until.astimezone(UTC).isoformat() if self.until else "infinity",
-            gap=session_gap_seconds,
+            gap=shop.session_gap_seconds,
+            cart_minutes=shop.cart_minutes,
             whole="true" if self.is_whole else "false",
         )
 
@@ -73,7 +74,7 @@ def read(
     postgres: PostgresSettings,
     checks: Iterable[Check],
     asked: Span | AtRandom,
-    session_gap_seconds: int,
+    shop: ShopSettings,
 ) -> Served:
     """Read the rows of the span. Raises VerificationError where there are no tables, or no events for a random span."""
     with one_transaction(postgres, postgres.db_schema, application_name="millrace-verify") as transaction:
@@ -88,7 +89,7 @@ def read(
         ).to_pylist()
         span = _draw(transaction, asked.events) if isinstance(asked, AtRandom) else asked
         for check in checks:
-            _copy(duck, transaction, check, span.fill(check.served, session_gap_seconds))
+            _copy(duck, transaction, check, span.fill(check.served, shop))
         duck.register("cells", transaction.query("SELECT grain, starts_at, stale, fine_gone FROM roll_ups"))
         by_epoch = transaction.query("SELECT epoch, applied FROM epochs")
     return Served(**totals, span=span, applied_by_epoch=by_epoch)

@@ -4,8 +4,10 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from serving.schema.alerts import Alert, acknowledge_alert, alerts
+from serving.schema.also_viewed import AlsoViewed, also_viewed
 from serving.schema.anomalies import Anomaly, anomalies
 from serving.schema.books import Books, books
+from serving.schema.carts import CartAbandonment, cart_abandonment
 from serving.schema.common import AsOf
 from serving.schema.context import Info
 from serving.schema.conversions import ConversionWindow, conversions
@@ -54,6 +56,10 @@ class Query:
         description="The best products over the minutes that begin in the range; those with none of the measure are "
         f"left out, ties go by product id. {NO_VISITS}",
     )
+    also_viewed: AlsoViewed = strawberry.field(
+        resolver=also_viewed,
+        description="What was viewed in the sessions that viewed a product, of those that started in the range.",
+    )
     sessions: SessionConnection = strawberry.field(
         resolver=sessions,
         description="Sessions, newest start first (Relay): `first`/`after` towards older ones, `last`/`before` towards "
@@ -66,6 +72,10 @@ class Query:
         resolver=conversions,
         description="Clicks on products that led to a purchase, by window (of the click's time) and product. Device "
         f"and source are not kept with a click: `funnel` has them. {TWICE}",
+    )
+    cart_abandonment: CartAbandonment = strawberry.field(
+        resolver=cart_abandonment,
+        description="What was put into carts in the range, and how much of it was not bought in time.",
     )
     funnel: Funnel = strawberry.field(
         resolver=funnel,

@@ -25,6 +25,7 @@ Rows: TypeAlias = dict[Key, dict[str, Any]]
 
 SESSION_GAP: Final = timedelta(minutes=30)
 CONVERSION_WINDOW: Final = timedelta(minutes=10)
+CART_WINDOW: Final = timedelta(minutes=60)
 FIRST_MONDAY: Final = datetime(1969, 12, 29, tzinfo=UTC)
 PATH_STEPS: Final = 50
 DELAY_BUCKETS: Final = (1, 5, 15, 60, 300, 900, 3600, 21_600, 86_400, 604_800)
@@ -56,7 +57,8 @@ def expected(log: Iterable[Row]) -> dict[str, Rows]:
         "sessions": dict(
             _session(island) for one in _groups(rows, lambda row: row["session_id"]).values() for island in islands(one)
         ),
-        "conversions": conversions(with_product),
+        "conversions": pairs(with_product, "click", CONVERSION_WINDOW),
+        "carts": pairs(with_product, "add_to_cart", CART_WINDOW),
         "orders": _grouped(sales, lambda row: (row["order_id"] or row["event_id"], row["user_id"]), _order),
         "users": _grouped(rows, lambda row: (row["user_id"],), _user),
         "user_categories": _grouped(
@@ -83,17 +85,16 @@ def islands(rows: Sequence[Row]) -> Iterable[list[Row]]:
     yield island
 
 
-def conversions(rows: Iterable[Row]) -> Rows:
-    """Every click and every purchase, the clicks with the first purchase of the window after them."""
-    kept = [row for row in rows if row["action"] == "click" or row["kind"] == "purchase"]
+def pairs(rows: Iterable[Row], action: str, window: timedelta) -> Rows:
+    """Every event of the action and every purchase, the former with the first purchase of the window after them."""
+    kept = [row for row in rows if row["action"] == action or row["kind"] == "purchase"]
     together = _groups(kept, lambda row: (row["user_id"], row["product_id"], row["kind"] == "purchase"))
     found: Rows = {}
     for row in kept:
         led_to = [
             purchase
             for purchase in together.get((row["user_id"], row["product_id"], True), ())
-            if row["action"] == "click"
-            and timedelta(0) <= purchase["timestamp"] - row["timestamp"] <= CONVERSION_WINDOW
+            if row["action"] == action and timedelta(0) <= purchase["timestamp"] - row["timestamp"] <= window
         ]
         purchase = min(led_to, key=lambda each: (each["timestamp"], each["event_id"]), default=None)
         key = (row["user_id"], row["product_id"], row["timestamp"], row["event_id"], row["kind"] == "purchase")

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +27,7 @@ def expected_rollups(log: Iterable[Row]) -> dict[str, Rows]:
         **_in_one_delta(log_table(rows)),
         "session_hours": _sessions(fine["sessions"]),
         **_moves(fine["sessions"]),
+        "pair_hours": _viewed_together(fine["sessions"]),
         "conversion_hours": _conversions(fine["conversions"]),
     }
 
@@ -82,20 +83,29 @@ def _moves(sessions: Rows) -> dict[str, Rows]:
     return {"journey_hours": _plain(moves), "step_hours": _plain(steps)}
 
 
+def _viewed_together(sessions: Rows) -> Rows:
+    found: Rows = defaultdict(lambda: defaultdict(int))
+    for (_, started_at), session in sessions.items():
+        viewed = {step[3] for step in session["path"] if step[1] in ("view", "page_view") and step[3] is not None}
+        for one, other in product(viewed, viewed) if not session["bot"] else ():
+            found[_floor(started_at, HOUR), one, other]["sessions"] += 1
+    return _plain(found)
+
+
 def _conversions(conversions: Rows) -> Rows:
     purchases = {key[:2] + key[3:4]: row for key, row in conversions.items() if key[4]}
     led_to: dict[Key, set[Key]] = defaultdict(set)
     found: Rows = defaultdict(lambda: defaultdict(int))
-    for (user, product, at, _, is_purchase), click in conversions.items():
+    for (user, product_id, at, _, is_purchase), click in conversions.items():
         if is_purchase:
             continue
-        key = (_floor(at, WINDOW), product, click["bot"])
+        key = (_floor(at, WINDOW), product_id, click["bot"])
         found[key]["clicks"] += 1
         found[key]["converted"] += click["purchase_id"] is not None
         found[key]["late"] += click["late"]
         found[key]["last_epoch"] = max(found[key]["last_epoch"], click["last_epoch"])
         if click["purchase_id"] is not None:
-            led_to[key].add((user, product, click["purchase_id"]))
+            led_to[key].add((user, product_id, click["purchase_id"]))
     for key, row in found.items():
         row["purchases"] = len({purchase[2] for purchase in led_to[key]})
         row["late"] += len({purchase[2] for purchase in led_to[key] if purchases[purchase]["late"]})

@@ -14,6 +14,7 @@ from tests.serving.events import Agent, Event, Referral, by_bot, islands
 Rows = list[dict[str, Any]]
 
 CONVERTS_WITHIN = timedelta(minutes=10)
+BOUGHT_WITHIN = timedelta(minutes=60)
 PATH_STEPS = 50
 DELAY_BOUNDS = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400)
 _COUNTED = {
@@ -45,7 +46,8 @@ def projection_rows(events: list[Event], epoch: int) -> dict[str, Rows]:
         "category_minutes": _minutes(events, "category", lambda one: (one.category or "",)),
         "site_minutes": _minutes(events, "", lambda _: ()),
         "sessions": [_session(island) for island in islands(events)],
-        "conversions": _conversions(events),
+        "conversions": _pairs(events, "click", CONVERTS_WITHIN),
+        "carts": _pairs(events, "add_to_cart", BOUGHT_WITHIN),
         "orders": _orders(events),
         "users": [_user(own) for own in _grouped(events, lambda one: one.user).values()],
         "user_categories": _user_categories(events),
@@ -122,15 +124,15 @@ def _funnel(island: list[Event]) -> dict[str, datetime | None]:
     return reached
 
 
-def _conversions(events: list[Event]) -> Rows:
+def _pairs(events: list[Event], action: str, within: timedelta) -> Rows:
     rows = []
     sold = _grouped((one for one in events if one.action == "purchase"), lambda one: (one.user, one.product))
     for event in events:
-        if event.product and event.action in {"click", "purchase"}:
+        if event.product and event.action in {action, "purchase"}:
             found = [
                 (one.at, one.id)
                 for one in sold[event.user, event.product]
-                if event.action == "click" and event.at <= one.at <= event.at + CONVERTS_WITHIN
+                if event.action == action and event.at <= one.at <= event.at + within
             ]
             purchased_at, purchase_id = min(found, default=(None, None))
             rows.append(

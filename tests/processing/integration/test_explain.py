@@ -41,6 +41,7 @@ def line(kafka_bootstrap: str, postgres_url: str, tmp_path_factory: pytest.TempP
             click("v1", action="view", page_url="/changed"),
             sale("bad", quantity=0),
             rejection("r1", event_id="refused", reason="invalid_enum", pointer="/action"),
+            click("a1", action="add_to_cart", timestamp=START_MS + 3 * MINUTE_MS),
         ]
     )
     line.flush()
@@ -73,7 +74,10 @@ def test_a_click_is_told_with_its_place_and_all_that_it_changed(line: Line) -> N
     assert copy.committed_at is not None
     assert copy.detail["delta_version"] == 2
     assert copy.detail["source"] == "demo"
-    assert {change.table for change in told.changes} == {projection.name for projection in PROJECTIONS} - {"orders"}
+    assert {change.table for change in told.changes} == {projection.name for projection in PROJECTIONS} - {
+        "orders",
+        "carts",
+    }
     (minute,) = rows(told, "product_minutes")
     assert (minute["minute"].timestamp() * 1000, minute["product_id"], minute["clicks"]) == (
         START_MS + MINUTE_MS,
@@ -90,7 +94,9 @@ def test_a_purchase_is_told_with_the_click_that_it_converted_and_its_order(line:
     assert rows(told, "orders")[0]["order_id"] == "o1"
     assert roles(told, "conversions") == [{"is": "a purchase"}, {"is": "the purchase that converted this click"}]
     assert rows(told, "conversions")[1]["event_id"] == "c1"
-    assert roles(told, "sessions") == [{"step": 4}]
+    assert roles(told, "carts") == [{"is": "a purchase"}, {"is": "the purchase of what was put into this cart"}]
+    assert roles(ask(line, "a1"), "carts") == [{"is": "an addition to a cart", "bought_by": "t1"}]
+    assert roles(told, "sessions") == [{"step": 5}]
 
 
 def test_a_step_of_the_funnel_is_told(line: Line) -> None:
@@ -100,7 +106,7 @@ def test_a_step_of_the_funnel_is_told(line: Line) -> None:
 def test_an_id_in_both_topics_is_two_events(line: Line) -> None:
     told = ask(line, "both")
     assert [(copy.topic, copy.epoch) for copy in told.copies] == [("clickstream", 1), ("transactions", 2)]
-    assert sorted(role["step"] for role in roles(told, "sessions")) in ([2, 5], [3, 5])
+    assert sorted(role["step"] for role in roles(told, "sessions")) in ([2, 6], [3, 6])
     assert [row["product_id"] for row in rows(told, "product_minutes")] == ["p2"]
     assert [row["order_id"] for row in rows(told, "orders")] == ["both"]
 

@@ -218,7 +218,9 @@ def test_rows_that_are_no_more_go_from_gold(shop: Shop, gold: Gold) -> None:
     shop.make()
     gold.write()
     with shop.store.transaction() as transaction:
-        transaction.execute("TRUNCATE product_minutes, category_minutes, site_minutes, sessions, conversions, delays")
+        transaction.execute(
+            "TRUNCATE product_minutes, category_minutes, site_minutes, sessions, conversions, carts, delays"
+        )
         transaction.execute("UPDATE roll_ups SET stale = true")
     shop.make()
     gold.write()

@@ -110,12 +110,13 @@ def test_what_was_changed_is_told_and_made_right_and_nothing_else(line: Line) ->
 def test_of_a_span_only_its_rows_are_replaced(line: Line) -> None:
     line.execute("UPDATE product_minutes SET views = views + 1")
     line.execute("UPDATE conversions SET category = 'x'")
+    line.execute("UPDATE carts SET category = 'x'")
     span = Span(at(START_MS) + HOUR, at(START_MS) + 2 * HOUR)
     rebuild(line, span=span)
     inside = "SELECT count(*) AS n FROM conversions WHERE happened_at >= $1 AND happened_at < $2 AND category = 'x'"
     assert line.query(inside, span.start, span.until) == [{"n": 0}]
     outside = rebuild(line)
-    for name, time in (("product_minutes", "minute"), ("conversions", "happened_at")):
+    for name, time in (("product_minutes", "minute"), ("conversions", "happened_at"), ("carts", "happened_at")):
         (others,) = line.query(
             f"SELECT count(*) AS n FROM {name} WHERE {time} < $1 OR {time} >= $2", span.start, span.until
         )

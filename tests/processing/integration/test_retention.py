@@ -72,16 +72,19 @@ def test_by_default_all_is_kept(tables: Store) -> None:
 def test_a_day_is_kept_until_the_watermark_is_in_the_day_that_many_days_after_it(
     shop: Shop, days: float, gone: bool
 ) -> None:
-    shop.fold([logged(click("e", action="click")), *clicks_at(23)])
+    shop.fold([logged(click("e", action="click")), logged(click("a", action="add_to_cart")), *clicks_at(23)])
     shop.make(days_after_midnight(days))
     assert dropped(shop) == (
         dict.fromkeys(("hour", "delay_hour", "conversion_hour", "session_hour"), 1) if gone else {}
     )
     for table in ("product_minutes", "category_minutes", "site_minutes", "delays"):
         assert rows_in(shop, table) == 2 - gone
-    assert rows_in(shop, "conversions") == 1 - gone
+    assert rows_in(shop, "conversions") == rows_in(shop, "carts") == 1 - gone
     assert rows_in(shop, "sessions") == 2
-    assert [len(row["path"]) for row in shop.query("SELECT path FROM sessions ORDER BY started_at")] == [1 - gone, 1]
+    assert [len(row["path"]) for row in shop.query("SELECT path FROM sessions ORDER BY started_at")] == [
+        2 - 2 * gone,
+        1,
+    ]
 
 
 def test_only_what_is_set_is_dropped(tables: Store) -> None:
@@ -170,7 +173,7 @@ def test_conversions_and_sessions_of_dropped_cells_stay_as_they_were(shop: Shop)
         [logged(sale("p", timestamp=START_MS + 1_000)), logged(click("d", action="click", timestamp=START_MS + 2))]
     )
     shop.make()
-    for name in ("conversion_hours", "session_hours", "journey_hours", "step_hours"):
+    for name in ("conversion_hours", "session_hours", "journey_hours", "step_hours", "pair_hours"):
         assert shop.held()[name] == before[name]
 
 

@@ -190,7 +190,8 @@ def test_a_cell_that_went_stale_is_not_made_again_at_once(shop: Shop) -> None:
 
 def test_a_cell_touched_while_it_is_made_stays_stale_and_is_made_later(shop: Shop) -> None:
     shop.fold(clicks_at(0))
-    one_piece(shop, LONG_AFTER)  # all of the hour's sessions
+    for _ in range(2):
+        one_piece(shop, LONG_AFTER)  # the hour's sessions, and what was viewed together in them
     one_piece(shop, LONG_AFTER)  # the first of the hour's tables
     assert shop.query("SELECT grain FROM roll_ups WHERE stale") == [{"grain": "hour"}]
     shop.fold(clicks_at(0.25), clicks_at(0.5))
@@ -257,7 +258,9 @@ def test_rows_that_are_no_more_go_from_the_hour(shop: Shop) -> None:
     shop.fold(clicks_at(0))
     shop.make()
     with shop.store.transaction() as transaction:
-        transaction.execute("TRUNCATE product_minutes, category_minutes, site_minutes, sessions, conversions, delays")
+        transaction.execute(
+            "TRUNCATE product_minutes, category_minutes, site_minutes, sessions, conversions, carts, delays"
+        )
         mark_stale(transaction)
     shop.make()
     assert not any(shop.held().values())

@@ -75,7 +75,7 @@ def verify(
         line.postgres,
         line.log_path,
         line.log_path.parent / "verify",
-        session_gap_seconds=SHOP.session_gap_seconds,
+        shop=SHOP,
         threads=1,
         tell=tell,
     ).run(asked)
@@ -238,9 +238,7 @@ def test_hours_and_days_are_verified_and_stand_for_minutes_that_were_dropped(
     assert shop.query("SELECT FROM site_minutes") == shop.query("SELECT FROM conversions") == []
 
     def verified(asked: Span | AtRandom = WHOLE) -> Outcome:
-        return Verification(postgres, tmp_path, tmp_path / "verify", SHOP.session_gap_seconds, 1, lambda *_: None).run(
-            asked
-        )
+        return Verification(postgres, tmp_path, tmp_path / "verify", SHOP, 1, lambda *_: None).run(asked)
 
     def change(sql: str) -> None:
         with store.transaction() as transaction:

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import projections
+from contracts.settings import ShopSettings
 from processing import sketches
 from processing.arrow_types import arrow_type
 from processing.maintenance.coarser import roll_ups
@@ -34,7 +35,7 @@ from tests.processing.log_rows import Row, epochs, log_table, logged
 pytestmark = pytest.mark.unit
 
 LAWS = settings(deadline=None, max_examples=4)
-GAP = 1800
+SHOP = ShopSettings()
 SPANS = st.builds(
     lambda start, length: Span(
         at(START_MS) + timedelta(minutes=start), at(START_MS) + timedelta(minutes=start + length)
@@ -102,10 +103,10 @@ def verify(
         for table in {check.table, projections.users}:  # which conditions on other tables name
             schema = pa.schema([(column.name, arrow_type(column)) for column in table.columns])
             duck.register(table.name, tables.get(table.name, schema.empty_table()))
-        condition = span.fill(check.served, GAP)
+        condition = span.fill(check.served, SHOP)
         duck.execute(f"CREATE TABLE served_{check.name} AS FROM {check.name} WHERE {condition}")
         parts = [
-            compare(duck, check, span.fill(check.members, GAP), span.fill(check.expected, GAP)) for _ in cut.of(check)
+            compare(duck, check, span.fill(check.members, SHOP), span.fill(check.expected, SHOP)) for _ in cut.of(check)
         ]
         verdicts[check.name] = reduce(add, parts)
     return verdicts

@@ -35,6 +35,8 @@ ROOTS = {
     ),
     "sessions": ("sessions(first: 150) { edges { cursor node { id device path { action } asOf { epoch } } } }", 1),
     "conversions": (f"conversions({RANGE}) {{ clicks isFinal }}", 1),
+    "alsoViewed": (f'alsoViewed(productId: "p-tent", {RANGE}) {{ sessions products {{ share }} }}', 1),
+    "cartAbandonment": (f"cartAbandonment({RANGE}) {{ rate isFinal products {{ abandoned }} }}", 1),
     "funnel": (f"funnel({RANGE}, breakdown: DEVICE) {{ isFinal segments {{ steps {{ sessions }} }} }}", 1),
     "funnel compared": (
         f'funnel({RANGE}, steps: [VIEW], compareWith: RANGE_BEFORE, productId: "p-mug") '

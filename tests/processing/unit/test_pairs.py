@@ -1,10 +1,13 @@
-"""Conversions: which click led to which purchase, whichever of the two arrives first."""
+"""Pairs: which click, and which addition to a cart, led to which purchase, whichever of the two arrives first."""
 
 from itertools import permutations
 from typing import Any
 
 import pytest
 
+from contracts.settings import ShopSettings
+from processing.definitions import fingerprints
+from processing.projections import build_projections
 from tests.processing.builders import START_MS, Event, at, click, sale
 from tests.processing.expected import Rows, expected
 from tests.processing.folding import table_of
@@ -13,6 +16,7 @@ from tests.processing.log_rows import logged
 pytestmark = pytest.mark.unit
 
 WINDOW_MS = 600_000
+CART_MS = 3_600_000
 
 
 def on_click(event_id: str, after_ms: int = 0, **changes: Any) -> Event:
@@ -35,6 +39,26 @@ def conversions(*epochs: Event | list[Event]) -> Rows:
 def led_to(rows: Rows) -> dict[str, str | None]:
     """Click to the purchase that it led to."""
     return {key[3]: row["purchase_id"] for key, row in rows.items() if not key[4]}
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "purchase"),
+    [(-1, None), (0, "p"), (CART_MS, "p"), (CART_MS + 1, None)],
+    ids=["just before it", "with it", "exactly an hour after it", "just over an hour"],
+)
+def test_what_is_put_into_a_cart_is_bought_within_an_hour_by_default(after_ms: int, purchase: str | None) -> None:
+    added, bare = (click(of, action="add_to_cart", product_id=p) for of, p in (("a", "p1"), ("none", None)))
+    parts = [[logged(added), logged(bare), logged(on_click("c"))], [logged(bought("p", after_ms), epoch=2)]]
+    for epochs in parts, parts[::-1], [parts[0] + parts[1]]:
+        found = table_of("carts", *epochs)
+        assert found == expected(row for part in epochs for row in part)["carts"]
+        assert led_to(found) == {"a": purchase}
+
+
+def test_how_long_a_cart_is_waited_for_is_part_of_what_the_table_is() -> None:
+    hour, minute = (build_projections(ShopSettings(cart_minutes=minutes)) for minutes in (60, 1))
+    changed = {name for name, made_by in fingerprints(hour).items() if fingerprints(minute)[name] != made_by}
+    assert changed == {"carts"}
 
 
 @pytest.mark.parametrize(

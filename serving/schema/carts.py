@@ -1,0 +1,68 @@
+"""Root about carts: what was put into them and not bought."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import strawberry
+
+from serving.queries import ResultRow
+from serving.queries.carts import cart_abandonment as cart_abandonment_sql
+from serving.schema.common import BotFilter, Range, is_final, page_size
+from serving.schema.context import Info
+from serving.schema.scalars import Long
+
+
+@strawberry.interface(description="Additions to carts, each of one product by one user, by what became of them.")
+class Additions:
+    additions: Long = strawberry.field(description="Events `add_to_cart` that name a product.")
+    bought: Long = strawberry.field(description="Those whose user bought the product within `minutes`.")
+    abandoned: Long = strawberry.field(
+        description="Those not bought within `minutes`, by event time up to the watermark."
+    )
+    open: Long = strawberry.field(description="Those not bought whose `minutes` are not over yet.")
+    rate: float | None = strawberry.field(
+        description="`abandoned` by `bought` and `abandoned` together: 0 to 1; null where nothing is decided yet."
+    )
+
+
+@strawberry.type(description="A product left in carts.")
+class AbandonedProduct(Additions):
+    product_id: strawberry.ID
+
+
+@strawberry.type(description="What was put into carts in a range, and what became of it.")
+class CartAbandonment(Additions):
+    minutes: int = strawberry.field(
+        description="What is not bought within so many minutes is abandoned. A setting of the shop (`cart_minutes`)."
+    )
+    is_final: bool = strawberry.field(description="Whether nothing is open, and nothing on time can come any more.")
+    products: list[AbandonedProduct] = strawberry.field(
+        description="Those with the most abandoned additions, most first; ties go by product id."
+    )
+
+
+async def cart_abandonment(
+    info: Info,
+    range: Range,
+    bots: BotFilter = BotFilter.EXCLUDE,
+    first: Annotated[int, strawberry.argument(description="Most products wanted.")] = 10,
+) -> CartAbandonment:
+    """Additions by their own time; decided once the watermark is the shop's minutes past them."""
+    span, size, snapshot = range.span(), page_size("first", first, info), info.context.snapshot
+    within = timedelta(minutes=info.context.services.shop.cart_minutes)
+    as_of = await snapshot.as_of()
+    watermark = as_of.watermark if as_of is not None else None
+    rows = await snapshot.rows(cart_abandonment_sql(span, within, watermark, bot=bots.bot, first=size))
+    whole, *products = rows
+    return CartAbandonment(
+        **_additions(whole),
+        minutes=info.context.services.shop.cart_minutes,
+        is_final=is_final(span.end + within, as_of),
+        products=[AbandonedProduct(product_id=strawberry.ID(row.product_id), **_additions(row)) for row in products],
+    )
+
+
+def _additions(row: ResultRow) -> dict[str, Any]:
+    decided = row.bought + row.abandoned
+    counts = {name: row._mapping[name] for name in ("additions", "bought", "abandoned", "open")}
+    return {**counts, "rate": row.abandoned / decided if decided else None}
