@@ -185,7 +185,7 @@ PROCESSING: Final = (
     Metric(
         "millrace_processing_maintenance_seconds",
         "histogram",
-        "Time of a piece of maintenance by task: roll_up (between two epochs), compact, gold.",
+        "Time of a piece of maintenance by task: roll_up (between two epochs), compact, gold, report.",
         ("task",),
         MAINTENANCE_SECONDS,
     ),
@@ -226,7 +226,7 @@ PROCESSING: Final = (
     Metric(
         "millrace_processing_maintenance_timestamp_seconds",
         "gauge",
-        "When maintenance last ended well, by task: compact, gold.",
+        "When maintenance last ended well, by task: compact, gold, report.",
         ("task",),
         combine="livemax",
     ),

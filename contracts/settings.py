@@ -109,7 +109,7 @@ class ShopSettings(PartSettings):
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
     """ISO 4217 code of the one currency this stack counts in; money in another one is rejected, not added."""
     time_zone: str = "UTC"
-    """IANA zone used when a query names none."""
+    """IANA zone used when a query names none, and that of the reports' days."""
     future_tolerance_seconds: int = Field(default=300, ge=0)
     """An event further than this ahead of the clock is rejected: it would push the watermark past real traffic."""
     allowed_lateness_seconds: int = Field(default=300, ge=0)

@@ -204,6 +204,19 @@ verifications: Final = Table(
     comment="Comparisons of the projections with what an independent computation finds in the event log.",
 )
 
+reports: Final = Table(
+    "reports",
+    metadata,
+    Column("day", Text, primary_key=True, comment="as 2026-03-01, in the zone"),
+    Column("time_zone", Text, nullable=False, comment="IANA name of the shop's zone when it was made"),
+    Column("epoch", BigInteger, nullable=False, comment="the epoch of which the tables were read"),
+    Column("is_final", Boolean, nullable=False, comment="nothing on time can change it any more"),
+    Column("figures", JSONB, nullable=False, comment="the report; processing/reporting/figures.py says what is in it"),
+    Column("made_at", time_type, nullable=False),
+    Column("mailed_at", time_type, comment="when every mailbox had taken it; null: not mailed"),
+    comment="Daily reports, the last one made of each day.",
+)
+
 definitions: Final = Table(
     "definitions",
     metadata,

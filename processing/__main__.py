@@ -98,6 +98,9 @@ def main() -> int:
         [
             verify_turn(options.verify_interval_seconds, metrics.verify),
             Turn(("gold", *_QUIETLY), options.gold_interval_seconds, metrics.maintenance.observe_gold),
+            Turn(
+                ("report", "--due", "--background"), options.report_interval_seconds, metrics.maintenance.observe_report
+            ),
             Turn(("compact", *_QUIETLY), options.compact_interval_seconds, metrics.maintenance.observe_compact),
         ]
     )

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from processing.cli_bench import bench_state
 from processing.cli_common import From, Json, To, attempt, load_settings, read_time
+from processing.cli_report import report
 from processing.cli_upkeep import compact, gold
 from processing.cli_verify import verify
 from processing.decode import Decoder
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.command()(verify)
 app.command()(compact)
 app.command()(gold)
+app.command()(report)
 app.command()(bench_state)
 
 

@@ -57,6 +57,8 @@ class ProcessingSettings(PartSettings):
     """Files are deleted once no version of their table has had them for so long: longer than anyone reads one."""
     gold_interval_seconds: float = Field(default=900.0, ge=0)
     """Time between two turns of writing final hours and days to the gold tables; 0 for none."""
+    report_interval_seconds: float = Field(default=3600.0, ge=0)
+    """Time between two turns of making the daily reports that are due; 0 for none."""
     publish_results: bool = True
     """Whether changed rows are published to the analytics-results topic."""
     verify_interval_seconds: float = Field(default=600.0, ge=0)

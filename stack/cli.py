@@ -351,6 +351,12 @@ def gold(context: typer.Context) -> None:
 
 
 @app.command(context_settings=_PASS_ON)
+def report(context: typer.Context) -> None:
+    """Tell what a day was like, and mail it: --day, --format text|html|json, --email; see `report --help`."""
+    _processing("report", context.args)
+
+
+@app.command(context_settings=_PASS_ON)
 def explain(context: typer.Context) -> None:
     """Tell what became of one event, and why: EVENT_ID; see `explain --help`."""
     _processing("explain", context.args)

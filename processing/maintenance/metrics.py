@@ -68,6 +68,10 @@ class MaintenanceMetrics:
         if self._observe_turn("gold", code, seconds):
             self._gold_cells.inc(told["cells"])
 
+    def observe_report(self, code: int, _told: Told, seconds: float) -> None:
+        """A turn of `report` ended."""
+        self._observe_turn("report", code, seconds)
+
     def _observe_turn(self, task: str, code: int, seconds: float) -> bool:
         """Returns whether it did what it was to do."""
         self._seconds.labels(task).observe(seconds)

@@ -44,7 +44,10 @@ class Email(Sieve):
 
     def send(self, notice: Notice) -> None:
         """See `Destination`."""
-        mail = message(notice, self.sender, self.to)
+        self.deliver(message(notice, self.sender, self.to))
+
+    def deliver(self, mail: EmailMessage) -> None:
+        """Send any mail; see `Destination.send`."""
         try:
             with self._connected() as server:
                 if self.user is not None and self.password is not None:
