@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from contracts.payloads import spellings
 from contracts.settings import PostgresSettings
 from processing.batch import EVENT_LOG
 from processing.deltas import DuckDeltas
-from processing.kept import spellings
 from processing.log_files import LogFiles, LogUnreadableError, open_duck
 from processing.merge import rows_met
 from processing.projection import Projection

@@ -1,8 +1,6 @@
 """Records that do not become events are kept as rows: quarantined ones with their bytes, rejected ones as the gateway
 described them."""
 
-import json
-
 import pyarrow as pa
 
 from processing.store import Transaction
@@ -26,18 +24,3 @@ def _insert(transaction: Transaction, target: str, rows: pa.Table, epoch: int) -
     transaction.load(staged, rows)
     columns = ", ".join(f'"{name}"' for name in rows.column_names)
     transaction.execute(f"INSERT INTO {target} ({columns}, epoch) SELECT {columns}, $1 FROM {staged}", (epoch,))
-
-
-def spellings(text: str) -> list[bytes]:
-    """How a text stands in the bytes of a payload: in Avro after its length, in JSON between quotation marks."""
-    json_texts = {json.dumps(text, ensure_ascii=ascii_only).encode() for ascii_only in (True, False)}
-    return [_avro_text(text.encode()), *sorted(json_texts)]
-
-
-def _avro_text(encoded: bytes) -> bytes:
-    """The length is Avro's `long`: zigzag, seven bits a byte, the lowest first."""
-    rest, length = len(encoded) << 1, bytearray()
-    while rest > 0x7F:
-        length.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    return bytes([*length, rest]) + encoded

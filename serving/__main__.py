@@ -9,7 +9,7 @@ import uvloop
 from pydantic import ValidationError
 
 from contracts.logging import configure_logging
-from contracts.settings import PostgresSettings, ShopSettings, setting_faults
+from contracts.settings import LogSettings, PostgresSettings, ShopSettings, setting_faults
 from serving.app import build_app
 from serving.promise import promise
 from serving.schema import build_schema
@@ -48,13 +48,13 @@ def serve() -> int:
     configure_logging("serving")
     log = structlog.get_logger("serving")
     try:
-        settings, postgres, shop = ServingSettings(), PostgresSettings(), ShopSettings()
+        settings, postgres, shop, log_settings = ServingSettings(), PostgresSettings(), ShopSettings(), LogSettings()
     except ValidationError as error:
         for key, fault in setting_faults(error):
             log.error("bad_setting", key=key, fault=fault)  # noqa: TRY400 - the key says all
         return 78  # EX_CONFIG of sysexits.h
     try:
-        app = build_app(settings, postgres, shop)
+        app = build_app(settings, postgres, shop, log_settings)
     except (OSError, ValueError) as error:
         log.error("not_started", reason=str(error))  # noqa: TRY400 - the reason says all
         return 78

@@ -15,11 +15,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from contracts.settings import PostgresSettings, ShopSettings
+from contracts.settings import LogSettings, PostgresSettings, ShopSettings
 from serving.access import Access
 from serving.answers import Answers
 from serving.database import Database
 from serving.errors import ServingError, from_database
+from serving.event_log import EventLog
 from serving.events import Events
 from serving.execution import Executor
 from serving.feed import EpochFeed
@@ -51,13 +52,15 @@ class Application:
             await self._rest(scope, receive, send)
 
 
-def build_app(settings: ServingSettings, postgres: PostgresSettings, shop: ShopSettings) -> Application:
+def build_app(
+    settings: ServingSettings, postgres: PostgresSettings, shop: ShopSettings, log: LogSettings
+) -> Application:
     """The application; it connects to nothing until it is started, and starts whether or not Postgres is there."""
     database = Database(postgres, settings)
     feed = EpochFeed(database.connect, settings.feed_check_seconds)
     answers = Answers(feed, settings.cache_bytes)
     metrics = Metrics(feed, answers)
-    executor = Executor(build_schema(), Services(database, feed, settings, shop))
+    executor = Executor(build_schema(), Services(database, feed, settings, shop, EventLog(log.path)))
     streams = Streams(executor, answers, feed)
 
     @contextlib.asynccontextmanager

@@ -5,8 +5,8 @@ from typing import Final
 
 import pyarrow as pa
 
+from contracts.payloads import spellings
 from processing.erased import BLANK, ids_in
-from processing.kept import spellings
 from processing.store import Transaction
 
 _PLACE: Final = ("topic", "partition", "offset")

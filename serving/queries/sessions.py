@@ -75,6 +75,13 @@ def one_session(key: Key[datetime]) -> Statement:
     )
 
 
+def session_of_event(session_id: str, at: datetime) -> Statement:
+    """The session that an event of this session id and time is in."""
+    return select(*(sessions.c[name] for name in _COLUMNS)).where(
+        sessions.c.session_id == session_id, sessions.c.started_at <= moment(at), sessions.c.ended_at >= moment(at)
+    )
+
+
 def _conditions(where: SessionFilter, ended_by: datetime | None) -> list[ColumnElement[bool]]:
     found = where.visits.conditions
     if where.status == "completed":

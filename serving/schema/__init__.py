@@ -11,6 +11,7 @@ from serving.schema.carts import CartAbandonment, cart_abandonment
 from serving.schema.common import AsOf
 from serving.schema.context import Info
 from serving.schema.conversions import ConversionWindow, conversions
+from serving.schema.explain import Explanation, explain
 from serving.schema.funnel import Funnel, funnel
 from serving.schema.journeys import Journeys, journeys
 from serving.schema.products import ProductWindow, RankedProduct, product_metrics, top_products
@@ -108,6 +109,12 @@ class Query:
     )
     books: Books | None = strawberry.field(
         resolver=books, description="Whether every record is accounted for; null before the first commit."
+    )
+    explain: Explanation = strawberry.field(
+        resolver=explain,
+        description="What became of an event: every record with its id, where each is, what was decided about it and "
+        "why; and of one that counts, where it does. It reads the ids of the whole event log: seconds for many "
+        "millions.",
     )
     anomalies: list[Anomaly] = strawberry.field(
         resolver=anomalies,

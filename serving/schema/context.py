@@ -10,6 +10,7 @@ from strawberry.types.nodes import FragmentSpread, InlineFragment, SelectedField
 
 from contracts.settings import ShopSettings
 from serving.database import Database, Snapshot
+from serving.event_log import EventLog
 from serving.feed import EpochFeed
 from serving.settings import ServingSettings
 
@@ -22,6 +23,7 @@ class Services:
     feed: EpochFeed
     settings: ServingSettings
     shop: ShopSettings
+    event_log: EventLog
 
     @property
     def session_gap(self) -> timedelta:

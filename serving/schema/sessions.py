@@ -185,19 +185,20 @@ async def sessions(
 async def session(info: Info, id: strawberry.ID) -> Session | None:
     """One session; null where it does not exist (any more: a late event can move a start)."""
     rows = await info.context.snapshot.rows(one_session(SESSION.decode(id, "id")))
-    return _session(rows[0], info, await info.context.snapshot.as_of()) if rows else None
+    return session_of(rows[0], info, await info.context.snapshot.as_of()) if rows else None
 
 
 def _edges(rows: Sequence[ResultRow], info: Info, as_of: EpochRow | None) -> list[SessionEdge]:
     return [
         SessionEdge(
-            cursor=SESSIONS_BY_START.encode(Key(row.started_at, row.session_id)), node=_session(row, info, as_of)
+            cursor=SESSIONS_BY_START.encode(Key(row.started_at, row.session_id)), node=session_of(row, info, as_of)
         )
         for row in rows
     ]
 
 
-def _session(row: ResultRow, info: Info, as_of: EpochRow | None) -> Session:
+def session_of(row: ResultRow, info: Info, as_of: EpochRow | None) -> Session:
+    """The API's view of a row of the sessions."""
     services = info.context.services
     ended_by = completed_by(as_of.watermark if as_of else None, services.session_gap)
     completed = ended_by is not None and row.ended_at <= ended_by

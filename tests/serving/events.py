@@ -91,6 +91,7 @@ class Refusal:
     raw: bytes = b"{}"
     pointer: str = ""
     detail: str = ""
+    event_id: str | None = None
 
 
 @dataclass(frozen=True)

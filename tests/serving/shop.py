@@ -114,7 +114,7 @@ class Shop:
             "pointer": one.pointer,
             "detail": one.detail,
             "content_type": "application/json",
-            "event_id": None,
+            "event_id": one.event_id,
             "raw": one.raw,
             "truncated": False,
         }

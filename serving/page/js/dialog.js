@@ -1,10 +1,10 @@
-// The one dialog: a session, a user, the shortcuts. What it shows has an address, so it can be shared and gone back from.
+// The one dialog: a session, a user, an event, the shortcuts. What it shows has an address, so it can be shared and gone back from.
 
 import { $, h, setText, show } from "./dom.js";
 import { parameter, setParameters } from "./url.js";
 
 /** What can be opened by the address: parameter → module with `title` and `load(id, page)`. */
-const KINDS = { session: () => import("./details/session.js"), user: () => import("./details/user.js") };
+const KINDS = { session: () => import("./details/session.js"), user: () => import("./details/user.js"), event: () => import("./details/event.js") };
 
 let shown = null;
 let page = null;

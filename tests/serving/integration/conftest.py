@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.serving.event_log import write_log
 from tests.serving.events import Refusal, Repeat, visits
 from tests.serving.shop import Shop, create_tables, write
 
@@ -35,6 +36,7 @@ class Server:
     database_url: str
     schema: str
     client: httpx.Client
+    home: Path
 
     @property
     def url(self) -> str:
@@ -81,7 +83,7 @@ def eventually(condition: Any, seconds: float = 20) -> Any:
 def serving(database_url: str, schema: str, home: Path, **settings: str) -> Iterator[Server]:
     """`python -m serving`, from live to stopped."""
     client = httpx.Client(timeout=30, trust_env=False)
-    server = Server(free_port(), database_url, schema, client)
+    server = Server(free_port(), database_url, schema, client, home)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")},
         "MILLRACE_HOME": str(home),
@@ -125,6 +127,8 @@ def shop() -> Shop:
         Refusal(NOW - timedelta(minutes=8), "malformed_avro", "web", b"\xff\x00\xfe"),
         Refusal(NOW - timedelta(minutes=6), "malformed_avro", None, b"\x00"),
         Refusal(NOW - timedelta(hours=9), "malformed_json", "web", b"{"),
+        Refusal(NOW - timedelta(hours=10), "invalid_amount", "till", b'{"amount":-1}', "/amount", event_id="e-refused"),
+        Refusal(NOW - timedelta(hours=10), "invalid_quantity", None, b'{"transaction_id":"e-held","quantity":0}'),
     ]
     repeats = [Repeat(events[number].id, conflict=number % 5 == 0) for number in range(23)]
     return Shop(events=delayed, refusals=refusals, duplicates=repeats, committed_at=NOW)
@@ -145,7 +149,9 @@ def server(postgres_server: str, shop: Shop, tmp_path_factory: pytest.TempPathFa
     schema = new_schema()
     asyncio.run(create_tables(postgres_server, schema))
     asyncio.run(write(postgres_server, schema, shop))
-    with serving(postgres_server, schema, tmp_path_factory.mktemp("serving")) as running:
+    home = tmp_path_factory.mktemp("serving")
+    write_log(home, shop.events, shop.epoch)
+    with serving(postgres_server, schema, home) as running:
         assert eventually(lambda: running.ready().status_code == 200)
         yield running
 

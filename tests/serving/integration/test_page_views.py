@@ -17,6 +17,7 @@ from sqlalchemy import text
 from stack.settings import StackSettings
 from tests import npm
 from tests.browser import chromium, needs_chromium, tab
+from tests.serving.event_log import write_log
 from tests.serving.events import Refusal, Repeat, visits
 from tests.serving.integration.conftest import Server, eventually, new_schema, serving
 from tests.serving.shop import Shop, create_tables, engine, write
@@ -64,7 +65,9 @@ def busy(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     asyncio.run(create_tables(postgres_url, schema))
     asyncio.run(write(postgres_url, schema, shop))
     asyncio.run(watched(postgres_url, schema, now.replace(second=0, microsecond=0)))
-    with serving(postgres_url, schema, tmp_path_factory.mktemp("serving")) as running:
+    home = tmp_path_factory.mktemp("serving")
+    write_log(home, shop.events, shop.epoch)
+    with serving(postgres_url, schema, home) as running:
         assert eventually(lambda: running.ready().status_code == 200)
         yield running
 
@@ -270,6 +273,42 @@ async def test_quality_shows_what_was_sent_and_never_runs_it(browser: Browser, b
         await expect(page.locator("#duplicates tbody tr")).to_have_count(1)
         await expect(page.locator("#duplicates")).to_contain_text("e-2")
         await expect(page.locator("#epochs tbody tr")).to_have_count(1)
+
+
+async def test_an_event_is_explained_by_its_id_and_from_where_it_is_shown(browser: Browser, busy: Server) -> None:
+    query = "{ sessions(first: 50, converted: true) { nodes { id userId path { action eventId } } } }"
+    node = busy.data(query)["sessions"]["nodes"][0]
+    step = next(number for number, one in enumerate(node["path"], 1) if one["action"] == "purchase")
+    event_id = node["path"][step - 1]["eventId"]
+    async with tab(browser, f"{busy.url}/quality") as opened:
+        page = opened.page
+        await page.locator("#event-search").fill(f" {event_id} ")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#copies li")).to_have_count(1)
+        await expect(page.locator("#copies")).to_contain_text("It counts, once. transactions 0 /")
+        await expect(page.locator("#dialog .facts")).to_contain_text(node["userId"])
+        assert f"event={event_id}" in page.url
+        await page.get_by_role("button", name=f"step {step} of {len(node['path'])}").click()
+        timeline = page.locator("#dialog .timeline li")
+        await expect(timeline).to_have_count(len(node["path"]))
+        await timeline.nth(step - 1).get_by_role("button").click()
+        await expect(page.locator("#copies")).to_contain_text("It counts, once.")
+        await page.keyboard.press("Escape")
+        assert "event=" not in page.url
+        await page.locator("#duplicates tbody button").first.click()
+        await expect(page.locator("#copies")).to_contain_text("It came again with")
+
+
+@npm.needs_node
+async def test_an_event_that_was_never_seen_is_told_on_a_narrow_screen(
+    browser: Browser, busy: Server, axe: str
+) -> None:
+    known = busy.data("{ sessions(first: 1) { nodes { path { eventId } } } }")["sessions"]["nodes"][0]["path"][0]
+    for name, says in (("nobody", "No record has the id “nobody”"), (known["eventId"], "It counts, once.")):
+        async with tab(browser, f"{busy.url}/quality?event={name}", width=360, scheme="dark") as opened:
+            await expect(opened.page.locator("#dialog-body")).to_contain_text(says)
+            assert await opened.page.evaluate(CLIPPED) == []
+            assert await violations(opened.page, axe) == []
 
 
 async def test_an_alert_is_acknowledged_and_what_was_odd_is_told(browser: Browser, busy: Server) -> None:

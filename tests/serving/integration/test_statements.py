@@ -13,6 +13,7 @@ from sqlalchemy.engine import Engine
 
 from contracts.settings import PostgresSettings, ShopSettings
 from serving.database import Database
+from serving.event_log import EventLog
 from serving.execution import Executor, Outcome
 from serving.feed import EpochFeed
 from serving.request import from_members
@@ -55,6 +56,11 @@ ROOTS = {
         1,
     ),
     "books": ("books { close epochs { epoch } }", 2),
+    "explain": ('explain(eventId: "e-7-0-1") { verdict copies { offset } }', 1),
+    "explain in place": (
+        'explain(eventId: "e-7-0-1") { applied { inSession { step session { id } } conversion { clicks } } }',
+        2,
+    ),
     "lateness": (f"lateness({RANGE}) {{ buckets {{ events }} }}", 1),
     "duplicates": (f"duplicates({RANGE}) {{ samples {{ eventId }} }}", 2),
     "rejections": (f"rejections({RANGE}) {{ samples {{ raw }} quarantineSamples {{ raw }} }}", 3),
@@ -81,7 +87,9 @@ async def run(server: Server, document: str) -> tuple[dict[str, Any], list[str]]
     """The data of a document that is run in this process, and the statements it took."""
     settings = ServingSettings()
     database = Database(PostgresSettings(url=SecretStr(server.database_url), db_schema=server.schema), settings)
-    services = Services(database, EpochFeed(database.connect, 5), settings, ShopSettings())
+    services = Services(
+        database, EpochFeed(database.connect, 5), settings, ShopSettings(), EventLog(server.home / "delta")
+    )
     try:
         with counted() as statements:
             executor = Executor(build_schema(), services)

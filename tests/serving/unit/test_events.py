@@ -9,7 +9,7 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from contracts.settings import PostgresSettings, ShopSettings
+from contracts.settings import LogSettings, PostgresSettings, ShopSettings
 from serving.app import Application, build_app
 from serving.settings import ServingSettings
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.unit
 
 def application(**settings: Any) -> Application:
     nowhere = PostgresSettings(url=SecretStr("postgresql://127.0.0.1:1/none"))
-    return build_app(ServingSettings(**settings), nowhere, ShopSettings())
+    return build_app(ServingSettings(**settings), nowhere, ShopSettings(), LogSettings())
 
 
 class Reader:

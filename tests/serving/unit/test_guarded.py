@@ -14,7 +14,7 @@ from graphql import OperationType
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from contracts.settings import PostgresSettings, ShopSettings
+from contracts.settings import LogSettings, PostgresSettings, ShopSettings
 from serving.access import Access, Denied, scopes_of
 from serving.allowed import Allowed
 from serving.app import build_app
@@ -29,7 +29,7 @@ Write = Callable[..., Path]
 @asynccontextmanager
 async def serving(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     nowhere = PostgresSettings(url=SecretStr("postgresql://127.0.0.1:1/none"))
-    app = build_app(ServingSettings(**settings), nowhere, ShopSettings())
+    app = build_app(ServingSettings(**settings), nowhere, ShopSettings(), LogSettings())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://serving") as client:
         yield client
 

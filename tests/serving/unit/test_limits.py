@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 from contracts.settings import PostgresSettings, ShopSettings
 from serving.database import Database
 from serving.errors import BadCursor, InvalidText, NotReady, TookTooLong, Unavailable, describe, from_database
+from serving.event_log import EventLog
 from serving.execution import Executor
 from serving.feed import EpochFeed
 from serving.request import from_members
@@ -27,7 +29,7 @@ SETTINGS = ServingSettings(max_depth=3, max_aliases=3, max_tokens=200, max_rows=
 
 async def errors_of(document: str) -> list[dict[str, Any]]:
     database = Database(PostgresSettings(url=SecretStr("postgresql://127.0.0.1:1/none")), SETTINGS)
-    services = Services(database, EpochFeed(database.connect, 5), SETTINGS, ShopSettings())
+    services = Services(database, EpochFeed(database.connect, 5), SETTINGS, ShopSettings(), EventLog(Path("nowhere")))
     executor = Executor(build_schema(), services)
     request = from_members({"query": document})
     answer = await executor.run(request, executor.operation(request))

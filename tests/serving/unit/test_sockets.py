@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from contracts.settings import PostgresSettings, ShopSettings
+from contracts.settings import LogSettings, PostgresSettings, ShopSettings
 from serving.app import build_app
 from serving.settings import ServingSettings
 from tests.serving.unit.test_guarded import Write, keys
@@ -23,7 +23,7 @@ class Peer:
 
     def __init__(self, **settings: Any) -> None:
         nowhere = PostgresSettings(url=SecretStr("postgresql://127.0.0.1:1/none"))
-        self._app = build_app(ServingSettings(**settings), nowhere, ShopSettings())
+        self._app = build_app(ServingSettings(**settings), nowhere, ShopSettings(), LogSettings())
         self.to: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.reads = asyncio.Event()

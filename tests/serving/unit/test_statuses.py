@@ -8,7 +8,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from contracts.settings import PostgresSettings, ShopSettings
+from contracts.settings import LogSettings, PostgresSettings, ShopSettings
 from serving.app import Application, build_app
 from serving.settings import ServingSettings, Statuses
 
@@ -20,7 +20,7 @@ Ask = Callable[..., Any]
 
 def app(statuses: Statuses = "audited") -> Application:
     nowhere = PostgresSettings(url=SecretStr("postgresql://127.0.0.1:1/none"))
-    return build_app(ServingSettings(statuses=statuses, max_body_bytes=4096), nowhere, ShopSettings())
+    return build_app(ServingSettings(statuses=statuses, max_body_bytes=4096), nowhere, ShopSettings(), LogSettings())
 
 
 @pytest.fixture

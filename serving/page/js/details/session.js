@@ -4,6 +4,7 @@ import { query } from "../api.js";
 import { openDetail } from "../dialog.js";
 import { h } from "../dom.js";
 import * as format from "../format.js";
+import { eventLink } from "./event.js";
 
 export const title = "Session";
 
@@ -53,7 +54,7 @@ function facts(session) {
 function entry(step, start) {
   const at = Date.parse(step.at);
   const kind = { purchase: "sale", refund: "refund" }[step.action] ?? null;
-  return h("li", { class: kind, title: step.eventId },
+  return h("li", { class: kind },
     h("time", { datetime: step.at, title: format.dateTime(at) }, at === start ? "start" : `+${format.span((at - start) / 1000)}`),
-    h("span", {}, h("b", {}, format.words(step.action)), " ", h("span", { class: "sub" }, [step.productId, step.page].filter(Boolean).join(" · "))));
+    h("span", {}, h("b", {}, eventLink(step.eventId, format.words(step.action))), " ", h("span", { class: "sub" }, [step.productId, step.page].filter(Boolean).join(" · "))));
 }

@@ -1,5 +1,6 @@
 // Comparisons of the tables with the event log: the newest, and what differed.
 
+import { eventLink } from "../details/event.js";
 import { h } from "../dom.js";
 import * as format from "../format.js";
 
@@ -16,4 +17,5 @@ const span = ({ from, until, at }) => (from ? `${format.dayTime(from)} – ${unt
 
 const example = (one) => h("p", { class: "sub" },
   `${one.table}, ${one.key.map(({ column, value }) => `${column} ${value}`).join(", ")}: ${one.kind}`,
-  one.columns.map(({ column, expected, found }) => ` · ${column} ${found}, the log says ${expected}`));
+  one.columns.map(({ column, expected, found }) => ` · ${column} ${found}, the log says ${expected}`),
+  one.eventIds.length ? [" · events ", one.eventIds.flatMap((id, index) => [index ? ", " : null, eventLink(id)])].flat() : null);

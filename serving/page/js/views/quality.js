@@ -3,6 +3,8 @@
 import { AS_OF, query } from "../api.js";
 import { Chart } from "../charts/chart.js";
 import { lateness } from "../charts/lateness.js";
+import { eventLink } from "../details/event.js";
+import { openDetail } from "../dialog.js";
 import { h, show } from "../dom.js";
 import * as format from "../format.js";
 import { books } from "../parts/books.js";
@@ -48,6 +50,10 @@ export function build(page) {
   const refused = h("div", { id: "samples" });
   let shown = null;
 
+  const wanted = h("input", { type: "search", id: "event-search", placeholder: "Event or transaction id", "aria-label": "Explain an event by its id" });
+  const search = h("form", { class: "filters", id: "explain", onsubmit: (event) => { event.preventDefault(); if (wanted.value.trim()) openDetail("event", wanted.value.trim()); } },
+    wanted, h("button", { type: "submit", class: "plain" }, "Explain"), h("span", { class: "muted" }, "Where an event is, what was decided about it, and where it counts."));
+
   const reasons = panel({ id: "reasons", title: "Refused events", size: "wide", body: [bars, refused],
     csv: () => [["where", "reason", "source", "count", "meaning", "remedy"],
       [...shown.rejections.byReason.map((one) => ["gateway", one.reason, one.source, one.count, one.meaning, one.remedy]),
@@ -56,7 +62,7 @@ export function build(page) {
   const late = panel({ id: "lateness", title: "Age at arrival", size: "half", body: chart.element, chart,
     csv: () => [["up_to", "events", "late", "share", "cumulative_share"], shown.lateness.buckets.map((one) => [one.upTo, one.events, one.late, one.share, one.cumulativeShare])] });
   const repeated = new Table({ id: "duplicates", label: "Duplicates", columns: [
-    { key: "event", label: "Event", header: true, cell: (one) => [h("span", { class: "name", title: `${one.eventId}: ${one.topic} ${one.partition} / ${one.offset}` }, one.eventId), one.conflict ? h("span", { class: "pill warn" }, "conflict") : null] },
+    { key: "event", label: "Event", header: true, cell: (one) => [eventLink(one.eventId), one.conflict ? h("span", { class: "pill warn" }, "conflict") : null] },
     { key: "first", label: "First in epoch", num: true, spare: true, cell: (one) => format.number(one.firstEpoch) },
     { key: "again", label: "Again in", num: true, cell: (one) => format.number(one.epoch) },
     { key: "at", label: "Committed", num: true, spare: true, cell: (one) => format.timeSeconds(one.committedAt) },
@@ -95,7 +101,7 @@ export function build(page) {
   }
 
   return {
-    elements: [h("div", { class: "grid" }, [reasons, booksPanel, late, duplicates, lines].map((one) => one.element))],
+    elements: [search, h("div", { class: "grid" }, [reasons, booksPanel, late, duplicates, lines].map((one) => one.element))],
 
     async load() {
       const { range } = page;
