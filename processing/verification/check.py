@@ -24,7 +24,7 @@ class Cells:
         """Condition: a row that readers read."""
         of_grain = f"SELECT starts_at FROM cells WHERE grain = '{self.grain}'"
         if self.are_rows:
-            return f"{self.time} IN ({of_grain} AND NOT stale)"
+            return f"date_trunc('hour', {self.time}) IN ({of_grain} AND NOT stale)"
         return f"date_trunc('hour', {self.time}) NOT IN ({of_grain} AND fine_gone)"
 
 
@@ -34,12 +34,14 @@ class Check:
 
     table: Table
     members: str
-    """SELECT of events with the key columns of the row that they count in. It may give more events than are checked."""
+    """SELECT of events with the key columns of the row that they count in. It may give more events than are checked.
+
+    In a `Gathering`, of what stands for them in the table `gathered`."""
     expected: str
     """SELECT of the rows, over the view `members`; of columns that are sketches the list of members."""
     served: str
     """Condition, for Postgres, on the table's rows that are checked."""
-    by: tuple[str, str]
+    by: tuple[str, str] = ("", "")
     """What a row and all events that it consists of agree in: of an event, and of a row. Checks are sliced by it."""
     cells: "Cells | None" = None
 
@@ -56,6 +58,20 @@ class Check:
     def keys(self) -> list[str]:
         """The table's primary key."""
         return [column.name for column in self.table.primary_key]
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """Checks of tables whose rows consist of events that agree in nothing: the hours of sessions, and of clicks.
+
+    What those rows are sums of is computed slice by slice and gathered: one row for each session, or click.
+    """
+
+    rows: str
+    """SELECT of it, over the view `log`; with `timestamp`, `event_id` and `epoch` of an event that it stands for."""
+    by: str
+    """What all events that such a row consists of agree in."""
+    checks: tuple[Check, ...]
 
 
 MEASURES = """

@@ -18,6 +18,7 @@ from processing.log_files import LogFiles, open_duck
 from processing.verification.books import check_books
 from processing.verification.check import within
 from processing.verification.compare import Verdict, compare
+from processing.verification.hours import hour_checks
 from processing.verification.minutes import minute_checks
 from processing.verification.pairs import pair_checks
 from processing.verification.people import people_checks
@@ -36,6 +37,9 @@ _TRIES: Final = 3
 
 CHECKS: Final = (*minute_checks(), session_check(), *pair_checks(), *people_checks())
 """A check of every projection, and of the roll-ups of minutes."""
+GATHERINGS: Final = hour_checks()
+"""Checks of the other roll-ups."""
+_ALL: Final = (*CHECKS, *(check for gathering in GATHERINGS for check in gathering.checks))
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Verification:
         for _ in range(_TRIES):
             begun = monotonic()
             with self._duck() as duck:
-                served = read(duck, self.postgres, CHECKS, asked, self.shop)
+                served = read(duck, self.postgres, _ALL, asked, self.shop)
                 try:
                     verdicts = self._compare(duck, served)
                 except duckdb.Error as error:
@@ -92,10 +96,16 @@ class Verification:
         ((events,),) = duck.execute(count).fetchall()
         slices = Slices(duck, self.folder / "slices", 1 + events // _TOGETHER)
         for number, check in enumerate(CHECKS):
-            self.tell("verify", number, len(CHECKS))
+            self.tell("verify", number, len(_ALL))
             members, expected = (self._filled(sql, served.span) for sql in (check.members, check.expected))
             verdicts.append(reduce(add, (compare(duck, check, members, expected) for _ in slices.of(check))))
-        self.tell("verify", len(CHECKS), len(CHECKS))
+        for gathering in GATHERINGS:
+            self.tell("verify", len(verdicts) - 1, len(_ALL))
+            slices.gather(gathering.by, self._filled(gathering.rows, served.span))
+            verdicts += [
+                compare(duck, check, check.members, check.expected) for check in slices.gathered(gathering.checks)
+            ]
+        self.tell("verify", len(_ALL), len(_ALL))
         return verdicts
 
     def _filled(self, sql: str, span: Span) -> str:

@@ -3,9 +3,12 @@
 from contracts import projections
 from processing.verification.check import MEASURES, Cells, Check, within
 
-_MEMBERS = f"""
+
+def session_members(near: str) -> str:
+    """SELECT of all events of the session ids that have an event which meets the condition, each with its session."""
+    return f"""
     WITH asked AS (
-      SELECT DISTINCT session_id FROM log WHERE {within("timestamp")}
+      SELECT DISTINCT session_id FROM log WHERE {near}
     ), apart AS (
       SELECT session_id, timestamp, event_id, user_id, product_id, category, action, kind, quantity, amount, page_url,
         device, browser, os, medium, referrer_source, campaign_source, campaign, bot_score, bot_reason, late, epoch,
@@ -23,9 +26,12 @@ _MEMBERS = f"""
     FROM counted
 """
 
-_EXPECTED = f"""
+
+def session_rows(of_span: str) -> str:
+    """SELECT of the sessions that meet the condition, over the view `members`."""
+    return f"""
     WITH found AS (
-      SELECT * FROM members WHERE {within("started_at")}
+      SELECT * FROM members WHERE {of_span}
     ), steps AS (
       SELECT session_id, started_at, step, timestamp AS instant, coalesce(action, kind) AS did FROM found
       QUALIFY row_number() OVER (PARTITION BY session_id, started_at ORDER BY step) <= 50
@@ -76,4 +82,5 @@ _EXPECTED = f"""
 def session_check() -> Check:
     """Sessions that begin in the span, of all events of their ids."""
     by, cells = ("session_id", "session_id"), Cells("session_hour", "started_at")
-    return Check(projections.sessions, _MEMBERS, _EXPECTED, within("started_at"), by, cells)
+    members, expected = session_members(within("timestamp")), session_rows(within("started_at"))
+    return Check(projections.sessions, members, expected, within("started_at"), by, cells)

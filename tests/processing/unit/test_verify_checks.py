@@ -19,13 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import projections
+from contracts.rollups import TABLES
 from contracts.settings import ShopSettings
 from processing import sketches
 from processing.arrow_types import arrow_type
 from processing.maintenance.coarser import roll_ups
 from processing.verification.check import Check
 from processing.verification.compare import Verdict, compare
-from processing.verification.run import CHECKS
+from processing.verification.run import CHECKS, GATHERINGS
 from processing.verification.served import WHOLE, Span
 from processing.verification.slices import Slices
 from tests.processing.builders import START_MS, at, click, sale
@@ -118,6 +119,39 @@ def differing(verdicts: dict[str, Verdict]) -> dict[str, Verdict]:
 
 def test_every_projection_and_every_roll_up_of_minutes_is_checked() -> None:
     assert {check.name for check in CHECKS} == {table.name for table in projections.ALL} | ROLL_UPS.keys()
+    gathered = [check.name for gathering in GATHERINGS for check in gathering.checks]
+    assert {*gathered, *ROLL_UPS} == {table.name for tables in TABLES.values() for table in tables}
+
+
+def hours_of(rows: Sequence[Row], folder: Path, *, span: Span = WHOLE, slices: int = 1) -> dict[str, list[Any]]:
+    """By table: the rows that are expected of its hours, in the order of their keys."""
+    found = {}
+    with opened() as duck:
+        duck.register("rows", log_table(rows))
+        duck.execute("CREATE TEMP VIEW log AS FROM rows")
+        cut = Slices(duck, folder / "slices", slices)
+        for gathering in GATHERINGS:
+            cut.gather(gathering.by, span.fill(gathering.rows, SHOP))
+            for check in gathering.checks:
+                expected = f"WITH members AS ({check.members}) FROM ({check.expected}) ORDER BY ALL"
+                found[check.name] = duck.sql(expected).to_arrow_table().to_pylist()
+            duck.execute("DROP TABLE gathered")
+    return found
+
+
+@LAWS
+@given(epochs(40, count=1), SPANS)
+def test_hours_are_the_same_in_any_number_of_slices_and_those_of_a_span_are_whole(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[list[Row]], span: Span
+) -> None:
+    (rows,), folder = parts, tmp_path_factory.mktemp("slices")
+    whole = hours_of(rows, folder)
+    assert hours_of(rows, folder, slices=3) == whole
+    assert span.since is not None
+    assert span.until is not None
+    for name, hours in hours_of(rows, folder, span=span).items():
+        time = "window_start" if name == "conversion_hours" else "hour"
+        assert hours == [row for row in whole[name] if span.since <= row[time] < span.until]
 
 
 @LAWS
