@@ -94,6 +94,7 @@ watched: Final = Table(
     Column("singleton", Boolean, primary_key=True, server_default=text("true")),
     Column("epoch", BigInteger, nullable=False),
     Column("watermark", time_type, comment="windows that end by it have been judged"),
+    Column("making", BigInteger, comment="hours whose roll-ups were made up to this number have been judged"),
     Column("at", time_type, nullable=False, comment="when the watch last looked"),
     comment="How far the watch has looked, one row.",
 )

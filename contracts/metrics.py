@@ -270,6 +270,19 @@ WATCH: Final = (
         "Attempts to deliver a notice by outcome: delivered, put_off, dropped.",
         ("outcome",),
     ),
+    Metric(
+        "millrace_watch_trainings_total",
+        "counter",
+        "Times that a training was looked for, by outcome: trained, nothing_to_do, failed.",
+        ("outcome",),
+    ),
+    Metric(
+        "millrace_watch_forecasts_total",
+        "counter",
+        "Times that a forecast was looked for, by outcome: made, nothing_to_do, failed.",
+        ("outcome",),
+    ),
+    Metric("millrace_watch_model_version", "gauge", "Number of the last training.", combine="livemax"),
 )
 """Exposed by the watch (`processing.watch`)."""
 

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import UserDefinedType
 
 import contracts.alerts
+import contracts.models
 import contracts.projections
 import contracts.rollups  # noqa: F401 - registers its tables, as the two above
 from contracts.tables import metadata

@@ -3,3 +3,7 @@
 Talks to the rest over the wire only (gateway HTTP, GraphQL); what it sent, it writes to a client log, and every
 number the product serves can be computed again from that log by `loadtest.oracle`.
 """
+
+from contracts.imports import without_pandas
+
+without_pandas()

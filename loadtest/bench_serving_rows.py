@@ -6,7 +6,8 @@ from typing import Any, Final
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-import contracts.alerts  # noqa: F401 - joins the metadata
+import contracts.alerts
+import contracts.models  # noqa: F401 - they join the metadata
 from contracts.rollups import COARSER
 from contracts.tables import metadata
 

@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import contracts.alerts
+import contracts.models
 import contracts.projections
 import contracts.rollups  # noqa: F401 - they join the metadata
 from contracts.settings import PostgresSettings

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.sql.dml import ReturningUpdate
 
 import contracts.alerts
+import contracts.models
 import contracts.projections  # noqa: F401 - they join the metadata
 from contracts.settings import PostgresSettings
 from contracts.tables import metadata

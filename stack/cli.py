@@ -315,11 +315,13 @@ def drill(context: typer.Context) -> None:
 
 @app.command(context_settings=_PASS_ON)
 def bench(context: typer.Context) -> None:
-    """Measure one part by itself: gateway, processing, serving, state, detect; see `bench --help`, `bench state -h`."""
+    """Measure one part by itself: gateway, processing, serving, state, detect, forecast; see `bench --help`."""
     if context.args[:1] == ["state"]:
         _processing("bench-state", context.args[1:])
     if context.args[:1] == ["detect"]:
         _watch("bench", context.args[1:])
+    if context.args[:1] == ["forecast"]:
+        _watch("bench-forecast", context.args[1:])
     if context.args[:1] == ["processing"] and "--help" not in context.args:
         settings, layout = StackSettings(), Layout(home())
         os.environ.update(parts.spark_environment(settings, layout, os.environ, _say))
@@ -372,6 +374,12 @@ def erase(context: typer.Context) -> None:
 def alerts(context: typer.Context) -> None:
     """List alerts, acknowledge one, try a destination: list, ack ID, test DESTINATION; see `alerts --help`."""
     _watch("alerts", context.args)
+
+
+@app.command(context_settings=_PASS_ON)
+def detect(context: typer.Context) -> None:
+    """Train the detectors that learn from hours, list the models: train, models; see `detect --help`."""
+    _watch("detect", context.args)
 
 
 @app.command()

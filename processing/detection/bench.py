@@ -10,12 +10,12 @@ from typing import Final
 
 import numpy as np
 
-from processing.detection.bench_series import DAY, KINDS, Incident, Labelled, labelled
+from processing.detection.bench_series import KINDS, MINUTES, Grid, Incident, Labelled, labelled
 from processing.detection.detector import CRITICAL_AT, Detector, Values
+from processing.detection.season import DAY, Season
+from processing.detection.trained import Trained
 
 VOLUMES: Final = (30, 300, 5000)
-_SETTLING: Final = 150
-"""Windows after an incident in which flags are not counted."""
 
 Scorer = Callable[[Values], Values]
 """Scores of all windows of a series, each from what came before it alone; NaN where there is none."""
@@ -26,6 +26,7 @@ class Figures:
     """What one method did on one kind of series."""
 
     method: str
+    window_minutes: int
     kind: str
     threshold: float
     incidents: int
@@ -51,9 +52,9 @@ class Figures:
         return float(np.median(self.delays)) if self.delays else None
 
 
-def series(days: int, seed: int) -> list[Labelled]:
+def series(days: int, seed: int, grid: Grid = MINUTES) -> list[Labelled]:
     """Every kind at every volume."""
-    return [labelled(kind, volume, days, seed) for kind in KINDS for volume in VOLUMES]
+    return [labelled(kind, volume, days, seed, grid) for kind in KINDS for volume in VOLUMES]
 
 
 def measure(
@@ -72,22 +73,23 @@ def measure(
 
 
 def _figures(method: str, kind: str, threshold: float, scored: list[tuple[Labelled, Values]]) -> Figures:
-    incidents, found, false, windows = 0, 0, 0, 0
+    incidents, found, false, days, minutes = 0, 0, 0, 0.0, 0
     delays: list[int] = []
     for each, scores in scored:
         flagged = np.nan_to_num(scores) >= threshold
         quiet = np.ones(len(flagged), dtype=bool)
-        quiet[:DAY] = False
+        quiet[: each.grid.calm] = False
         for incident in each.incidents:
-            quiet[incident.start : incident.end + _SETTLING] = False
+            quiet[incident.start : incident.end + each.grid.settling] = False
             delay = _delay(flagged, incident)
             incidents += 1
             if delay is not None:
                 found += 1
                 delays.append(delay)
         false += _runs(flagged & quiet)
-        windows += int(quiet.sum())
-    return Figures(method, kind, threshold, incidents, found, false, windows / DAY, tuple(delays))
+        days += int(quiet.sum()) / each.grid.day
+        minutes = each.grid.window_minutes
+    return Figures(method, minutes, kind, threshold, incidents, found, false, days, tuple(delays))
 
 
 def _delay(flagged: np.typing.NDArray[np.bool_], incident: Incident) -> int | None:
@@ -109,6 +111,36 @@ def rolling(detector: Detector, history: int) -> Scorer:
         return scores
 
     return score
+
+
+def retrained(methods: Sequence[type[Trained]], hours: int) -> list[Scorer]:
+    """Scores as the watch has them of trained detectors: learnt every day from so many hours before it.
+
+    A season is learnt once for all of them.
+    """
+    seasons: dict[tuple[int, int], Season | None] = {}
+
+    def season(counts: Values, start: int) -> Season | None:
+        if (id(counts), start) not in seasons:
+            seasons[id(counts), start] = Season.learn(counts[start - hours : start], start - hours, counts=True)
+        return seasons[id(counts), start]
+
+    def scorer(method: type[Trained]) -> Scorer:
+        def score(counts: Values) -> Values:
+            scores = np.full(len(counts), np.nan)
+            for start in range(hours, len(counts), DAY):
+                learnt = season(counts, start)
+                if learnt is None:
+                    continue
+                trained = method.train(learnt, counts[start - hours : start], start - hours, threshold=1.0)
+                for place in range(start, min(start + DAY, len(counts))):
+                    history = counts[place - hours : place]
+                    scores[place] = trained.judge(history, counts[place], counts=True, place=place).score
+            return scores
+
+        return score
+
+    return [scorer(method) for method in methods]
 
 
 def confirmed(score: Scorer) -> Scorer:

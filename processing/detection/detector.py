@@ -41,10 +41,11 @@ class Detector(Protocol):
     def method(self) -> str:
         """Its name in flags and settings."""
 
-    def judge(self, history: Values, observed: float, *, counts: bool) -> Verdict:
-        """`history` has the same metric in the windows before, the oldest first, at least two.
+    def judge(self, history: Values, observed: float, *, counts: bool, place: int = 0) -> Verdict:
+        """`history` has the same metric in the windows before, the oldest first, NaN where unknown, two known or more.
 
-        `counts` says that the metric counts things, so that it can not vary by less than chance does.
+        `counts` says that the metric counts things, so that it can not vary by less than chance does. `place` is the
+        window's number since 1970, by which a detector knows its hour of the day.
         """
 
 
@@ -52,3 +53,8 @@ def noise(expected: float, *, counts: bool) -> float:
     """The least spread to be reckoned with, however calm the history happens to have been."""
     by_chance = max(expected, 1.0) ** 0.5 if counts else 0.0
     return max(by_chance, _RELATIVE_NOISE * abs(expected), 1e-9)
+
+
+def known(history: Values) -> Values:
+    """The windows of which something is known."""
+    return history[~np.isnan(history)]

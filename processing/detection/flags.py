@@ -12,9 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 from processing.detection import series
 from processing.detection.contributions import contributions
-from processing.detection.detector import Detector
-from processing.detection.judging import Flag, judge
-from processing.detection.watches import WATCHES, Watch
+from processing.detection.judging import DetectorsOf, Flag, judge
+from processing.detection.watches import HOURLY, WATCHES, Watch
 from processing.store import Transaction
 
 
@@ -24,10 +23,12 @@ class Seen:
 
     epoch: int
     watermark: datetime
+    making: int = 0
+    """The number of the last roll-up that was made."""
 
 
 def find(
-    transaction: Transaction, before: Seen | None, now: Seen, look_back: timedelta, detectors: Sequence[Detector]
+    transaction: Transaction, before: Seen | None, now: Seen, look_back: timedelta, detectors_of: DetectorsOf
 ) -> list[Flag]:
     """Judge what closed or changed from one state to another, write it down, and return the flags of it.
 
@@ -41,15 +42,18 @@ def find(
         windows |= {series.floor(minute, watch.window) for minute in changed}
         windows = {start for start in windows if start + watch.window <= now.watermark}
         if windows:
-            found += _judge(transaction, watch, windows, now, detectors)
+            found += _judge(transaction, watch, windows, now, detectors_of)
+    hours = _made_hours(transaction, before.making if before else 0, oldest)
+    for watch in HOURLY if hours else ():
+        found += _judge(transaction, watch, hours, now, detectors_of)
     return found
 
 
 def _judge(
-    transaction: Transaction, watch: Watch, windows: set[datetime], now: Seen, detectors: Sequence[Detector]
+    transaction: Transaction, watch: Watch, windows: set[datetime], now: Seen, detectors_of: DetectorsOf
 ) -> list[Flag]:
     since, until = min(windows) - watch.history * watch.window, max(windows) + watch.window
-    flags = list(judge(watch, series.read(transaction, watch, since, until), windows, detectors))
+    flags = list(judge(watch, series.read(transaction, watch, since, until), windows, detectors_of))
     _take_back(transaction, watch, windows, flags, now.epoch)
     for flag in flags:
         _write(transaction, watch, flag, now.epoch)
@@ -76,6 +80,16 @@ def _changed_minutes(transaction: Transaction, before: Seen, oldest: datetime) -
     return [minute.astimezone(UTC) for minute in rows["minute"].to_pylist()]
 
 
+def _made_hours(transaction: Transaction, after: int, oldest: datetime) -> set[datetime]:
+    """Hours whose roll-ups were made after a number: closed, and all that came late until then is in them."""
+    rows = transaction.query(
+        "SELECT starts_at FROM roll_ups WHERE grain = 'hour' AND making > $1 AND NOT stale"
+        " AND starts_at + interval '1 hour' > $2",
+        (after, oldest),
+    )
+    return {start.astimezone(UTC) for start in rows["starts_at"].to_pylist()}
+
+
 def _take_back(
     transaction: Transaction, watch: Watch, windows: set[datetime], flags: Sequence[Flag], epoch: int
 ) -> None:
@@ -98,7 +112,7 @@ def _take_back(
 
 
 def _write(transaction: Transaction, watch: Watch, flag: Flag, epoch: int) -> None:
-    parts = json.dumps([asdict(each) for each in contributions(transaction, flag, watch.history)])
+    parts = json.dumps([asdict(each) for each in contributions(transaction, flag, watch)])
     transaction.execute(
         "INSERT INTO anomalies (window_start, window_end, metric, scope, subject, method, expected, observed, score,"
         " threshold, severity, direction, contributions, standing, epoch, judged_at)"

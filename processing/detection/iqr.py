@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from processing.detection.detector import Values, Verdict, noise
+from processing.detection.detector import Values, Verdict, known, noise
 
 _NORMAL: Final = 1.349
 """Width of the middle half of a normal distribution, in standard deviations."""
@@ -18,8 +18,9 @@ class Iqr:
     threshold: float
     method: str = "iqr"
 
-    def judge(self, history: Values, observed: float, *, counts: bool) -> Verdict:
+    def judge(self, history: Values, observed: float, *, counts: bool, place: int = 0) -> Verdict:
         """See `Detector`."""
+        history = known(history)
         low, expected, high = (float(value) for value in np.quantile(history, (0.25, 0.5, 0.75)))
         width = max(high - low, _NORMAL * noise(expected, counts=counts))
         beyond = max(low - observed, observed - high, 0.0)

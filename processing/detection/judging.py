@@ -1,13 +1,13 @@
 """The windows of a block judged by every detector: from series to flags, without a database."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
 from processing.detection.detector import Detector
-from processing.detection.series import Block, Series
+from processing.detection.series import ORIGIN, Block, Series
 from processing.detection.watches import MINIMUM_HISTORY, MONEY, Watch
 
 
@@ -33,13 +33,18 @@ class Flag:
         return "up" if self.observed > self.expected else "down"
 
 
-def judge(watch: Watch, block: Block, windows: Collection[datetime], detectors: Sequence[Detector]) -> Iterator[Flag]:
+DetectorsOf = Callable[[Watch, Series], Sequence[Detector]]
+"""Which detectors judge a series."""
+
+
+def judge(watch: Watch, block: Block, windows: Collection[datetime], detectors_of: DetectorsOf) -> Iterator[Flag]:
     """The flags of those of the block's windows that begin at `windows`.
 
     A window is held against the `watch.history` windows before it that are in the block.
     """
     wanted = [place for place, start in enumerate(block.starts) if start in windows]
     for series in block.series:
+        detectors = detectors_of(watch, series)
         for place in wanted:
             yield from _judge(watch, block, series, place, detectors)
 
@@ -47,15 +52,16 @@ def judge(watch: Watch, block: Block, windows: Collection[datetime], detectors: 
 def _judge(watch: Watch, block: Block, series: Series, place: int, detectors: Sequence[Detector]) -> Iterator[Flag]:
     observed = float(series.values[place])
     before = slice(max(place - watch.history, 0), place)
-    known = ~np.isnan(series.values[before])
+    history = series.values[before]
+    known = ~np.isnan(history)
     if np.isnan(observed) or known.sum() < MINIMUM_HISTORY:
         return
-    history = series.values[before][known]
     usual = float(np.median(series.volume[before][known]))
     if max(usual, float(series.volume[place])) < watch.minimum:
         return
+    number = (block.starts[place] - ORIGIN) // watch.window
     for detector in detectors:
-        verdict = detector.judge(history, observed, counts=series.metric not in MONEY)
+        verdict = detector.judge(history, observed, counts=series.metric not in MONEY, place=number)
         if verdict.is_flagged:
             yield Flag(
                 block.starts[place],

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from processing.detection.detector import Values, Verdict, noise
+from processing.detection.detector import Values, Verdict, known, noise
 
 _NORMAL: Final = 1.4826
 """Makes the median absolute deviation of a normal distribution its standard deviation."""
@@ -18,8 +18,9 @@ class RobustZ:
     threshold: float
     method: str = "robust_z"
 
-    def judge(self, history: Values, observed: float, *, counts: bool) -> Verdict:
+    def judge(self, history: Values, observed: float, *, counts: bool, place: int = 0) -> Verdict:
         """See `Detector`."""
+        history = known(history)
         expected = float(np.median(history))
         spread = _NORMAL * float(np.median(np.abs(history - expected)))
         return Verdict(expected, abs(observed - expected) / max(spread, noise(expected, counts=counts)), self.threshold)

@@ -1,4 +1,4 @@
-"""Metrics by window, read from the minute tables: one statement per watch, people only.
+"""Metrics by window, read from the minute tables or by hour from the roll-ups: one statement per watch, people only.
 
 A window in which the whole site was silent is no zero but unknown: the shop was closed, or what measures it was. That
 the site is silent is told by the rules on data; nothing is expected from such windows and nothing is flagged in them.
@@ -18,7 +18,6 @@ from processing.store import Transaction
 
 ORIGIN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Windows are aligned to it."""
-_WINDOW: Final = "date_bin(make_interval(mins => $1::bigint::int), minute, '1970-01-01Z')"
 
 
 @dataclass(frozen=True)
@@ -48,27 +47,31 @@ def floor(instant: datetime, length: timedelta) -> datetime:
 
 
 def read(transaction: Transaction, watch: Watch, since: datetime, until: datetime) -> Block:
-    """The windows of a watch from one edge to another."""
+    """The windows of a watch from one edge to another.
+
+    An hour whose roll-up is not made yet, or waits to be made again, is what the roll-up says: nothing, or what it was
+    before.
+    """
     starts = tuple(since + number * watch.window for number in range((until - since) // watch.window))
     scope = SCOPES[watch.scope]
     columns = _columns(watch)
     sums = ", ".join(f"sum({name})::float8 AS {name}" for name in columns)
-    within = "minute >= $2 AND minute < $3 AND NOT bot"
+    source, site = watch.source(watch.scope), watch.source("site")
+    starts_at = f"date_bin(make_interval(mins => $1::bigint::int), {source.time}, '1970-01-01Z') AS starts_at"
+    within = f"{source.time} >= $2 AND {source.time} < $3 AND NOT bot"
     subject, chosen = "''", ""
     if scope.subject is not None:
         subject = scope.subject
         chosen = (
-            f" AND {subject} IN (SELECT {subject} FROM {scope.table.name} WHERE {within} AND {subject} <> ''"
+            f" AND {subject} IN (SELECT {subject} FROM {source.table} WHERE {within} AND {subject} <> ''"
             f" GROUP BY 1 ORDER BY sum(events) DESC, 1 LIMIT {watch.subjects})"
         )
     rows = transaction.query(
-        f"SELECT {_WINDOW} AS starts_at, {subject} AS subject, {sums}"
-        f" FROM {scope.table.name} WHERE {within}{chosen} GROUP BY 1, 2",
+        f"SELECT {starts_at}, {subject} AS subject, {sums} FROM {source.table} WHERE {within}{chosen} GROUP BY 1, 2",
         (watch.window_minutes, since, until),
     )
     alive = transaction.query(
-        f"SELECT DISTINCT {_WINDOW} AS starts_at FROM site_minutes"
-        " WHERE minute >= $2 AND minute < $3 AND NOT bot AND events > 0",
+        f"SELECT DISTINCT {starts_at} FROM {site.table} WHERE {within} AND events > 0",
         (watch.window_minutes, since, until),
     )
     return Block(starts, _spread(watch, starts, rows, alive["starts_at"]))

@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import Table
 
 from contracts.projections import category_minutes, product_minutes, site_minutes
+from contracts.rollups import COARSER
 
 MONEY: Final = frozenset({"revenue", "refunded"})
 
@@ -31,8 +32,20 @@ SCOPES: Final = {
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where windows are read from."""
+
+    table: str
+    time: str
+    """The column that says when."""
+
+
+@dataclass(frozen=True)
 class Watch:
-    """Some metrics of one scope, in tumbling windows of one length, held against the windows before."""
+    """Some metrics of one scope, in tumbling windows of one length, held against the windows before.
+
+    Windows of an hour are read from the roll-ups and judged by trained detectors once their roll-up is made.
+    """
 
     scope: str
     metrics: tuple[str, ...]
@@ -49,9 +62,13 @@ class Watch:
         return timedelta(minutes=self.window_minutes)
 
     @property
-    def reach(self) -> timedelta:
-        """From the beginning of the history to the end of the window."""
-        return (self.history + 1) * self.window
+    def by_hour(self) -> bool:
+        return self.window_minutes == 60
+
+    def source(self, scope: str) -> Source:
+        """Where its windows are read from; those of the parts of its scope, too."""
+        table = SCOPES[scope].table
+        return Source(COARSER[table.name][0].name, "hour") if self.by_hour else Source(table.name, "minute")
 
 
 MINIMUM_HISTORY: Final = 12
@@ -63,3 +80,12 @@ WATCHES: Final = (
     Watch("category", ("views", "purchases", "revenue"), 5, 36, 20),
     Watch("product", ("views", "purchases"), 10, 24, 30),
 )
+
+HOURLY: Final = (
+    Watch("site", ("events", "views", "adds", "checkouts", "purchases", "revenue"), 60, 24, 20),
+    Watch("category", ("views", "purchases", "revenue"), 60, 24, 20, subjects=12),
+    Watch("product", ("views", "purchases"), 60, 24, 30, subjects=20),
+)
+
+LEARNT_HOURS: Final = 28 * 24
+"""What is trained learns from so many hours before."""

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from contracts.logging import configure_logging
 from contracts.settings import setting_faults
 from processing.alerting.sender import Sender
+from processing.background import Background, Turn
 from processing.errors import FatalError
 from processing.health import serve_health
 from processing.store import Store
@@ -29,6 +30,8 @@ log = structlog.get_logger()
 
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _DELIVER_SECONDS: Final = 1.0
+_VERB: Final = (sys.executable, "-m", "processing.watch")
+_WHEN_DUE: Final = ("--due", "--background", "--json")
 
 
 class Loop:
@@ -90,6 +93,13 @@ def main() -> int:
     loop = Loop(Watcher(store, options, settings.shop, load_registry()), metrics, options.interval_seconds)
     sender = Sender(settings.postgres, options.destinations, options.source)
     deliveries = threading.Thread(target=_deliver, args=(sender, metrics, loop.stopping), name="sender", daemon=True)
+    learning = Background(
+        [
+            Turn(("detect", "train", *_WHEN_DUE), options.train_interval_seconds, metrics.observe_training),
+            Turn(("detect", "forecast", *_WHEN_DUE), options.forecast_interval_seconds, metrics.observe_forecast),
+        ],
+        _VERB,
+    )
     serve_health(options.host, options.port, metrics.registry, lambda: loop.not_ready)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -98,6 +108,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     deliveries.start()
+    learning.start()
     try:
         loop.run()
     except FatalError as error:
@@ -105,6 +116,7 @@ def main() -> int:
         return 1
     finally:
         loop.stopping.set()
+        learning.stop()
         deliveries.join(_LONGEST_PAUSE_SECONDS)
         store.close()
     log.info("stopped", reason="asked to")

@@ -4,22 +4,19 @@ import getpass
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
-from adbc_driver_manager import Error
-from pydantic import ValidationError
 
-from contracts.settings import setting_faults
 from processing.alerting.destinations import NotDeliveredError, Notice
 from processing.alerting.listing import acknowledge, listed
 from processing.store import Transaction, one_transaction
+from processing.watch.cli_common import Json, attempt, fail, load_settings
 from processing.watch.settings import Settings, WatchSettings
 
 app = typer.Typer(help="Alerts: list, acknowledge, try a destination.", no_args_is_help=True)
 
 T = TypeVar("T")
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
@@ -48,7 +45,7 @@ def acknowledge_alert(
 ) -> None:
     """Say that somebody sees to an open alert. Exit code 1 if there is none of this id."""
     if not _with_store(lambda transaction: acknowledge(transaction, alert_id, by or getpass.getuser())):
-        _fail(f"No alert {alert_id} is open; `millrace alerts list --all` has those there were.")
+        fail(f"No alert {alert_id} is open; `millrace alerts list --all` has those there were.")
     typer.echo(f"Alert {alert_id} is acknowledged.")
 
 
@@ -57,7 +54,7 @@ def try_destination(
     *, name: Annotated[str, typer.Argument(metavar="DESTINATION", help="Its name in the settings.")]
 ) -> None:
     """Send a test alert and its end to a destination, at once and past the outbox. Exit code 1 if it is not taken."""
-    options = _settings(WatchSettings)
+    options = load_settings(WatchSettings)
     destination = options.destinations.get(name)
     if destination is None:
         known = ", ".join(options.destinations) or "none: see docs/alerts.md"
@@ -68,7 +65,7 @@ def try_destination(
         for notice in _test_notices(name, options.source):
             destination.send(notice)
     except NotDeliveredError as error:
-        _fail(f"{name}: {error}")
+        fail(f"{name}: {error}")
     typer.echo(f"{name}: taken, the alert and its end.")
 
 
@@ -115,23 +112,10 @@ def _print(alert: dict[str, Any]) -> None:
 
 
 def _with_store(work: Callable[[Transaction], T]) -> T:
-    postgres = _settings(Settings).postgres
-    try:
+    postgres = load_settings(Settings).postgres
+
+    def working() -> T:
         with one_transaction(postgres, postgres.db_schema) as transaction:
             return work(transaction)
-    except Error as error:
-        _fail(f"Postgres: {error}")
 
-
-def _settings(build: Callable[[], T]) -> T:
-    try:
-        return build()
-    except ValidationError as error:
-        for key, fault in setting_faults(error):
-            typer.echo(f"{key}: {fault}", err=True)
-        raise typer.Exit(2) from None
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(1)
+    return attempt(working)

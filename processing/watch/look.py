@@ -19,7 +19,10 @@ from processing.detection.detector import Detector
 from processing.detection.flags import Seen, find
 from processing.detection.iqr import Iqr
 from processing.detection.judging import Flag
+from processing.detection.models import Models
 from processing.detection.robust_z import RobustZ
+from processing.detection.series import Series
+from processing.detection.watches import Watch
 from processing.store import Store, Transaction
 from processing.watch.settings import WatchSettings
 from processing.watch.state import read_committed, read_watched, tables_missing, write_watched
@@ -48,6 +51,7 @@ class Watcher:
         self._lateness = timedelta(seconds=shop.allowed_lateness_seconds)
         self._registry = registry
         self._detectors: tuple[Detector, ...] = (RobustZ(options.robust_z_threshold), Iqr(options.iqr_threshold))
+        self._models = Models(options.trained.thresholds)
         self._book = AlertBook(options.destinations)
         self._settled_at = -inf
         self._watching_since: datetime | None = None
@@ -79,12 +83,16 @@ class Watcher:
             return []
         if before is not None and now.epoch < before.epoch:
             before = None  # the store is an older one, restored: its windows are judged anew
-        flags = find(transaction, before, now, timedelta(hours=self._options.look_back_hours), self._detectors)
+        self._models.refresh(transaction)
+        flags = find(transaction, before, now, timedelta(hours=self._options.look_back_hours), self._detectors_of)
         write_watched(transaction, now)
         if flags:
             windows = {(flag.scope, flag.subject, flag.metric, flag.window_start) for flag in flags}
             log.info("flagged", epoch=now.epoch, windows=len(windows), watermark=now.watermark.isoformat())
         return flags
+
+    def _detectors_of(self, watch: Watch, series: Series) -> Sequence[Detector]:
+        return self._models.of(watch, series) if watch.by_hour else self._detectors
 
     def _settle(self, transaction: Transaction, seen: Seen) -> list[Step]:
         (now,) = transaction.query("SELECT clock_timestamp() AS now")["now"].to_pylist()

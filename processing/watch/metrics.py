@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from contracts.metrics import WATCH, Instruments
 from processing.alerting.lifecycle import Changed, Opened, Step
+from processing.background import Told
 from processing.detection.judging import Flag
 
 
@@ -21,6 +22,9 @@ class WatchMetrics:
         self._flags = instruments.counter("millrace_watch_flags_total")
         self._alerts = instruments.counter("millrace_watch_alerts_total")
         self._deliveries = instruments.counter("millrace_watch_deliveries_total")
+        self._trainings = instruments.counter("millrace_watch_trainings_total")
+        self._forecasts = instruments.counter("millrace_watch_forecasts_total")
+        self._version = instruments.gauge("millrace_watch_model_version")
 
     def observe(self, epoch: int, flags: Iterable[Flag], steps: Iterable[Step]) -> None:
         """A committed state was looked at."""
@@ -35,3 +39,14 @@ class WatchMetrics:
         """So many notices were delivered, put off or dropped."""
         for outcome, count in outcomes.items():
             self._deliveries.labels(outcome).inc(count)
+
+    def observe_training(self, code: int, told: Told, _seconds: float) -> None:
+        """A training was looked for."""
+        version = told.get("version")
+        self._trainings.labels("failed" if code else "trained" if version else "nothing_to_do").inc()
+        if version:
+            self._version.set(version)
+
+    def observe_forecast(self, code: int, told: Told, _seconds: float) -> None:
+        """A forecast was looked for."""
+        self._forecasts.labels("failed" if code else "made" if told.get("series") else "nothing_to_do").inc()

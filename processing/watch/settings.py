@@ -3,7 +3,7 @@
 import socket
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
 
 from contracts.settings import PartSettings, PostgresSettings, ShopSettings
 from processing.alerting.data_faults import DataFaults
@@ -14,6 +14,24 @@ from processing.alerting.destinations.webhook import Webhook
 from processing.alerting.rule_settings import Rule, with_defaults
 
 AnyDestination = Annotated[Slack | PagerDuty | Email | Webhook, Field(discriminator="kind")]
+
+
+class Trained(BaseModel):
+    """By method, the score from which an hour is flagged; `None` (in the environment `null`) leaves a method out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seasonal_trend: PositiveFloat | None = 5.0
+    """Spreads from what trend and season let expect; docs/detection.md has the table all three were chosen from."""
+    isolation_forest: PositiveFloat | None = 1.2
+    """1 is what one hour in a hundred exceeds of those learnt from."""
+    one_class_svm: PositiveFloat | None = 10.0
+    """The same."""
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Of those that are not left out."""
+        return self.model_dump(exclude_none=True)
 
 
 class WatchSettings(PartSettings):
@@ -34,6 +52,15 @@ class WatchSettings(PartSettings):
     """Median absolute deviations from which a window is flagged; docs/detection.md has the table it was chosen from."""
     iqr_threshold: float = Field(default=2.5, gt=0)
     """The same in interquartile ranges beyond the nearer quartile."""
+
+    trained: Trained = Trained()
+    """The methods that learn from hours."""
+    train_interval_seconds: float = Field(default=900.0, ge=0)
+    """How often it is looked whether a training is due; 0 for never."""
+    train_every_hours: float = Field(default=24.0, gt=0)
+    """Models older than this are trained anew."""
+    forecast_interval_seconds: float = Field(default=900.0, ge=0)
+    """How often it is looked whether an hour has closed since the last forecast; 0 for never."""
 
     alert_seconds: float = Field(default=5.0, ge=0)
     """How often rules are looked at and alerts brought up to date."""

@@ -1,6 +1,7 @@
 """How far the watch has looked, and what there is to look at."""
 
-from datetime import UTC, datetime
+from datetime import UTC
+from typing import Any
 
 from processing.detection.flags import Seen
 from processing.store import Transaction
@@ -14,23 +15,30 @@ def tables_missing(transaction: Transaction) -> bool:
 
 def read_watched(transaction: Transaction) -> Seen | None:
     """What was looked at last; None before the first time."""
-    rows = transaction.query("SELECT epoch, watermark FROM watched WHERE watermark IS NOT NULL").to_pylist()
-    return Seen(rows[0]["epoch"], rows[0]["watermark"].astimezone(UTC)) if rows else None
+    rows = transaction.query(
+        "SELECT epoch, watermark, coalesce(making, 0) AS making FROM watched WHERE watermark IS NOT NULL"
+    ).to_pylist()
+    return _seen(rows[0]) if rows else None
 
 
 def read_committed(transaction: Transaction) -> Seen | None:
     """The newest epoch; None before the first one with a watermark."""
-    rows = transaction.query("SELECT epoch, watermark FROM epochs ORDER BY epoch DESC LIMIT 1").to_pylist()
-    if not rows or rows[0]["watermark"] is None:
-        return None
-    watermark: datetime = rows[0]["watermark"].astimezone(UTC)
-    return Seen(rows[0]["epoch"], watermark)
+    rows = transaction.query(
+        "SELECT epoch, watermark, (SELECT coalesce(max(making), 0) FROM roll_ups) AS making"
+        " FROM epochs ORDER BY epoch DESC LIMIT 1"
+    ).to_pylist()
+    return _seen(rows[0]) if rows and rows[0]["watermark"] is not None else None
 
 
 def write_watched(transaction: Transaction, seen: Seen) -> None:
     """Note that this was looked at."""
     transaction.execute(
-        "INSERT INTO watched (epoch, watermark, at) VALUES ($1, $2, clock_timestamp()) ON CONFLICT (singleton)"
-        " DO UPDATE SET epoch = excluded.epoch, watermark = excluded.watermark, at = excluded.at",
-        (seen.epoch, seen.watermark),
+        "INSERT INTO watched (epoch, watermark, making, at) VALUES ($1, $2, $3, clock_timestamp())"
+        " ON CONFLICT (singleton) DO UPDATE"
+        " SET epoch = excluded.epoch, watermark = excluded.watermark, making = excluded.making, at = excluded.at",
+        (seen.epoch, seen.watermark, seen.making),
     )
+
+
+def _seen(row: dict[str, Any]) -> Seen:
+    return Seen(row["epoch"], row["watermark"].astimezone(UTC), row["making"])

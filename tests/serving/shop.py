@@ -13,6 +13,7 @@ from sqlalchemy import delete, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 import contracts.alerts
+import contracts.models
 import contracts.projections
 import contracts.rollups  # noqa: F401 - they join the metadata
 from contracts.tables import NOTIFY_CHANNEL, metadata

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from processing.detection.bench import confirmed, measure, rolling
-from processing.detection.bench_series import DAY, KINDS, Incident, Labelled, labelled
+from processing.detection.bench_series import KINDS, MINUTES, Incident, Labelled, labelled
 from processing.detection.bench_table import false_per_day, precision
 from processing.detection.robust_z import RobustZ
 
@@ -16,7 +16,7 @@ def test_the_same_seed_is_the_same_series_and_another_is_another(kind: str) -> N
     first, again, other = (labelled(kind, 300, 2, seed) for seed in (1, 1, 2))
     assert np.array_equal(first.counts, again.counts)
     assert not np.array_equal(first.counts, other.counts)
-    assert all(incident.start >= DAY for incident in first.incidents)
+    assert all(incident.start >= MINUTES.day for incident in first.incidents)
     assert bool(first.incidents) is (KINDS[kind] is not None)
 
 
@@ -29,7 +29,7 @@ def test_in_an_outage_nothing_happens_and_around_it_all_is_as_usual() -> None:
 
 
 def _scored(scores: dict[int, float], incidents: tuple[Incident, ...]) -> Labelled:
-    counts = np.zeros(3 * DAY)
+    counts = np.zeros(3 * MINUTES.day)
     for place, score in scores.items():
         counts[place] = score
     return Labelled("spike", 300, counts, incidents)
@@ -54,7 +54,7 @@ def test_found_missed_and_false_are_counted_as_said() -> None:
     assert (figures.incidents, figures.found, figures.false_alarms) == (2, 1, 2)
     assert (figures.recall, figures.median_delay) == (0.5, 4)
     assert figures.precision == precision([figures]) == pytest.approx(1 / 3)
-    assert figures.days * DAY == 2 * DAY - 2 * (10 + 150)
+    assert figures.days * MINUTES.day == 2 * MINUTES.day - 2 * (10 + 150)
     assert false_per_day([figures]) == pytest.approx(2 / figures.days)
 
 

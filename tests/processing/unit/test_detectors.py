@@ -75,7 +75,7 @@ def _flags(values: list[float], watch: Watch = SITE) -> list[Flag]:
     """Of the last window alone."""
     starts = tuple(SEVEN + number * MINUTE for number in range(len(values)))
     series = Series("", "views", np.array(values), np.array(values))
-    return list(judge(watch, Block(starts, (series,)), {starts[-1]}, DETECTORS))
+    return list(judge(watch, Block(starts, (series,)), {starts[-1]}, lambda *_: DETECTORS))
 
 
 def test_a_flag_says_which_window_and_what_was_expected() -> None:
