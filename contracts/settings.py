@@ -7,7 +7,7 @@ Sources, strongest first: arguments, environment (`MILLRACE_<PART>_<NAME>`), the
 import os
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -99,6 +99,31 @@ class LogSettings(PartSettings):
 
     path: Path = Field(default_factory=lambda: home() / "delta")
     """Folder of the Delta tables."""
+
+
+NO_KEY: Final = SecretStr("")
+
+
+class GraphqlSettings(PartSettings):
+    """Where answers are read, and with what key. Shared by the stack's commands and the load side."""
+
+    part: ClassVar[str] = "graphql"
+
+    url: str = Field(default="http://127.0.0.1:7071/graphql", pattern=r"^https?://")
+    """The GraphQL endpoint."""
+    read_key: SecretStr = NO_KEY
+    """Key to read with where serving asks for one (`millrace keys create NAME --scope analytics`); empty sends none."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request needs besides its body."""
+        return bearer(self.read_key)
+
+
+def bearer(key: SecretStr) -> dict[str, str]:
+    """The header that presents a key; none for an empty one."""
+    secret = key.get_secret_value()
+    return {"Authorization": f"Bearer {secret}"} if secret else {}
 
 
 class ShopSettings(PartSettings):

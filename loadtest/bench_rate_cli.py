@@ -11,13 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from contracts.settings import GraphqlSettings
 from loadtest.audit.holdings import HoldingsError
 from loadtest.bench_rate import Try, highest_rate, try_rate
 from loadtest.load.run import LoadError, LoadPlan
 from loadtest.load.workload import WorkloadError, read_workload
 from loadtest.options import destination_of, settings_of, usage
 from loadtest.report.files import circumstances, make_folder
-from loadtest.settings import GraphqlSettings, SimulatorSettings
+from loadtest.settings import SimulatorSettings
 from loadtest.summary import to_json
 
 
@@ -49,6 +50,7 @@ def rate(
         seed=secrets.randbelow(2**32),
         gateway_url=destination.gateway_url,
         graphql_url=settings_of(GraphqlSettings).url,
+        read_key=settings_of(GraphqlSettings).read_key,
         write_key=destination.write_key,
         folder=folder,
     )

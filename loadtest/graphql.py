@@ -5,9 +5,12 @@ from typing import Any
 
 import httpx
 import orjson
+from pydantic import SecretStr
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
+
+from contracts.settings import NO_KEY, bearer
 
 
 class GraphqlError(Exception):
@@ -15,15 +18,17 @@ class GraphqlError(Exception):
 
 
 class GraphqlClient:
-    """Asks over one client's kept-alive connections, which its maker closes."""
+    """Asks over one client's kept-alive connections, which its maker closes. An empty key is not sent."""
 
-    def __init__(self, http: httpx.AsyncClient, url: str) -> None:
-        self._http, self._url = http, url
+    def __init__(self, http: httpx.AsyncClient, url: str, read_key: SecretStr = NO_KEY) -> None:
+        self._http, self._url, self._headers = http, url, bearer(read_key)
 
     async def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The `data` of an answer. Raises GraphqlError."""
         try:
-            response = await self._http.post(self._url, json={"query": query, "variables": variables or {}})
+            response = await self._http.post(
+                self._url, json={"query": query, "variables": variables or {}}, headers=self._headers
+            )
             body = response.json()
         except (httpx.TransportError, ValueError) as error:
             raise GraphqlError(f"{self._url}: {error!r}") from error
@@ -40,9 +45,10 @@ class GraphqlClient:
     async def epochs(self) -> AsyncIterator[int]:
         """Epochs as they are pushed by a subscription. Raises GraphqlError when it ends."""
         url = self._url.replace("http", "ws", 1)
+        protocols = [Subprotocol("graphql-transport-ws")]
         subscribe = {"id": "1", "type": "subscribe", "payload": {"query": "subscription { epochs { epoch } }"}}
         try:
-            async with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")], proxy=None) as socket:
+            async with connect(url, subprotocols=protocols, additional_headers=self._headers, proxy=None) as socket:
                 await socket.send('{"type":"connection_init"}')
                 await socket.send(orjson.dumps(subscribe).decode())
                 async for message in socket:

@@ -1,4 +1,4 @@
-"""Settings of the load side: where the gateway and GraphQL are, and what the standing simulator does."""
+"""Settings of the load side: where the gateway is, and what the standing simulator does."""
 
 from typing import ClassVar
 
@@ -20,12 +20,3 @@ class SimulatorSettings(PartSettings):
     """Events per second, averaged over a day."""
     seed: int | None = Field(default=None, ge=0)
     """Same seed, same events. Unset: a fresh one each run, so that a restart does not repeat ids."""
-
-
-class GraphqlSettings(PartSettings):
-    """Where answers are read."""
-
-    part: ClassVar[str] = "graphql"
-
-    url: str = Field(default="http://127.0.0.1:7071/graphql", pattern=r"^https?://")
-    """The GraphQL endpoint."""

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts import topics as contract_topics
-from contracts.settings import home, setting_faults
+from contracts.settings import GraphqlSettings, home, setting_faults
 from stack import checks, keys_cli, lifecycle, logs, parts, rejected_cli
 from stack.display import Display
 from stack.errors import StackError
@@ -246,7 +246,10 @@ def query(
     document: Annotated[str, typer.Argument(help="A GraphQL document, or - to read it from standard input.")],
     variables: Annotated[str, typer.Option(help="Variables as a JSON object.")] = "{}",
 ) -> None:
-    """Send a GraphQL query and print the answer. Exit code 1 if it has errors or there is none."""
+    """Send a GraphQL query and print the answer. Exit code 1 if it has errors or there is none.
+
+    Where serving asks for a key, MILLRACE_GRAPHQL_READ_KEY has it.
+    """
     text = sys.stdin.read() if document == "-" else document
     try:
         body = {"query": text, "variables": json.loads(variables)}
@@ -254,7 +257,7 @@ def query(
         raise typer.BadParameter(f"not JSON: {error}", param_hint="--variables") from error
     url = parts.urls(StackSettings())["graphql"]
     try:
-        answer = httpx.post(url, json=body, timeout=60.0, trust_env=False)
+        answer = httpx.post(url, json=body, headers=GraphqlSettings().headers, timeout=60.0, trust_env=False)
         told = answer.json()
     except httpx.HTTPError as error:
         _fail(f"{url} does not answer ({type(error).__name__}); is the stack up? `millrace status` tells.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from contracts.settings import GraphqlSettings
 from stack.layout import Layout
 from stack.part import Part
 from stack.parts import urls
@@ -102,7 +103,7 @@ def ask_status(settings: StackSettings, layout: Layout, parts: Mapping[str, Part
     else:
         started = {name: part for name, part in state.parts.items() if name in parts}
     with ThreadPoolExecutor(max_workers=len(started) + 2) as pool:
-        figures = pool.submit(_ask_figures, urls(settings)["graphql"])
+        figures = pool.submit(_ask_figures, urls(settings)["graphql"], GraphqlSettings().headers)
         processing = pool.submit(ask_processing, f"http://{HOST}:{settings.port('processing')}/metrics")
         answers = list(pool.map(lambda told: _ask(told, parts[told.name], state), started.values()))
         told, processes = figures.result(), processing.result()
@@ -119,9 +120,10 @@ def _ask(told: PartState, part: Part, state: State | None) -> PartStatus:
     return PartStatus(told.name, pid, told.port, ready, told.since if alive else None)
 
 
-def _ask_figures(graphql_url: str) -> Figures:
+def _ask_figures(graphql_url: str, headers: Mapping[str, str]) -> Figures:
+    body = {"query": _FIGURES}
     try:
-        answer = httpx.post(graphql_url, json={"query": _FIGURES}, timeout=3.0, trust_env=False)
+        answer = httpx.post(graphql_url, json=body, headers=headers, timeout=3.0, trust_env=False)
         data = answer.json().get("data") or {}
     except (httpx.HTTPError, ValueError):
         return Figures()

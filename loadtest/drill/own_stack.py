@@ -15,11 +15,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.settings import KafkaSettings, PostgresSettings, home
+from contracts.settings import GraphqlSettings, KafkaSettings, PostgresSettings, home
 from loadtest.drill.ground import DrillError, Ground
 from loadtest.drill.link import Link
 from loadtest.drill.run import Place
-from loadtest.settings import GraphqlSettings, SimulatorSettings
+from loadtest.settings import SimulatorSettings
 
 _LINKS: Final = {"kafka": 20, "postgres": 21, "gateway": 22}
 """Port of the link in front of a part, counted from the stack's base port."""

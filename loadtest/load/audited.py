@@ -17,7 +17,7 @@ _ANSWER_SECONDS: Final = 60.0
 async def audited_load(plan: LoadPlan, patience_seconds: float) -> tuple[dict[str, Any], Audit]:
     """Run it, then hold what its clients were told against what is there. Raises LoadError, HoldingsError."""
     async with httpx.AsyncClient(trust_env=False, timeout=_ANSWER_SECONDS) as http:
-        auditor = Auditor(GraphqlClient(http, plan.graphql_url))
+        auditor = Auditor(GraphqlClient(http, plan.graphql_url, plan.read_key))
         since = await auditor.begin()
         figures = await run_load(plan)
         audit = await auditor.audit(since, _claims(plan), seed=plan.seed, patience_seconds=patience_seconds)

@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
+from contracts.settings import GraphqlSettings
 from loadtest.audit.holdings import HoldingsError
 from loadtest.load.audited import audited_load
 from loadtest.load.run import LoadError, LoadPlan, problems, run_load
 from loadtest.load.workload import WorkloadError, read_workload
 from loadtest.options import Gateway, Graphql, WriteKey, destination_of, settings_of, usage
 from loadtest.report.files import circumstances, make_folder, write_load
-from loadtest.settings import GraphqlSettings, SimulatorSettings
+from loadtest.settings import SimulatorSettings
 from loadtest.summary import print_checks, print_figures, to_json
 
 
@@ -55,6 +56,7 @@ def load(
         seed=secrets.randbelow(2**32) if seed is None else seed,
         gateway_url=destination.gateway_url,
         graphql_url=graphql or settings_of(GraphqlSettings).url,
+        read_key=settings_of(GraphqlSettings).read_key,
         write_key=destination.write_key,
         folder=folder,
         web_port=web_port if web else None,

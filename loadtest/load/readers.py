@@ -11,10 +11,12 @@ from locust import User, task
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from contracts.settings import GraphqlSettings
 from loadtest.load.results import Results
 from loadtest.load.users import ScheduledUser
 
-_JSON: Final = {"content-type": "application/json", "accept": "application/json"}
+_KEY: Final = GraphqlSettings().headers
+_JSON: Final = {"content-type": "application/json", "accept": "application/json", **_KEY}
 _DASHBOARD: Final = """query Dashboard($range: TimeRange!) {
   asOf { epoch }
   realtime { activeUsers eventsPerSecond viewsPerMinute revenueToday purchasesToday conversionRate }
@@ -71,6 +73,7 @@ class Subscriptions(User):
             with connect(
                 f"{str(self.host).replace('http', 'ws', 1)}/graphql",
                 subprotocols=["graphql-transport-ws"],  # type: ignore[list-item]  # a str is one; the type is a NewType
+                additional_headers=_KEY,
                 proxy=None,
             ) as socket:
                 self._read(socket)

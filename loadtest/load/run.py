@@ -13,6 +13,7 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
+from contracts.settings import NO_KEY
 from loadtest.client_log import ClientLog
 from loadtest.gateway_client import GatewayClient, http_client
 from loadtest.graphql import GraphqlClient, GraphqlError
@@ -47,12 +48,14 @@ class LoadPlan:
     """Exists; what was sent is noted here."""
     web_port: int | None = None
     """Serve Locust's own page here while the load runs."""
+    read_key: SecretStr = NO_KEY
+    """Sent to GraphQL; empty sends none."""
 
 
 async def run_load(plan: LoadPlan) -> dict[str, Any]:
     """Run it and give its figures. Raises LoadError."""
     async with http_client(plan.gateway_url, plan.write_key) as to_gateway, httpx.AsyncClient(trust_env=False) as http:
-        graphql = GraphqlClient(http, plan.graphql_url)
+        graphql = GraphqlClient(http, plan.graphql_url, plan.read_key)
         try:
             await graphql.epoch()
         except GraphqlError as error:
@@ -102,9 +105,13 @@ async def _locust(plan: LoadPlan) -> dict[str, Any]:
         command += ["--web-host", "127.0.0.1", "--web-port", str(plan.web_port), "--autostart", "--autoquit", "1"]
     root = str(_LOCUSTFILE.parents[2])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    # The key goes by environment: a command line can be read by every user of the machine.
-    key = plan.write_key.get_secret_value()
-    environment = {**os.environ, "PYTHONPATH": path, "MILLRACE_SIMULATOR_WRITE_KEY": key}
+    # Keys go by environment: a command line can be read by every user of the machine.
+    environment = {
+        **os.environ,
+        "PYTHONPATH": path,
+        "MILLRACE_SIMULATOR_WRITE_KEY": plan.write_key.get_secret_value(),
+        "MILLRACE_GRAPHQL_READ_KEY": plan.read_key.get_secret_value(),
+    }
     with output.open("wb") as out:
         process = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=out, env=environment)
         try:

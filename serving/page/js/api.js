@@ -1,5 +1,7 @@
 // The public GraphQL API over HTTP. Nothing here that any other client could not do.
 
+import { authorization } from "./key.js";
+
 /** An error's message for the reader, and the code to decide on. */
 export class ApiError extends Error {
   constructor(message, code) {
@@ -18,7 +20,7 @@ export async function query(document, variables = {}, { timeoutMs = 20_000 } = {
   try {
     response = await fetch("/graphql", {
       method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/graphql-response+json, application/json" },
+      headers: { "Content-Type": "application/json", Accept: "application/graphql-response+json, application/json", ...authorization() },
       body: JSON.stringify({ query: document, variables }),
       signal: AbortSignal.timeout(timeoutMs),
     });

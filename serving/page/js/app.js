@@ -109,11 +109,17 @@ async function load() {
     draw();
     document.documentElement.dataset.loaded = view.name;
   } catch (error) {
-    if (started === asked) trouble.failed(error, reload);
+    if (started === asked) trouble.failed(error, again);
   } finally {
     clearTimeout(waiting);
     main.removeAttribute("aria-busy");
   }
+}
+
+function again() {
+  reload();
+  live.again();
+  alerts.again();
 }
 
 function draw() {

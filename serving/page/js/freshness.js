@@ -5,6 +5,7 @@ import * as format from "./format.js";
 
 const AMBER_SECONDS = 15;
 const RED_SECONDS = 60;
+const LOCKED = new Set(["UNAUTHENTICATED", "FORBIDDEN"]); // what to do then is told where the numbers would be
 
 const state = { connection: "connecting", asOf: null, heardAt: 0, error: null };
 
@@ -48,6 +49,7 @@ export function tick() {
 }
 
 function verdict(age) {
+  if (state.connection === "down" && LOCKED.has(state.error?.code)) return ["unknown", "Locked", null];
   if (state.connection === "down") return ["red", "Disconnected", disconnected()];
   if (age === null) return ["unknown", state.connection === "connecting" ? "Connecting" : "No data yet", null];
   if (age > RED_SECONDS)

@@ -2,6 +2,7 @@
 
 import { display } from "./dialog.js";
 import { $, h } from "./dom.js";
+import * as key from "./key.js";
 
 const STORED = "millrace-shortcuts";
 const links = () => [...document.querySelectorAll("#views a")];
@@ -31,5 +32,6 @@ function help() {
     ["/", "Search in the view"], ["t", "Light or dark"], ["?", "This list"], ["Esc", "Close"]];
   display("Shortcuts",
     h("dl", { class: "keys" }, rows.map(([key, meaning]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, meaning)))),
-    h("label", { class: "check" }, h("input", { type: "checkbox", id: "shortcuts-on", checked: isOn(), onchange: keep }), "Use single-key shortcuts"));
+    h("label", { class: "check" }, h("input", { type: "checkbox", id: "shortcuts-on", checked: isOn(), onchange: keep }), "Use single-key shortcuts"),
+    key.isSet() && h("p", {}, h("button", { type: "button", class: "plain", id: "forget-key", onclick: () => { key.keep(""); location.reload(); } }, "Forget the read key")));
 }

@@ -2,6 +2,7 @@
 // Protocol: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 
 import { query } from "./api.js";
+import { authorization } from "./key.js";
 
 const MAX_WAIT_MS = 15_000;
 const POLL_MS = 3_000;
@@ -21,6 +22,13 @@ export class LiveRoot {
 
   constructor({ root, subscription, fallback, variables, onData, onState }) {
     Object.assign(this, { root, subscription, fallback, variables, onData, onState });
+  }
+
+  /** Connect at once, and not when the wait is over: something has changed that makes it worth trying. */
+  again() {
+    this.#attempts = 0;
+    if (this.#poll) this.#pollOnce();
+    this.#connect();
   }
 
   /** Ask the same with other variables from now on. */
@@ -48,7 +56,7 @@ export class LiveRoot {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = (this.#socket = new WebSocket(`${scheme}://${location.host}/graphql`, "graphql-transport-ws"));
     socket.addEventListener("open", () => {
-      socket.send(JSON.stringify({ type: "connection_init" }));
+      socket.send(JSON.stringify({ type: "connection_init", payload: authorization() }));
       this.#heard(socket);
     });
     socket.addEventListener("message", (event) => this.#receive(socket, JSON.parse(event.data)));

@@ -1,6 +1,7 @@
 // What the page says when the numbers of a view cannot be had: why, and what to do.
 
 import { $, h, show } from "./dom.js";
+import * as key from "./key.js";
 
 const ADVICE = {
   TOO_LARGE: "Choose a shorter range.",
@@ -27,8 +28,19 @@ export function slow() {
 export function failed(error, retry) {
   if (!error.code) console.error(error); // ours: not an answer of the API
   if (TOLD.has(error.code)) return clear();
+  if (error.code === "UNAUTHENTICATED" || error.code === "FORBIDDEN") return askForKey(error, retry);
   say("red", `These numbers could not be loaded. ${error.message.replace(/\.?$/, ".")} ${ADVICE[error.code] ?? ADVICE.INTERNAL}`,
     h("button", { type: "button", class: "plain", onclick: retry }, "Try again"));
+}
+
+/** The field stays as it is while the page tries again by itself: somebody may be typing into it. */
+function askForKey(error, retry) {
+  const field = h("input", { type: "password", id: "read-key", autocomplete: "off", spellcheck: "false", required: true, "aria-label": "Read key" });
+  const why = error.code === "FORBIDDEN" ? `${error.message} Use a key that has it.`
+    : key.isSet() ? "This server does not know the key, or it is not valid any more." : "This server asks for a key to read with.";
+  say("amber", `${why} “millrace keys create NAME --scope analytics --scope personal” makes one.`,
+    h("form", { class: "key", onsubmit: (event) => { event.preventDefault(); key.keep(field.value.trim()); retry(); } },
+      field, h("button", { type: "submit", class: "plain" }, "Use this key")));
 }
 
 function say(level, text, action = null) {

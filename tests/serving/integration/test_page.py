@@ -1,10 +1,13 @@
 """The page in a real browser: it follows commits, its address says what it shows, and it tells what is wrong."""
 
 import asyncio
+import hashlib
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -12,7 +15,7 @@ from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser import chromium, needs_chromium, tab
 from tests.serving.events import Refusal, Repeat, visits
-from tests.serving.integration.conftest import Server
+from tests.serving.integration.conftest import Server, serving
 from tests.serving.shop import Shop, write
 
 pytestmark = [pytest.mark.integration, needs_chromium, pytest.mark.asyncio(loop_scope="module")]
@@ -227,6 +230,41 @@ async def test_a_server_that_is_gone_leaves_the_numbers_and_says_so(browser: Bro
         gone = False
         await expect(page.locator("#fresh-label")).to_have_text("Stale", timeout=15_000)
         opened.complaints[:] = [one for one in opened.complaints if not any(text in one for text in noise)]
+
+
+async def test_where_a_key_is_asked_for_the_page_takes_one_and_keeps_it(
+    browser: Browser, server: Server, tmp_path: Path
+) -> None:
+    scopes = {"reader": ["analytics", "personal"], "counter": ["analytics"]}
+    entries = [
+        {"source": name, "sha256": hashlib.sha256(name.encode()).hexdigest(), "scopes": told}
+        for name, told in scopes.items()
+    ]
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps(entries))
+    refused = ("401", "403", "Failed to load resource", "WebSocket")
+    with serving(server.database_url, server.schema, tmp_path, serving_keys_file=str(keys)) as guarded:
+        async with tab(browser, guarded.url, ready="#read-key") as opened:
+            page = opened.page
+            trouble, label = page.locator("#trouble"), page.locator("#fresh-label")
+            await expect(trouble).to_contain_text("This server asks for a key")
+            await expect(label).to_have_text("Locked")
+            for key, says in (("wrong", "does not know the key"), ("counter", "lacks the scope personal")):
+                await page.locator("#read-key").fill(key)
+                await page.keyboard.press("Enter")
+                await expect(trouble).to_contain_text(says)
+            await page.locator("#read-key").fill(" reader ")
+            await page.keyboard.press("Enter")
+            await expect(trouble).to_be_hidden()
+            await expect(label).to_have_text("Stale")  # the shop's last commit was long ago
+            await page.reload()
+            await expect(page.locator("html")).to_have_attribute("data-drawn", "1")
+            live = await page.evaluate("document.documentElement.dataset.epoch")
+            assert live == "1", "told over the WebSocket, or polled"
+            await page.keyboard.press("?")
+            await page.locator("#forget-key").click()
+            await expect(trouble).to_contain_text("This server asks for a key")
+            opened.complaints[:] = [one for one in opened.complaints if not any(text in one for text in refused)]
 
 
 async def test_a_slow_answer_is_waited_for_and_a_refusal_says_what_to_do(browser: Browser, server: Server) -> None:
