@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import fastavro
 import httpx
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from contracts.topics import ALL
 from schemas_avro import load_registry
@@ -55,6 +55,8 @@ class Gateway:
     settings: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
+    known: dict[tuple[str, int], int] = field(default_factory=dict)
+    """By topic and partition: the offset before which records are of no interest."""
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -118,34 +120,58 @@ class Gateway:
         return [json.loads(line) for line in (self.home / "gateway.log").read_text().splitlines() if line[:1] == "{"]
 
     def records(self, topic: str) -> list[tuple[dict[str, Any], bytes | None, dict[str, bytes]]]:
-        """Everything in a topic now, decoded: value, key, headers."""
-        return read_topic(self.bootstrap, self.prefix + topic)
+        """What is in a topic now, decoded: value, key, headers."""
+        return [decoded(message) for message in messages(self.bootstrap, self.prefix + topic, self.known)]
+
+    def values(self, topic: str) -> list[bytes]:
+        """The same as they lie there."""
+        return [message.value() or b"" for message in messages(self.bootstrap, self.prefix + topic, self.known)]
+
+    def forget_records(self) -> None:
+        """From now on `records` tells only what comes after."""
+        self.known = ends_of(self.bootstrap, [self.prefix + topic.name for topic in ALL])
 
 
-def read_topic(bootstrap: str, topic: str) -> list[tuple[dict[str, Any], bytes | None, dict[str, bytes]]]:
-    registry = load_registry()
+def ends_of(bootstrap: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+    """Where each partition ends now."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex})
+    try:
+        return {
+            (name, number): consumer.get_watermark_offsets(TopicPartition(name, number), timeout=10)[1]
+            for name in topics
+            for number in consumer.list_topics(name, timeout=10).topics[name].partitions
+        }
+    finally:
+        consumer.close()
+
+
+def messages(bootstrap: str, topic: str, known: Mapping[tuple[str, int], int]) -> Iterator[Message]:
+    """What is in a topic now."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex, "enable.auto.commit": False})
-    found = []
     try:
         for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            first, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            low = known.get((topic, partition), first)
             consumer.assign([TopicPartition(topic, partition, low)])
             while low < high:
                 message = consumer.poll(10)
                 assert message is not None
                 assert message.error() is None
-                value = message.value()
                 low = (message.offset() or 0) + 1
-                assert isinstance(value, bytes)
-                schema = registry.by_id(int.from_bytes(value[1:5], "big"))
-                assert schema is not None
-                record: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema.parsed, None)
-                headers: Any = dict(message.headers() or [])
-                key: Any = message.key()
-                found.append((record, key, headers))
+                yield message
     finally:
         consumer.close()
-    return found
+
+
+def decoded(message: Message) -> tuple[dict[str, Any], bytes | None, dict[str, bytes]]:
+    """Value, key, headers."""
+    value: Any = message.value()
+    schema = load_registry().by_id(int.from_bytes(value[1:5], "big"))
+    assert schema is not None
+    record: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema.parsed, None)
+    headers: Any = dict(message.headers() or [])
+    key: Any = message.key()
+    return record, key, headers
 
 
 def topics_under_a_new_prefix(bootstrap: str) -> str:
@@ -174,10 +200,21 @@ def make_gateway(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Callable[...,
         gateway.client.close()
 
 
+@pytest.fixture(scope="session")
+def running_gateway(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway for all tests that neither change nor count what it has done before."""
+    home = tmp_path_factory.mktemp("gateway")
+    gateway = Gateway(kafka_bootstrap, topics_under_a_new_prefix(kafka_bootstrap), home).started_ready()
+    yield gateway
+    gateway.stop(signal.SIGKILL)
+    gateway.client.close()
+
+
 @pytest.fixture
-def gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
-    """A ready gateway."""
-    return make_gateway().started_ready()
+def gateway(running_gateway: Gateway) -> Gateway:
+    """A ready gateway, as far as this test can see with empty topics."""
+    running_gateway.forget_records()
+    return running_gateway
 
 
 class OwnBroker:

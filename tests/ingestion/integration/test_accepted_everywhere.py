@@ -1,7 +1,8 @@
 """Whatever the gateway accepts, Java's Avro decodes to the same values and Postgres stores them.
 
-Over a hundred thousand nearly right bodies go through the real readers, validator and encoders; nothing but a refusal
-may come out of a bad one. The records of the good ones are read by Spark's `from_avro` and copied into Postgres.
+Tens of thousands of nearly right bodies go through the real readers, validator and encoders; nothing but a refusal may
+come out of a bad one. The records of the good ones are read by Spark's `from_avro` and copied into Postgres.
+`MILLRACE_BODIES` is how many bodies of each kind there are.
 """
 
 import json
@@ -37,8 +38,7 @@ pytestmark = pytest.mark.integration
 REPOSITORY = Path(__file__).resolve().parents[3]
 REGISTRY = load_registry()
 SUBJECTS = ("clickstream", "transactions")
-BODIES = 60_000
-"""Of each kind."""
+BODIES = int(os.environ.get("MILLRACE_BODIES", "12000"))
 SEED = 20_261_123
 NOW_MS = time.time_ns() // 1_000_000
 MILLISECONDS = pa.timestamp("ms", "UTC")

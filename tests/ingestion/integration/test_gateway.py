@@ -251,7 +251,8 @@ def test_keys_are_reloaded_when_their_file_changes_and_a_broken_file_changes_not
         time.sleep(0.1)
 
 
-def test_health_metrics_and_description_are_served(gateway: Gateway) -> None:
+def test_health_metrics_and_description_are_served(make_gateway: Callable[..., Any]) -> None:
+    gateway = make_gateway().started_ready()
     gateway.post(json.dumps([click("a"), click("b", action="hover"), purchase("t")]))
     assert gateway.client.get("/health/ready").json() == {"ready": True}
     assert gateway.client.get("/health/live").json() == {"live": True}

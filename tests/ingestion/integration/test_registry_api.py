@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
@@ -34,23 +34,6 @@ def click(event_id: str) -> dict[str, Any]:
     now = datetime.now(UTC).replace(microsecond=0)
     identified = {"event_id": event_id, "user_id": "u", "session_id": "s", "action": "view", "timestamp": now}
     return {**nothing, **identified, "properties": {"k": "v"}}
-
-
-def values_in(bootstrap: str, topic: str) -> list[bytes]:
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": topic, "enable.auto.commit": False})
-    try:
-        found = []
-        for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-            consumer.assign([TopicPartition(topic, partition, low)])
-            while low < high:
-                message = consumer.poll(10)
-                assert message is not None
-                found.append(message.value() or b"")
-                low = (message.offset() or 0) + 1
-        return found
-    finally:
-        consumer.close()
 
 
 @pytest.mark.parametrize(
@@ -99,7 +82,7 @@ def test_what_the_gateway_writes_a_stock_deserializer_reads(gateway: Any, client
     found = {}
     for name in ("clickstream", "transactions", "rejected"):
         topic = gateway.prefix + name
-        (value,) = values_in(gateway.bootstrap, topic)
+        (value,) = gateway.values(name)
         found[name] = read(value, SerializationContext(topic, MessageField.VALUE))
     at = datetime.fromtimestamp(now / 1000, UTC)
     assert (found["clickstream"]["event_id"], found["clickstream"]["timestamp"]) == ("e", at)
@@ -114,7 +97,7 @@ def test_a_reader_schema_of_the_clients_own_is_resolved(gateway: Any, client: Sc
         '{"type":"record","name":"Clickstream","namespace":"millrace","fields":[{"name":"event_id","type":"string"}]}'
     )
     topic = gateway.prefix + "clickstream"
-    (value,) = values_in(gateway.bootstrap, topic)
+    (value,) = gateway.values("clickstream")
     read = AvroDeserializer(client, narrow)
     assert read(value, SerializationContext(topic, MessageField.VALUE)) == {"event_id": "e"}
 
