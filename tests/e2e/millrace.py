@@ -136,6 +136,7 @@ class Millrace:
             "MILLRACE_HOME": str(self.home),
             "MILLRACE_STACK_BASE_PORT": str(self.base_port),
             **{f"MILLRACE_PROCESSING_{work}_INTERVAL_SECONDS": "15" for work in ("COMPACT", "GOLD")},
+            "MILLRACE_PROCESSING_WARM_UP_SECONDS": "1",  # it is started five times, and nobody takes its time
         }
 
 
