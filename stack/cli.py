@@ -22,6 +22,7 @@ from rich.table import Table
 from contracts import topics as contract_topics
 from contracts.settings import GraphqlSettings, home, setting_faults
 from stack import checks, keys_cli, lifecycle, logs, parts, rejected_cli
+from stack.bench_all import bench_all
 from stack.display import Display
 from stack.errors import StackError
 from stack.kafka import create_topics
@@ -318,7 +319,11 @@ def drill(context: typer.Context) -> None:
 
 @app.command(context_settings=_PASS_ON)
 def bench(context: typer.Context) -> None:
-    """Measure one part by itself: gateway, processing, serving, state, detect, forecast; see `bench --help`."""
+    """Measure one part, or `all`: gateway, processing, serving, state, detect, forecast, rate; see `bench --help`."""
+    if context.args[:1] == ["all"]:
+        alone = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+        alone.command()(bench_all)
+        alone(args=context.args[1:], prog_name="millrace bench all")
     if context.args[:1] == ["state"]:
         _processing("bench-state", context.args[1:])
     if context.args[:1] == ["detect"]:

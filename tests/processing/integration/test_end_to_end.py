@@ -42,6 +42,8 @@ def calm(make_bench: Callable[..., Bench]) -> Bench:
     dice = random.Random(1)
     processor.start()
     processor.await_ready()
+    rival = Processor(**{**vars(processor), "port": free_port(), "child": None})
+    rival.start()  # which takes it some seconds
     traffic.send(visits(dice, "now", 1500, now_ms(), 120_000))
     traffic.send(sale(f"widest-{n}", amount=WIDEST, timestamp=now_ms() - 60_000) for n in range(3))
     poison(traffic)
@@ -53,11 +55,9 @@ def calm(make_bench: Callable[..., Bench]) -> Bench:
     traffic.send(visits(dice, "imported", 300, now_ms() - 24 * HOUR_MS, 48 * HOUR_MS), imported=True)
     bench.settle()
 
-    rival = Processor(**{**vars(processor), "port": free_port(), "child": None})
-    rival.start()
     facts["rival's exit"] = rival.await_exit()
     facts["rival's reason"] = [line["reason"] for line in rival.logged("stopped")]
-    traffic.send(visits(dice, "beside-a-rival", 100, now_ms(), 60_000))
+    traffic.send(visits(dice, "after-a-rival", 100, now_ms(), 60_000))
     bench.settle()
 
     facts["connections ended"] = reader.end_processors_connection()
