@@ -229,7 +229,9 @@ class OwnBroker:
         self.bootstrap = f"127.0.0.1:{self._part.port}"
 
     def start(self) -> "OwnBroker":
-        """Start it; returns once it answers."""
+        """Start it, if it does not run; returns once it answers."""
+        if self._child is not None:
+            return self
         launch = self._part.prepare(lambda _: None)
         self._child = process.start(launch, self._layout.log("kafka"), os.environ)
         wait_until(lambda: self._part.probe() is None, 60)
@@ -249,14 +251,14 @@ class OwnBroker:
 
 
 @pytest.fixture
-def make_topics() -> Callable[[str], None]:
-    """Makes all topics on a broker, under the prefix `later-`."""
-    return lambda bootstrap: kafka.create_topics(bootstrap, ALL, "later-")
+def make_topics() -> Callable[[str, str], None]:
+    """Makes all topics on a broker, under a prefix."""
+    return lambda bootstrap, prefix: kafka.create_topics(bootstrap, ALL, prefix)
 
 
-@pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[OwnBroker]:
-    """Not started yet."""
-    broker = OwnBroker(tmp_path / "broker")
+@pytest.fixture(scope="module")
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnBroker]:
+    """One for the tests of a file, each of which leaves it as it would be found: not started before the first."""
+    broker = OwnBroker(tmp_path_factory.mktemp("broker"))
     yield broker
     broker.close()

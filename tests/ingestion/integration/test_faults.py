@@ -122,9 +122,9 @@ def test_a_killed_worker_is_replaced(make_gateway: Callable[..., Any]) -> None:
 
 
 def test_without_a_broker_it_lives_refuses_and_serves_as_soon_as_there_is_one(
-    make_gateway: Callable[..., Any], own_broker: Any, make_topics: Callable[[str], None]
+    make_gateway: Callable[..., Any], own_broker: Any, make_topics: Callable[[str, str], None]
 ) -> None:
-    gateway = make_gateway(own_broker.bootstrap, "later-")
+    gateway = make_gateway(own_broker.bootstrap, "later-1-")
     gateway.start()
     assert gateway.status("/health/ready") == 503
     started = time.monotonic()
@@ -135,18 +135,18 @@ def test_without_a_broker_it_lives_refuses_and_serves_as_soon_as_there_is_one(
     assert time.monotonic() - started < 0.5
     own_broker.start()
     wait_until(lambda: "lacks the topic" in str(gateway.client.get("/health/ready").json().get("reason")))
-    make_topics(own_broker.bootstrap)
+    make_topics(own_broker.bootstrap, "later-1-")
     wait_until(lambda: gateway.status("/health/ready") == 200)
     assert gateway.post(click("now")).status_code == 200
     assert ids(gateway) == {"now"}
 
 
 def test_a_broker_that_dies_gives_503_within_bounds_and_delivery_resumes_without_a_restart(
-    make_gateway: Callable[..., Any], own_broker: Any, make_topics: Callable[[str], None]
+    make_gateway: Callable[..., Any], own_broker: Any, make_topics: Callable[[str, str], None]
 ) -> None:
     own_broker.start()
-    make_topics(own_broker.bootstrap)
-    gateway = make_gateway(own_broker.bootstrap, "later-", DELIVERY_TIMEOUT_MS="3000").started_ready()
+    make_topics(own_broker.bootstrap, "later-2-")
+    gateway = make_gateway(own_broker.bootstrap, "later-2-", DELIVERY_TIMEOUT_MS="3000").started_ready()
     senders = Senders(gateway, count=4)
     wait_until(lambda: len(senders.acknowledged) > 50)
     own_broker.signal(signal.SIGKILL)
@@ -166,11 +166,11 @@ def test_a_broker_that_dies_gives_503_within_bounds_and_delivery_resumes_without
 
 
 def test_a_paused_broker_gives_503_and_late_acknowledgements_do_no_harm(
-    make_gateway: Callable[..., Any], own_broker: Any, make_topics: Callable[[str], None]
+    make_gateway: Callable[..., Any], own_broker: Any, make_topics: Callable[[str, str], None]
 ) -> None:
     own_broker.start()
-    make_topics(own_broker.bootstrap)
-    gateway = make_gateway(own_broker.bootstrap, "later-", DELIVERY_TIMEOUT_MS="4000").started_ready()
+    make_topics(own_broker.bootstrap, "later-3-")
+    gateway = make_gateway(own_broker.bootstrap, "later-3-", DELIVERY_TIMEOUT_MS="4000").started_ready()
     own_broker.signal(signal.SIGSTOP)
     threading.Timer(1, own_broker.signal, [signal.SIGCONT]).start()
     assert gateway.post(click("slow")).status_code == 200, "a second's pause only makes it slower"
@@ -186,12 +186,12 @@ def test_a_paused_broker_gives_503_and_late_acknowledgements_do_no_harm(
 
 
 def test_a_full_queue_gives_503_and_memory_stays_bounded(
-    make_gateway: Callable[..., Any], own_broker: Any, make_topics: Callable[[str], None]
+    make_gateway: Callable[..., Any], own_broker: Any, make_topics: Callable[[str, str], None]
 ) -> None:
     own_broker.start()
-    make_topics(own_broker.bootstrap)
+    make_topics(own_broker.bootstrap, "later-4-")
     gateway = make_gateway(
-        own_broker.bootstrap, "later-", DELIVERY_TIMEOUT_MS="4000", QUEUE_MESSAGES="1000", BROKER_CHECK_SECONDS="30"
+        own_broker.bootstrap, "later-4-", DELIVERY_TIMEOUT_MS="4000", QUEUE_MESSAGES="1000", BROKER_CHECK_SECONDS="30"
     ).started_ready()  # fmt: skip
     own_broker.signal(signal.SIGSTOP)
     batch = "[" + ",".join(click(f"q{n}") for n in range(1500)) + "]"

@@ -89,9 +89,9 @@ def test_python_is_told_of_a_wrong_key_and_gives_up(gateway: Any) -> None:
 
 
 def test_python_waits_for_a_broker_that_is_away(
-    make_gateway: Callable[..., Any], own_broker: Any, make_topics: Callable[[str], None]
+    make_gateway: Callable[..., Any], own_broker: Any, make_topics: Callable[[str, str], None]
 ) -> None:
-    gateway = make_gateway(own_broker.bootstrap, "later-", RETRY_AFTER_SECONDS="1").start()
+    gateway = make_gateway(own_broker.bootstrap, "later-1-", RETRY_AFTER_SECONDS="1").start()
     with segment(gateway) as (client, errors):
         client.track("u", "Signed Up", message_id="kept")
         deadline = time.monotonic() + 20
@@ -99,7 +99,7 @@ def test_python_waits_for_a_broker_that_is_away(
             assert time.monotonic() < deadline
             time.sleep(0.1)
         own_broker.start()
-        make_topics(own_broker.bootstrap)
+        make_topics(own_broker.bootstrap, "later-1-")
         client.flush()
     assert errors == []
     assert [event["event_id"] for event in wait_for(gateway, "clickstream", 1)] == ["kept"]

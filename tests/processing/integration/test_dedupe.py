@@ -20,6 +20,7 @@ from processing.dedupe import (
 )
 from processing.recent_ids import RecentIds
 from processing.store import Store, one_transaction
+from tests.examples import examples
 from tests.processing.builders import START_MS, Event, click, decoded_table, id_of, sale, streams, topic_of
 
 pytestmark = pytest.mark.integration
@@ -199,7 +200,7 @@ def test_ids_take_14_bytes_each_in_the_table_and_are_not_compressed(store: Store
     assert row == {"octets": 14_000, "storage": "e"}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(streams(), st.lists(st.tuples(st.integers(1, 10), st.booleans()), min_size=1, max_size=5))
 def test_however_a_stream_is_cut_each_id_counts_once_at_its_first_record(
     store: Store, stream: list[Event], cuts: list[tuple[int, bool]]

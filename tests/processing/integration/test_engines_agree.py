@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from pyspark.sql import SparkSession
 
 from processing.deltas import DuckDeltas, SparkDeltas
+from tests.examples import examples
 from tests.processing.builders import START_MS, click
 from tests.processing.folding import PROJECTIONS
 from tests.processing.log_rows import Row, event_table, log_table, logs
@@ -33,7 +34,7 @@ def assert_equal(engines: tuple[DuckDeltas, SparkDeltas], events: pa.Table) -> N
         assert delta.to_pylist() == theirs[name].to_pylist()
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(3), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(logs(60))
 def test_both_engines_make_the_same_of_a_stream(engines: tuple[DuckDeltas, SparkDeltas], log: list[Row]) -> None:
     assert_equal(engines, log_table(log))

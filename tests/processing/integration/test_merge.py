@@ -16,6 +16,7 @@ from contracts.settings import PostgresSettings
 from processing.arrow_types import typed
 from processing.merge import Merged, fold_in
 from processing.store import Store
+from tests.examples import examples
 from tests.processing.builders import GAP_MS, START_MS, Event, at, click, sale
 from tests.processing.expected import Rows, expected, names, without_epochs
 from tests.processing.folding import DUCK, PROJECTIONS, Tables, as_rows, deltas, joined
@@ -77,7 +78,7 @@ def in_epochs(*parts: Sequence[Event]) -> list[list[Row]]:
     return [[logged(event, epoch=number) for event in part] for number, part in enumerate(parts, start=1)]
 
 
-@settings(LAWS, max_examples=12)
+@settings(LAWS, max_examples=examples(6))
 @given(epochs(), st.permutations(range(4)), st.booleans())
 def test_epochs_folded_in_any_order_leave_what_one_batch_would_and_the_oracle_says(
     tables: Store, parts: list[list[Row]], order: list[int], in_turn: bool
@@ -93,7 +94,7 @@ def test_epochs_folded_in_any_order_leave_what_one_batch_would_and_the_oracle_sa
         assert without_epochs(as_rows(found)) == without_epochs(wanted)
 
 
-@settings(LAWS, max_examples=2)
+@settings(LAWS, max_examples=examples(1))
 @given(logs(10))
 def test_one_event_per_epoch_backwards_leaves_what_the_oracle_says(tables: Store, log: list[Row]) -> None:
     empty(tables)

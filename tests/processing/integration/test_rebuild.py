@@ -1,12 +1,12 @@
 """Rebuilds on a real broker, store and log: tables are what the log says, whatever was in them and whatever goes on."""
 
 import json
-import random
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -18,36 +18,17 @@ from processing.rebuild.plan import RebuildError, Span
 from processing.rebuild.run import Result
 from processing.rebuild.shadow import Shadow
 from processing.store import one_transaction
-from tests.processing.builders import START_MS, Event, at, click, sale
+from tests.processing import visits as visitors
+from tests.processing.builders import START_MS, at
 from tests.processing.expected import expected
 from tests.processing.integration.forked import die_at
 from tests.processing.integration.line import PROJECTIONS, Line, last_line
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
 
-MINUTE_MS: Final = 60_000
 HOUR: Final = timedelta(hours=1)
-ACTIONS: Final = ("page_view", "view", "click", "add_to_cart", "checkout_start", "search")
+visits: Final = partial(visitors.visits, users=5, minutes=180)
 MINUTES: Final = ("product_minutes", "category_minutes", "site_minutes")
-
-
-def visits(name: str, count: int) -> list[Event]:
-    """Five users in three hours, who click and buy."""
-    dice, events = random.Random(name), []
-    for number in range(count):
-        user = dice.randrange(5)
-        shared: Event = {
-            "user_id": f"u{user}",
-            "session_id": f"s{user}",
-            "timestamp": START_MS + dice.randrange(180) * MINUTE_MS,
-            "product_id": f"p{dice.randrange(3)}",
-            "category": f"c{dice.randrange(2)}",
-        }
-        if dice.random() < 0.3:
-            events.append(sale(f"{name}{number}", **shared))
-        else:
-            events.append(click(f"{name}{number}", **shared, action=dice.choice(ACTIONS)))
-    return events
 
 
 @pytest.fixture(scope="module")

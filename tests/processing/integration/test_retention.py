@@ -13,6 +13,7 @@ from contracts.settings import PostgresSettings
 from processing.maintenance import retention
 from processing.maintenance.registry import mark_stale
 from processing.store import Store
+from tests.examples import examples
 from tests.processing.builders import START_MS, at, click, sale
 from tests.processing.expected import expected, without_epochs
 from tests.processing.expected_rollups import expected_rollups
@@ -106,7 +107,7 @@ def test_nothing_is_dropped_before_its_hour_and_day_are_made(shop: Shop) -> None
     assert rows_in(shop, "site_minutes") == 3
 
 
-@settings(LAWS, max_examples=6)
+@settings(LAWS, max_examples=examples(3))
 @given(epochs(max_size=16, count=4), st.lists(st.integers(0, 10), min_size=4, max_size=4))
 def test_hours_and_days_count_all_events_whenever_they_come(
     tables: Store, parts: list[list[Row]], days: list[int]

@@ -23,6 +23,7 @@ from contracts.settings import PostgresSettings
 from processing import sketches
 from processing.projections.measures import SKETCHES
 from processing.store import Store
+from tests.examples import examples
 from tests.processing.builders import START_MS, at
 from tests.processing.expected import Rows, expected
 from tests.processing.log_rows import Row, epochs
@@ -95,7 +96,7 @@ EDGES = st.one_of(
 )
 
 
-@settings(LAWS, max_examples=5)
+@settings(LAWS, max_examples=examples(4))
 @given(
     parts=epochs(max_size=16, count=3),
     hours=st.integers(0, 15),

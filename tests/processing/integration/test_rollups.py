@@ -16,6 +16,7 @@ from processing.maintenance.cells import Cell
 from processing.maintenance.registry import mark_stale
 from processing.merge import fold_in
 from processing.store import Store
+from tests.examples import examples
 from tests.processing.builders import GAP_MS, START_MS, at, click, sale
 from tests.processing.expected import Rows
 from tests.processing.expected_rollups import expected_rollups
@@ -56,7 +57,7 @@ def in_cells(rows: dict[str, Rows], cells: set[Cell]) -> dict[str, Rows]:
     }
 
 
-@settings(LAWS, max_examples=5)
+@settings(LAWS, max_examples=examples(3))
 @given(epochs())
 def test_once_all_is_made_every_roll_up_is_what_one_delta_over_all_events_gives(
     tables: Store, parts: list[list[Row]]
@@ -68,7 +69,7 @@ def test_once_all_is_made_every_roll_up_is_what_one_delta_over_all_events_gives(
     assert {cell_of(name, key) for name, rows in shop.held().items() for key in rows} <= shop.usable()
 
 
-@settings(LAWS, max_examples=6)
+@settings(LAWS, max_examples=examples(3))
 @given(
     epochs(max_size=20, count=5), st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=5), st.booleans()
 )
@@ -91,7 +92,7 @@ def test_a_cell_that_may_be_used_is_right_after_every_step_whatever_comes_late(
     assert shop.held() == expected_rollups(shop.log)
 
 
-@settings(LAWS, max_examples=2)
+@settings(LAWS, max_examples=examples(1))
 @given(logs())
 def test_slices_of_a_cell_add_up_to_it(tables: Store, log: list[Row]) -> None:
     whole, sliced = a_shop(emptied(tables)), a_shop(tables)

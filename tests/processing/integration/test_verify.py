@@ -1,12 +1,12 @@
 """Verification on a real store and log: what is changed behind processing's back is found, and named."""
 
 import json
-import random
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -27,36 +27,15 @@ from processing.verification.compare import Mismatch
 from processing.verification.results import as_json, keep
 from processing.verification.run import Outcome, Verification
 from processing.verification.served import WHOLE, AtRandom, Span, VerificationError
-from tests.processing.builders import START_MS, Event, at, batch_of, click, record, sale
+from tests.processing import visits as visitors
+from tests.processing.builders import START_MS, at, batch_of, click, record
 from tests.processing.integration.line import SHOP, Line, last_line
 from tests.processing.log_rows import log_table, logged
 from tests.processing.rolled_shop import LONG_AFTER, a_shop
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
 
-MINUTE_MS: Final = 60_000
-ACTIONS: Final = ("page_view", "view", "click", "add_to_cart", "checkout_start", "search")
-
-
-def visits(name: str, count: int) -> list[Event]:
-    """Three users in an hour and a half, who click and buy."""
-    dice, events = random.Random(name), []
-    for number in range(count):
-        user = dice.randrange(3)
-        shared: Event = {
-            "user_id": f"u{user}",
-            "session_id": f"s{user}",
-            "timestamp": START_MS + dice.randrange(90) * MINUTE_MS,
-            "product_id": f"p{dice.randrange(3)}",
-            "category": f"c{dice.randrange(2)}",
-        }
-        bought = dice.random() < 0.3
-        events.append(
-            sale(f"{name}{number}", **shared)
-            if bought
-            else click(f"{name}{number}", **shared, action=dice.choice(ACTIONS))
-        )
-    return events
+visits: Final = partial(visitors.visits, users=3, minutes=90)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processing.arrow_types import arrow_type
+from tests.examples import examples
 from tests.processing.builders import click, sale
 from tests.processing.folding import PROJECTIONS, deltas
 from tests.processing.log_rows import Row, logged, logs
@@ -13,7 +14,7 @@ from tests.processing.log_rows import Row, logged, logs
 pytestmark = pytest.mark.unit
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(logs(), st.randoms(use_true_random=False))
 def test_the_order_of_events_within_an_epoch_does_not_show(log: list[Row], random: object) -> None:
     shuffled = sorted(log, key=lambda _: random.random())  # type: ignore[attr-defined]  # hypothesis types it loosely

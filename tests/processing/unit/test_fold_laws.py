@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processing.projections.measures import COUNTS
+from tests.examples import examples
 from tests.processing.builders import click
 from tests.processing.expected import expected, names
 from tests.processing.folding import PROJECTIONS, Tables, as_rows, deltas, folded, joined
@@ -30,7 +31,7 @@ def test_every_table_of_the_contract_has_its_projection() -> None:
     assert [projection.name for projection in PROJECTIONS] == names()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(8))
 @given(epochs(count=3), st.permutations(range(3)))
 def test_epoch_after_epoch_in_any_order_or_at_once_is_what_the_oracle_says(
     parts: list[list[Row]], order: list[int]
@@ -44,7 +45,7 @@ def test_epoch_after_epoch_in_any_order_or_at_once_is_what_the_oracle_says(
     assert columns(joined(deltas(log))) == columns(in_order)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=examples(5))
 @given(logs())
 def test_the_categories_sum_up_to_the_site(log: list[Row]) -> None:
     tables = as_rows(folded([log], [p for p in PROJECTIONS if p.name in ("site_minutes", "category_minutes")]))
@@ -55,7 +56,7 @@ def test_the_categories_sum_up_to_the_site(log: list[Row]) -> None:
     assert sums == {key: {name: row[name] for name in sums[key]} for key, row in tables["site_minutes"].items()}
 
 
-@settings(deadline=None, max_examples=6)
+@settings(deadline=None, max_examples=examples(3))
 @given(epochs(count=2))
 def test_rows_that_agree_in_no_common_column_never_meet(parts: list[list[Row]]) -> None:
     found = [deltas(part) for part in parts]

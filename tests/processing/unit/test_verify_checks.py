@@ -29,13 +29,14 @@ from processing.verification.compare import Verdict, compare
 from processing.verification.run import CHECKS, GATHERINGS
 from processing.verification.served import WHOLE, Span
 from processing.verification.slices import Slices
+from tests.examples import examples
 from tests.processing.builders import START_MS, at, click, sale
 from tests.processing.folding import DUCK, PROJECTIONS, Tables, folded
 from tests.processing.log_rows import Row, epochs, log_table, logged
 
 pytestmark = pytest.mark.unit
 
-LAWS = settings(deadline=None, max_examples=4)
+LAWS = settings(deadline=None, max_examples=examples(2))
 SHOP = ShopSettings()
 SPANS = st.builds(
     lambda start, length: Span(

@@ -15,6 +15,7 @@ from serving.queries import ResultRow
 from serving.queries.funnel import Asked, funnel
 from serving.queries.visits import Visits
 from serving.windows import Span
+from tests.examples import examples
 from tests.serving.events import Agent, Event, by_bot, islands
 from tests.serving.integration.conftest import NOW, Server, new_schema
 from tests.serving.scratch import Scratch
@@ -79,7 +80,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sessions(), STEPS)
 def test_no_step_exceeds_the_one_ahead_and_paths_and_columns_agree(
     scratch: Scratch, events: list[Event], steps: list[frozenset[str]]

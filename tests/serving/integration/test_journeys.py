@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from serving.queries.journeys import Asked, journeys
 from serving.queries.visits import Visits
 from serving.windows import Span
+from tests.examples import examples
 from tests.serving.events import Event, by_bot, islands
 from tests.serving.integration.conftest import NOW, Server, new_schema
 from tests.serving.scratch import Scratch
@@ -131,7 +132,7 @@ def sessions(draw: st.DrawFn) -> list[Event]:
     ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sessions(), st.booleans(), st.none() | st.integers(1, 6))
 def test_journeys_are_those_of_the_paths(
     scratch: Scratch, events: list[Event], by_page: bool, depth: int | None
@@ -168,7 +169,7 @@ def test_pages_are_labelled_by_the_first_segment_of_their_path(scratch: Scratch)
     assert labelled(scratch, list(LABELS)) == LABELS
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(URLS, min_size=1, max_size=20, unique=True))
 @example(["a//b", "///", "://a", "a:b/c", "https://h//a/b"])
 def test_any_text_has_a_label(scratch: Scratch, pages: list[str]) -> None:
