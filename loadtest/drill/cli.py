@@ -73,17 +73,22 @@ def drill(
     except FileExistsError as error:
         usage(error)
     seed = secrets.randbelow(2**32) if seed is None else seed
+    plan = Plan(folder, seed, rate, minutes if at_random else None, None if here else base_port)
+    outcomes: list[Outcome] = []
+    ended = None
     try:
-        plan = Plan(folder, seed, rate, minutes if at_random else None, None if here else base_port)
-        outcomes = asyncio.run(_run(chosen, plan))
+        asyncio.run(_run(chosen, plan, outcomes))
     except (DrillError, HoldingsError) as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from None
+        ended = f"Error: {error}."
     except (KeyboardInterrupt, asyncio.CancelledError):
-        typer.echo("Ended before its time; there is no verdict.", err=True)
-        raise typer.Exit(1) from None
+        ended = "Ended before its time."
+    if ended is not None:
+        typer.echo(f"{ended} {len(outcomes)} of {len(chosen)} drills have a verdict.", err=True)
+    if not outcomes:
+        raise typer.Exit(1)
     told = {
-        "passed": all(outcome.passed for outcome in outcomes),
+        "passed": ended is None and all(outcome.passed for outcome in outcomes),
+        "ended": ended,
         "run": circumstances(shlex.join(["millrace", *sys.argv[1:]])),
         "seed": seed,
         "drills": [outcome.as_json() for outcome in outcomes],
@@ -94,15 +99,15 @@ def drill(
     raise typer.Exit(0 if told["passed"] else 1)
 
 
-async def _run(chosen: list[Drill], plan: Plan) -> list[Outcome]:
+async def _run(chosen: list[Drill], plan: Plan, outcomes: list[Outcome]) -> None:
     """The drills one after the other: those that need a small disk on one stack, all others on another.
 
-    SIGTERM ends it as Ctrl-C does: what was broken is healed, and the stack that was made goes.
+    Each is added to `outcomes` as it ends, so that what comes later cannot take it away. SIGTERM ends it as Ctrl-C
+    does: what was broken is healed, and the stack that was made goes.
     """
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    outcomes = []
     for small_disk in (False, True):
         part = [drill for drill in chosen if drill.small_disk is small_disk]
         if not part:
@@ -116,7 +121,6 @@ async def _run(chosen: list[Drill], plan: Plan) -> list[Outcome]:
                 outcome = await run_drill(drill, place, plan.folder, seed=own_seed, rate=plan.rate, strikes=strikes)
                 _tell_problems(outcome)
                 outcomes.append(outcome)
-    return outcomes
 
 
 @asynccontextmanager

@@ -175,3 +175,19 @@ def test_the_list_names_every_drill_and_what_it_needs() -> None:
     result = CliRunner().invoke(app, ["drill", "--list"])
     assert result.exit_code == 0
     assert all(drill.name in result.output for drill in (*DRILLS, SHORT))
+
+
+def test_a_run_that_ends_early_reports_the_drills_that_have_a_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def interrupted(_chosen: object, _plan: object, outcomes: list[Outcome]) -> None:
+        outcomes.append(_outcome(drill="poison"))
+        raise DrillError("the stack to be broken did not start")
+
+    monkeypatch.setattr("loadtest.drill.cli._run", interrupted)
+    result = CliRunner().invoke(app, ["drill", "poison", "skew", "--report", str(tmp_path / "report")])
+    assert result.exit_code == 1
+    assert "did not start. 1 of 2 drills have a verdict" in " ".join(result.stderr.split())
+    told = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert ([drill["drill"] for drill in told["drills"]], told["passed"]) == (["poison"], False)
+    assert "| poison |" in (tmp_path / "report" / "report.md").read_text()
