@@ -8,25 +8,36 @@ import json
 import socket
 import sys
 from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
 
 import asyncpg
-import httpx
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 
 def http_ready(url: str) -> str | None:
-    """Ask a part's `/health/ready`; the reason is its JSON answer's."""
+    """Ask a part's `/health/ready`; the reason is its JSON answer's.
+
+    By the plainest client there is: the supervisor asks ten times a second while parts start, and another client, which
+    reads all certificates first, took half a core from them.
+    """
+    place = urlsplit(url)
+    connection = HTTPConnection(place.hostname or "", place.port, timeout=2.0)
     try:
-        answer = httpx.get(url, timeout=2.0, trust_env=False)
-    except httpx.HTTPError as error:
+        connection.request("GET", place.path)
+        answer = connection.getresponse()
+        body = answer.read()
+    except (OSError, HTTPException) as error:
         return f"no answer yet ({type(error).__name__})"
-    if answer.is_success:
+    finally:
+        connection.close()
+    if answer.status in range(200, 300):
         return None
-    with suppress(json.JSONDecodeError):
-        told = answer.json()
+    with suppress(ValueError):
+        told = json.loads(body)
         return str(told.get("reason", told)) if isinstance(told, dict) else str(told)
-    return f"status {answer.status_code}"
+    return f"status {answer.status}"
 
 
 def kafka_ready(bootstrap: str) -> str | None:
