@@ -8,10 +8,9 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import httpx
 import typer
@@ -21,8 +20,7 @@ from rich.table import Table
 
 from contracts import topics as contract_topics
 from contracts.settings import GraphqlSettings, home, setting_faults
-from stack import checks, keys_cli, lifecycle, logs, parts, rejected_cli
-from stack.bench_all import bench_all
+from stack import checks, keys_cli, lifecycle, logs, parts, rejected_cli, verbs
 from stack.display import Display
 from stack.errors import StackError
 from stack.kafka import create_topics
@@ -43,7 +41,6 @@ app = typer.Typer(
 )
 app.add_typer(keys_cli.app, name="keys")
 app.add_typer(rejected_cli.app, name="rejected")
-_PASS_ON: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -268,126 +265,7 @@ def query(
     raise typer.Exit(1 if told.get("errors") or not answer.is_success else 0)
 
 
-def _loadtest(verb: str, context: typer.Context) -> NoReturn:
-    """Run `python -m loadtest VERB` against this stack; all arguments, `--help` too, are its own."""
-    settings, layout = StackSettings(), Layout(home())
-    layout.home.mkdir(parents=True, exist_ok=True)
-    _become("loadtest", verb, context.args, parts.tool_environment(settings, layout))
-
-
-def _processing(verb: str, arguments: Sequence[str]) -> NoReturn:
-    """Run `python -m processing VERB` on this stack's data; all arguments, `--help` too, are its own."""
-    settings, layout = StackSettings(), Layout(home())
-    env = {"MILLRACE_PROCESSING_CHECKPOINT": str(layout.checkpoint)}
-    _become("processing", verb, arguments, parts.common_environment(settings, layout) | env)
-
-
-def _watch(verb: str, arguments: Sequence[str]) -> NoReturn:
-    """Run `python -m processing.watch VERB` on this stack's data; all arguments, `--help` too, are its own."""
-    _become("processing.watch", verb, arguments, parts.common_environment(StackSettings(), Layout(home())))
-
-
-def _become(module: str, verb: str, arguments: Sequence[str], env: Mapping[str, str]) -> NoReturn:
-    command = (sys.executable, "-m", module, verb, *arguments)
-    sys.stdout.flush()
-    os.execve(command[0], command, {**os.environ, **env})
-
-
-@app.command(context_settings=_PASS_ON)
-def simulate(context: typer.Context) -> None:
-    """Send a simulated shop's traffic: --rate, --seconds, --seed, shares of faults; see `simulate --help`."""
-    _loadtest("simulate", context)
-
-
-@app.command(context_settings=_PASS_ON)
-def replay(context: typer.Context) -> None:
-    """Send recorded traffic with its own timestamps: FILE --speed; see `replay --help`."""
-    _loadtest("replay", context)
-
-
-@app.command(context_settings=_PASS_ON)
-def load(context: typer.Context) -> None:
-    """Load the stack and measure latency and freshness: --rate, --seconds; see `load --help`."""
-    _loadtest("load", context)
-
-
-@app.command(context_settings=_PASS_ON)
-def drill(context: typer.Context) -> None:
-    """Break a stack under load and audit it: NAME, --random, --list; see `drill --help`."""
-    _loadtest("drill", context)
-
-
-@app.command(context_settings=_PASS_ON)
-def bench(context: typer.Context) -> None:
-    """Measure one part, or `all`: gateway, processing, serving, state, detect, forecast, rate; see `bench --help`."""
-    if context.args[:1] == ["all"]:
-        alone = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
-        alone.command()(bench_all)
-        alone(args=context.args[1:], prog_name="millrace bench all")
-    if context.args[:1] == ["state"]:
-        _processing("bench-state", context.args[1:])
-    if context.args[:1] == ["detect"]:
-        _watch("bench", context.args[1:])
-    if context.args[:1] == ["forecast"]:
-        _watch("bench-forecast", context.args[1:])
-    if context.args[:1] == ["processing"] and "--help" not in context.args:
-        settings, layout = StackSettings(), Layout(home())
-        os.environ.update(parts.spark_environment(settings, layout, os.environ, _say))
-    _loadtest("bench", context)
-
-
-@app.command(context_settings=_PASS_ON)
-def rebuild(context: typer.Context) -> None:
-    """Make projections again from the event log, compare, swap: --projection, --check; see `rebuild --help`."""
-    _processing("rebuild", context.args)
-
-
-@app.command(context_settings=_PASS_ON)
-def verify(context: typer.Context) -> None:
-    """Hold what is served against the event log, to the unit: --from --to, --random, --all; see `verify --help`."""
-    _processing("verify", context.args)
-
-
-@app.command(context_settings=_PASS_ON)
-def compact(context: typer.Context) -> None:
-    """Put small files of the Delta tables together, delete old ones: --dry-run, --keep-hours; see `compact --help`."""
-    _processing("compact", context.args)
-
-
-@app.command(context_settings=_PASS_ON)
-def gold(context: typer.Context) -> None:
-    """Write final hours and days to the Delta tables below `gold`; see `gold --help`."""
-    _processing("gold", context.args)
-
-
-@app.command(context_settings=_PASS_ON)
-def report(context: typer.Context) -> None:
-    """Tell what a day was like, and mail it: --day, --format text|html|json, --email; see `report --help`."""
-    _processing("report", context.args)
-
-
-@app.command(context_settings=_PASS_ON)
-def explain(context: typer.Context) -> None:
-    """Tell what became of one event, and why: EVENT_ID; see `explain --help`."""
-    _processing("explain", context.args)
-
-
-@app.command(context_settings=_PASS_ON)
-def erase(context: typer.Context) -> None:
-    """Erase a user, with a receipt; without --yes show what would go: --user ID --yes; see `erase --help`."""
-    _processing("erase", context.args)
-
-
-@app.command(context_settings=_PASS_ON)
-def alerts(context: typer.Context) -> None:
-    """List alerts, acknowledge one, try a destination: list, ack ID, test DESTINATION; see `alerts --help`."""
-    _watch("alerts", context.args)
-
-
-@app.command(context_settings=_PASS_ON)
-def detect(context: typer.Context) -> None:
-    """Train the detectors that learn from hours, list the models: train, models; see `detect --help`."""
-    _watch("detect", context.args)
+verbs.add_to(app)
 
 
 @app.command()

@@ -29,7 +29,7 @@ def test_parts_are_measured_without_the_rest_and_the_rate_with_all_of_it() -> No
     results = run_all(BENCHES, commands, lambda _: None)
     assert [call[:2] for call in commands.calls] == [
         ("up", "--detach"),
-        *(("bench", name) for name in ("gateway", "processing", "serving", "state", "detect")),
+        *(("bench", name) for name in ("gateway", "processing", "serving", "state", "detect", "forecast")),
         ("down",),
         ("up", "--detach"),
         ("bench", "rate"),
