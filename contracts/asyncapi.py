@@ -13,6 +13,7 @@ from contracts.topics import (
     HEADER_RECEIVED_AT,
     HEADER_SOURCE,
     RESULTS,
+    TALLIES,
     Topic,
 )
 from schemas_avro import load_registry
@@ -65,7 +66,7 @@ def document() -> dict[str, Any]:
             "title": "Millrace: the topics",
             "version": "0.1.0",
             "description": "Values are Avro in Confluent framing (a zero byte, the schema id as four bytes, the datum),"
-            f" those of {RESULTS.name} JSON. A record's timestamp is the broker's.",
+            f" those of {RESULTS.name} and {TALLIES.name} JSON. A record's timestamp is the broker's.",
         },
         "defaultContentType": _AVRO,
         "channels": {topic.name: _channel(topic) for topic in ALL},
@@ -85,7 +86,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
     return {
         "address": topic.name,
         "description": f"{topic.carries[0].upper()}{topic.carries[1:]}.",
-        "messages": {"row": _row_message()} if topic.subject is None else _avro_messages(topic, topic.subject),
+        "messages": _JSON_MESSAGES[topic.name] if topic.subject is None else _avro_messages(topic, topic.subject),
         "bindings": {
             "kafka": {
                 "topic": topic.name,
@@ -136,3 +137,21 @@ def _row_message() -> dict[str, Any]:
             }
         },
     }
+
+
+def _tally_message() -> dict[str, Any]:
+    count = {"type": "integer", "minimum": 0}
+    return {
+        "name": "tally",
+        "contentType": "application/json",
+        "payload": {"type": "object", "description": "Records acknowledged, by topic.", "additionalProperties": count},
+        "bindings": {
+            "kafka": {
+                "key": {"type": "string", "description": "A worker's own id, another one after each start."},
+                "bindingVersion": "0.5.0",
+            }
+        },
+    }
+
+
+_JSON_MESSAGES: Final = {RESULTS.name: {"row": _row_message()}, TALLIES.name: {"tally": _tally_message()}}

@@ -119,6 +119,17 @@ totals: Final = Table(
     comment="The ledger summed over all epochs, one row, so that the books are read in O(1).",
 )
 
+tallies: Final = Table(
+    "tallies",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("acknowledged", BigInteger, nullable=False, comment="to all gateway workers there ever were, as they tell"),
+    Column("stored", BigInteger, nullable=False, comment="end offsets of its partitions, read after that; at least it"),
+    Column("told_at", time_type, nullable=False),
+    comment="What the gateway answered for against what Kafka has. stored may be more: an answer may be lost, and"
+    " others may write to a topic.",
+)
+
 seen_ids: Final = Table(
     "seen_ids",
     metadata,

@@ -59,7 +59,18 @@ RESULTS: Final = Topic(
     extra={"cleanup.policy": "compact,delete"},
 )
 
-ALL: Final = (CLICKSTREAM, TRANSACTIONS, REJECTED, RESULTS)
+TALLIES: Final = Topic(
+    "gateway-tallies",
+    "how many records of each topic a gateway worker has had acknowledged since its start, JSON, keyed by worker",
+    "gateway",
+    "processing",
+    None,
+    partitions=1,
+    extra={"cleanup.policy": "compact"},
+)
+"""The gateway's side of the books: what it has answered for must be in Kafka."""
+
+ALL: Final = (CLICKSTREAM, TRANSACTIONS, REJECTED, RESULTS, TALLIES)
 EVENT_TOPICS: Final = (CLICKSTREAM, TRANSACTIONS)
 
 HEADER_SOURCE: Final = "source"

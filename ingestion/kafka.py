@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -19,12 +20,15 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from contracts.metrics import Instruments
 from contracts.problems import Problem
+from contracts.topics import TALLIES
 from ingestion.errors import RequestRefusedError
+from ingestion.tally import Tally
 from ingestion.validate import Record
 
 Header = tuple[str, str | bytes | None]
 
 _POLL_SECONDS: Final = 0.001
+_LAST_TALLY_SECONDS: Final = 1.0
 _IDLE_POLL_SECONDS: Final = 0.1
 """While nothing is under way; the producer's complaints come by polling too."""
 
@@ -98,10 +102,11 @@ class Broker:
         instruments: Instruments,
     ) -> None:
         self._producer = Producer({**configuration, "error_cb": self._on_error}, logger=_quiet)
-        self._names = {topic: prefix + topic for topic in topics}
+        self._names = {topic: prefix + topic for topic in (*topics, TALLIES.name)}
         self._check_seconds = check_seconds
         self._stopping = threading.Event()
         self._checked = threading.Event()
+        self._tally = Tally()
         self._waiting: list[_Delivery] = []
         """Not handed over yet."""
         self._done: list[_Delivery] = []
@@ -149,6 +154,19 @@ class Broker:
             self._failures.labels(delivery.error.name()).inc()
             raise _refused(delivery.error)
 
+    def tell_tally(self) -> None:
+        """Tell the books how much was acknowledged by now, if it has become more."""
+        tally = self._tally.news()
+        if tally is None or self.unavailable is not None:
+            return
+
+        def acknowledge(error: KafkaError | None, _message: object) -> None:
+            if error is None:
+                self._tally.told(tally)
+
+        with suppress(BufferError, KafkaException):  # the next one says all that this one would have said
+            self._producer.produce(self._names[TALLIES.name], tally, self._tally.worker, on_delivery=acknowledge)
+
     async def stop(self, timeout_seconds: float) -> int:
         """Wait for what is under way, then stop. Returns the records that were never acknowledged.
 
@@ -159,6 +177,9 @@ class Broker:
         while len(self._producer) and time.monotonic() < deadline:  # noqa: ASYNC110 - librdkafka tells nobody
             await asyncio.sleep(0.01)
         left = len(self._producer)
+        self._poll()
+        self.tell_tally()
+        self._producer.flush(_LAST_TALLY_SECONDS if not left else 0)
         if left:
             self._producer.purge()
             self._producer.poll(0.1)  # the reports of it
@@ -187,6 +208,8 @@ class Broker:
         try:
             self._producer.poll(0)
             for delivery in self._done:
+                if delivery.error is None:
+                    self._tally.count(delivery.records)
                 if not delivery.future.done():
                     delivery.future.set_result(None)
             self._done.clear()

@@ -145,6 +145,7 @@ class Worker:
                     complaint = str(error)
                     _log.error("keys_not_reloaded", reason=complaint)
             self.application.refresh_gauges()
+            self.broker.tell_tally()
             orphaned = self._supervisor is not None and os.getppid() != self._supervisor
             if orphaned or self.broker.failed.is_set():
                 stop.set()

@@ -32,6 +32,7 @@ from processing.settings import Settings
 from processing.spark import build_spark
 from processing.store import Store
 from processing.stream import Stream
+from processing.tallies import TallyWatch
 from processing.verification.schedule import verify_turn
 from processing.warmup import warm_up
 from schemas_avro import load_registry
@@ -93,7 +94,9 @@ def main() -> int:
         results=results,
         roll_ups=roll_ups,
     )
-    stream = Stream(spark, runner, options, settings.kafka, metrics)
+    stream = Stream(
+        spark, runner, options, settings.kafka, metrics, tallies=TallyWatch(settings.kafka, settings.postgres)
+    )
     background = Background(
         [
             verify_turn(options.verify_interval_seconds, metrics.verify),

@@ -128,10 +128,11 @@ def claim_log(transaction: Transaction, identity: str, held: int) -> None:
 
 
 def residues(transaction: Transaction) -> dict[str, int]:
-    """What each check of the books is off by, from Kafka's offsets to the rows of the event log; 0 where they close."""
+    """What each check of the books is off by, from the gateway to the rows of the event log; 0 where they close."""
     rows = transaction.query(
         "SELECT records - applied - duplicates - quarantined - rejected AS fates, span - records AS offsets, gaps,"
-        " log_rows - applied + erased + unlogged AS log FROM totals,"
+        " log_rows - applied + erased + unlogged AS log,"
+        " (SELECT coalesce(sum(greatest(acknowledged - stored, 0)), 0)::bigint FROM tallies) AS accepted FROM totals,"
         " (SELECT coalesce(sum(next_offset - first_offset), 0)::bigint AS span,"
         "  coalesce(sum(gaps), 0)::bigint AS gaps FROM books) moved,"
         " LATERAL (SELECT coalesce(sum(applied), 0)::bigint AS unlogged FROM epochs WHERE epoch > log_epoch) waiting"

@@ -20,6 +20,7 @@ from processing.lag import LagWatch
 from processing.metrics import EpochMetrics
 from processing.settings import ProcessingSettings
 from processing.source import read_ranges, read_stream, starting_offsets
+from processing.tallies import TallyWatch
 
 log = structlog.get_logger()
 
@@ -42,6 +43,8 @@ class Stream:
         settings: ProcessingSettings,
         kafka: KafkaSettings,
         metrics: EpochMetrics,
+        *,
+        tallies: TallyWatch,
     ) -> None:
         self._spark = spark
         self._runner = runner
@@ -49,6 +52,7 @@ class Stream:
         self._kafka = kafka
         self._metrics = metrics
         self._lag = LagWatch(kafka, metrics)
+        self._tallies = tallies
         self._stopping = threading.Event()
         self._handover = Handover()
         self._runs = 0
@@ -114,6 +118,7 @@ class Stream:
                     return
                 raise
             self._lag.look(self._runner.position.next_offsets)
+            self._tallies.look()
             if self._handover.is_idle and self._runner.log_is_due:
                 self._handover.put(self._runner.flush_log)
             if self._handover.is_idle or monotonic() - self._rolled_up_at > self._settings.roll_up_wait_seconds:

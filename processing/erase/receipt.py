@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from contracts.topics import ALL
+from contracts.topics import ALL, TALLIES
 from processing import ledger
 from processing.erase.scopes import Touched
 from processing.erased import hash_of
@@ -77,7 +77,11 @@ def close(transaction: Transaction, user_id: str, log: dict[str, int], dedupe_ho
 
 def copies_until(now: datetime, dedupe_horizon_seconds: int) -> dict[str, str]:
     """By place: an ISO 8601 time after which no copy is left there, by the retention that the stack sets."""
-    until = {f"kafka topic {topic.name}": now + timedelta(milliseconds=topic.retention_ms) for topic in ALL}
+    until = {
+        f"kafka topic {topic.name}": now + timedelta(milliseconds=topic.retention_ms)
+        for topic in ALL
+        if topic is not TALLIES
+    }
     until["hashes of event ids (dedupe)"] = now + timedelta(seconds=dedupe_horizon_seconds)
     until["least and greatest values in the event log's history"] = now + _HISTORY
     until["files that a killed writer of the event log has left"] = now + _HISTORY

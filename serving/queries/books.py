@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, func, select
 
 from contracts.projections import site_minutes
 from contracts.rollups import roll_ups, site_hours
-from contracts.tables import books, epochs, totals
+from contracts.tables import books, epochs, tallies, totals
 from serving.queries import Statement
 
 
@@ -33,6 +33,8 @@ def balances() -> Statement:
         .scalar_subquery()
         .correlate(totals)
     )
+    lost = func.greatest(tallies.c.acknowledged - tallies.c.stored, 0)
+    unstored = select(func.coalesce(func.sum(lost), 0).cast(BigInteger)).scalar_subquery()
     return select(
         totals.c.epoch,
         totals.c.records,
@@ -50,6 +52,7 @@ def balances() -> Statement:
         offsets.c.gaps,
         folded.label("folded"),
         unlogged.label("unlogged"),
+        unstored.label("unstored"),
     ).join_from(totals, offsets, offsets.c.gaps.is_not(None))
 
 

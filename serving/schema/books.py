@@ -94,6 +94,9 @@ def _checks(row: ResultRow) -> list[Check]:
     fates = row.applied + row.duplicates + row.quarantined + row.rejected
     return [
         _check(
+            "accepted", "Records that the gateway has answered for and that Kafka does not have = 0.", row.unstored, 0
+        ),
+        _check(
             "fates",
             "Records read = applied + duplicates + quarantined + rejected: each has exactly one fate.",
             row.records,

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from contracts.topics import ALL
+from contracts.topics import ALL, TALLIES
 from schemas_avro import load_registry
 from stack import kafka, process
 from stack.layout import Layout
@@ -130,6 +130,19 @@ class Gateway:
     def forget_records(self) -> None:
         """From now on `records` tells only what comes after."""
         self.known = ends_of(self.bootstrap, [self.prefix + topic.name for topic in ALL])
+
+    def tallies(self) -> dict[bytes, dict[str, int]]:
+        """The last word of each worker there was."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": uuid.uuid4().hex})
+        place = TopicPartition(self.prefix + TALLIES.name, 0, 0)
+        try:
+            _, end = consumer.get_watermark_offsets(place, timeout=10)
+            consumer.assign([place])
+            told = consumer.consume(end, timeout=10)
+        finally:
+            consumer.close()
+        assert len(told) == end
+        return {message.key() or b"": json.loads(message.value() or b"") for message in told}
 
 
 def ends_of(bootstrap: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:

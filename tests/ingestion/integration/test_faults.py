@@ -84,6 +84,8 @@ def test_sigterm_under_load_loses_nothing_acknowledged_and_ends_cleanly(make_gat
     assert senders.statuses <= {200, 503}
     assert gateway.log()[-1]["event"] == "gateway_stopped"
     assert gateway.log()[-1]["unacknowledged"] == 0
+    (tally,) = gateway.tallies().values()
+    assert tally == {"clickstream": len(gateway.records("clickstream"))}
 
 
 def test_readiness_goes_before_the_door_closes(make_gateway: Callable[..., Any]) -> None:

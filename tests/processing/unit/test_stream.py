@@ -10,12 +10,13 @@ import pytest
 from pydantic import ValidationError
 from pyspark.sql.streaming.query import StreamingQuery
 
-from contracts.settings import KafkaSettings
+from contracts.settings import KafkaSettings, PostgresSettings
 from processing.epoch import EpochRunner
 from processing.ledger import Position
 from processing.metrics import EpochMetrics
 from processing.settings import ProcessingSettings
 from processing.stream import StoppingError, Stream
+from processing.tallies import TallyWatch
 from tests.processing.builders import click, record, records_table
 
 pytestmark = pytest.mark.unit
@@ -71,10 +72,12 @@ def runner() -> Runner:
 
 
 @pytest.fixture
-def stream(runner: Runner, tmp_path: Path) -> Stream:
+def stream(runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stream:
     settings = ProcessingSettings(checkpoint=tmp_path)
     spark, epochs = cast(Any, None), cast(EpochRunner, runner)
-    return Stream(spark, epochs, settings, KafkaSettings(), EpochMetrics())
+    tallies = TallyWatch(KafkaSettings(), PostgresSettings())
+    monkeypatch.setattr(tallies, "look", lambda: None)
+    return Stream(spark, epochs, settings, KafkaSettings(), EpochMetrics(), tallies=tallies)
 
 
 def take(stream: Stream) -> None:

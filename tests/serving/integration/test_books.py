@@ -47,6 +47,7 @@ def commit(server: Server, shop: Shop, spoil: str) -> None:
 @pytest.mark.parametrize(
     ("fault", "check", "residue"),
     [
+        ("INSERT INTO tallies VALUES ('rejected', 9, 1, now()), ('clickstream', 1, 9, now())", "accepted", 8),
         ("UPDATE totals SET duplicates = duplicates + 2", "fates", -2),
         ("UPDATE books SET next_offset = next_offset + 3", "offsets", 3),
         ("UPDATE books SET gaps = 4", "gaps", 4),

@@ -1,0 +1,102 @@
+"""The gateway's side of the books: what its workers have answered for, held against what Kafka has.
+
+Each worker tells how many records of a topic it has had acknowledged (`contracts.topics.TALLIES`). End offsets that are
+read after its word must come to as much, or Kafka has lost what was accepted: the one loss that no epoch can see.
+"""
+
+from collections import Counter
+from functools import cached_property
+from time import monotonic
+from typing import Final
+
+import msgspec
+import structlog
+from adbc_driver_manager import Error
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from contracts.settings import KafkaSettings, PostgresSettings
+from contracts.topics import TALLIES
+from processing.source import READ_TOPICS
+from processing.store import one_transaction
+
+log = structlog.get_logger()
+
+_EVERY_SECONDS: Final = 5.0
+_BROKER_SECONDS: Final = 2.0
+_READ_TOGETHER: Final = 1000
+
+_KEEP: Final = """
+    INSERT INTO tallies AS t (topic, acknowledged, stored, told_at) VALUES ($1, $2, $3, clock_timestamp())
+    ON CONFLICT (topic) DO UPDATE SET acknowledged = excluded.acknowledged, stored = excluded.stored,
+      told_at = excluded.told_at
+    WHERE (t.acknowledged, t.stored) <> (excluded.acknowledged, excluded.stored)
+"""
+
+
+class TallyWatch:
+    """Looks every few seconds; a broker or database that does not answer is left for the next look."""
+
+    def __init__(self, kafka: KafkaSettings, postgres: PostgresSettings) -> None:
+        self._kafka = kafka
+        self._postgres = postgres
+        self._looked_at = -_EVERY_SECONDS
+        self._workers: dict[bytes, dict[str, int]] = {}
+        self._next = 0
+        self._known = True
+
+    def look(self) -> None:
+        """Write down what is told and stored by now, if it is time to."""
+        if monotonic() - self._looked_at < _EVERY_SECONDS:
+            return
+        self._looked_at = monotonic()
+        try:
+            self._read()
+            acknowledged = sum((Counter(told) for told in self._workers.values()), Counter[str]())
+            stored = {topic: self._stored(topic) for topic in READ_TOPICS}
+            with one_transaction(self._postgres, self._postgres.db_schema) as transaction:
+                for topic, records in stored.items():
+                    transaction.execute(_KEEP, (topic, acknowledged[topic], records))
+            self._known = True
+        except (KafkaException, Error) as error:
+            if self._known:  # once per outage
+                log.warning("tallies_unknown", error=str(error))
+            self._known = False
+
+    @cached_property
+    def _consumer(self) -> Consumer:
+        name = self._kafka.topic_prefix + TALLIES.name
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._kafka.bootstrap,
+                "group.id": name,
+                "enable.auto.commit": False,
+                "log_level": 0,  # its tries while the broker is away; the query says that already
+            }
+        )
+        consumer.assign([TopicPartition(name, 0, 0)])
+        return consumer
+
+    def _read(self) -> None:
+        """All that was told since the last look; of a worker its last word."""
+        name = self._kafka.topic_prefix + TALLIES.name
+        _, end = self._consumer.get_watermark_offsets(TopicPartition(name, 0), timeout=_BROKER_SECONDS)
+        deadline = monotonic() + _BROKER_SECONDS
+        while self._next < end and monotonic() < deadline:
+            for message in self._consumer.consume(_READ_TOGETHER, timeout=0.1):
+                if (error := message.error()) is not None:
+                    raise KafkaException(error)
+                key, value, offset = message.key(), message.value(), message.offset()
+                assert key is not None
+                assert value is not None
+                assert offset is not None
+                self._workers[key] = msgspec.json.decode(value, type=dict[str, int])
+                self._next = offset + 1
+
+    def _stored(self, topic: str) -> int:
+        name = self._kafka.topic_prefix + topic
+        partitions = self._consumer.list_topics(name, timeout=_BROKER_SECONDS).topics[name].partitions
+        ends = (
+            self._consumer.get_watermark_offsets(TopicPartition(name, number), timeout=_BROKER_SECONDS)[1]
+            for number in partitions
+        )
+        return sum(ends)

@@ -1,0 +1,60 @@
+"""What gateway workers tell against what a real broker has, as the books keep it."""
+
+import json
+import uuid
+
+import pytest
+from confluent_kafka import Producer
+
+from contracts import topics
+from contracts.settings import KafkaSettings, PostgresSettings
+from processing import ledger
+from processing.store import Store
+from processing.tallies import TallyWatch
+from stack.kafka import create_topics
+
+pytestmark = pytest.mark.integration
+
+
+def look(watch: TallyWatch, store: Store) -> tuple[dict[str, tuple[int, int]], int]:
+    """What is kept of each topic after another look, and what the books are off by."""
+    watch._looked_at = -1000.0
+    watch.look()
+    with store.transaction() as transaction:
+        rows = transaction.query("SELECT topic, acknowledged, stored FROM tallies").to_pylist()
+        return {row["topic"]: (row["acknowledged"], row["stored"]) for row in rows}, ledger.residues(transaction)[
+            "accepted"
+        ]
+
+
+def test_what_all_workers_have_answered_for_must_be_in_the_topics(
+    kafka_bootstrap: str, postgres: PostgresSettings, store: Store
+) -> None:
+    prefix = f"t{uuid.uuid4().hex}-"
+    create_topics(kafka_bootstrap, topics.ALL, prefix)
+    producer = Producer({"bootstrap.servers": kafka_bootstrap, "acks": "all"})
+
+    def tell(worker: bytes, **acknowledged: int) -> None:
+        producer.produce(prefix + topics.TALLIES.name, json.dumps(acknowledged).encode(), worker)
+        assert producer.flush(10) == 0
+
+    for number in range(5):
+        producer.produce(prefix + topics.CLICKSTREAM.name, b"x", partition=number % 2)
+    producer.produce(prefix + topics.REJECTED.name, b"x")
+    tell(b"one", clickstream=1)
+    tell(b"one", clickstream=3, rejected=1)  # says again what it said before
+    tell(b"two", clickstream=2)
+    watch = TallyWatch(KafkaSettings(bootstrap=kafka_bootstrap, topic_prefix=prefix), postgres)
+    assert look(watch, store) == ({"clickstream": (5, 5), "transactions": (0, 0), "rejected": (1, 1)}, 0)
+
+    producer.produce(prefix + topics.TRANSACTIONS.name, b"not from the gateway")
+    tell(b"two", clickstream=4, rejected=1)  # as it would look if the broker had lost its last records
+    lost = {"clickstream": (7, 5), "transactions": (0, 1), "rejected": (2, 1)}
+    assert look(watch, store) == (lost, 3)
+    again = TallyWatch(KafkaSettings(bootstrap=kafka_bootstrap, topic_prefix=prefix), postgres)
+    assert look(again, store) == (lost, 3)
+
+
+def test_a_broker_that_is_away_changes_nothing(postgres: PostgresSettings, store: Store) -> None:
+    watch = TallyWatch(KafkaSettings(bootstrap="127.0.0.1:9", topic_prefix="t-"), postgres)
+    assert look(watch, store) == ({}, 0)
