@@ -15,7 +15,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from fastavro import schemaless_reader
@@ -25,6 +24,7 @@ from loadtest.client_log import Verdict, read_log
 from loadtest.oracle import Oracle
 from schemas_avro import load_registry
 from stack.kafka import create_topics
+from stack.probes import http_ready
 
 pytestmark = pytest.mark.integration
 
@@ -69,10 +69,7 @@ class Gateway:
         self.process.wait(30)
 
     def _ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/health/ready", timeout=1, trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
+        return http_ready(f"{self.url}/health/ready") is None
 
 
 @pytest.fixture

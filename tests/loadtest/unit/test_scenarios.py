@@ -1,6 +1,7 @@
 """Scenarios: what goes wrong does so in its time, and outside of it the shop is as it was."""
 
 from collections import Counter
+from copy import deepcopy
 from decimal import Decimal
 from functools import cache
 
@@ -15,8 +16,14 @@ pytestmark = pytest.mark.unit
 SPAN = Span(120_000, 240_000)
 
 
-def _shop() -> Shop:
+@cache
+def _new_shop() -> Shop:
     return Shop(5, transactions_share=0.2)
+
+
+def _shop() -> Shop:
+    """As new: what it does next follows from what it did before."""
+    return deepcopy(_new_shop())
 
 
 @cache

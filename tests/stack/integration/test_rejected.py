@@ -29,6 +29,7 @@ from stack.cli import app
 from stack.errors import StackError
 from stack.keys import create_key
 from stack.layout import Layout
+from stack.probes import http_ready
 from tests.conftest import free_base_port
 
 pytestmark = pytest.mark.integration
@@ -69,10 +70,7 @@ class Shop:
         asyncio.run(self._make_table())
 
     def _ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/health/ready").status_code == 200
-        except httpx.TransportError:
-            return False
+        return http_ready(f"{self.url}/health/ready") is None
 
     def stop(self) -> None:
         self.gateway.terminate()
