@@ -26,6 +26,7 @@ from tests.processing.builders import START_MS, Event, at, click, rejection, sal
 from tests.processing.expected import expected
 from tests.processing.integration.forked import die_at
 from tests.processing.integration.line import Line
+from tests.processing.integration.processor import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
 
@@ -188,6 +189,14 @@ def test_a_dry_run_counts_and_changes_nothing(make_line: Callable[[], Line]) -> 
     assert line.query("SELECT FROM erased_users") == []
 
 
+def waits(line: Line) -> bool:
+    """Whether somebody waits for a lock in the line's database."""
+    sql = (
+        "SELECT FROM pg_locks JOIN pg_database d ON d.oid = database WHERE NOT granted AND datname = current_database()"
+    )
+    return len(line.query(sql)) > 0
+
+
 def test_an_epoch_under_way_while_a_person_is_blocked_takes_none_of_their_events(make_line: Callable[[], Line]) -> None:
     line = make_line()
     line.epoch([click("a", user_id="other")])
@@ -197,8 +206,7 @@ def test_an_epoch_under_way_while_a_person_is_blocked_takes_none_of_their_events
         # Its events are computed with nobody blocked; then it waits at the gate.
         epoch = threading.Thread(target=line.epoch)
         epoch.start()
-        epoch.join(4)
-        assert epoch.is_alive()
+        eventually(lambda: waits(line), "the epoch at the gate")
         transaction.execute("INSERT INTO erased_users (user_hash, blocked_at) VALUES ($1, now())", (hash_of(PERSON),))
     epoch.join(60)
     line.flush()
@@ -215,7 +223,7 @@ def test_an_append_to_the_log_waits_while_a_person_is_blocked(make_line: Callabl
         gate.shut(transaction, 10)
         append = threading.Thread(target=line.flush)
         append.start()
-        append.join(2)
+        eventually(lambda: waits(line), "the append at the gate")
         assert append.is_alive()
         assert LogFiles.of(line.log_path).rows == 0
     append.join(60)
