@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import asyncpg
 
-from contracts.tables import rejected_events
 from stack.errors import SettingsError
 from stack.layout import Layout
 
-_COLUMNS: Final = (
+TABLE: Final = "rejected_events"
+"""By its name: to import the contracts of all tables took half of the time in which every command starts."""
+COLUMNS: Final = (
     "rejection_id", "received_at", "source", "reason", "pointer", "detail", "content_type", "event_id", "raw",
     "truncated",
 )  # fmt: skip
@@ -80,7 +81,7 @@ class Rejections:
             place = f"({given(after.received_at)}, {given(after.rejection_id)})"
             conditions.append(f"(received_at, rejection_id) {sign} {place}")
         rows = await self._connection.fetch(
-            f"SELECT {', '.join(_COLUMNS)} FROM {rejected_events.name} WHERE {' AND '.join(conditions)} "  # noqa: S608 - names are constants, values parameters
+            f"SELECT {', '.join(COLUMNS)} FROM {TABLE} WHERE {' AND '.join(conditions)} "  # noqa: S608 - names are constants, values parameters
             f"ORDER BY received_at {order}, rejection_id {order} LIMIT {given(limit)}",
             *parameters,
         )
