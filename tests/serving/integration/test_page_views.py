@@ -161,6 +161,10 @@ async def test_sales_are_the_apis_beside_the_period_before(browser: Browser, bus
         ]
         total = sum(float(one["revenue"]) for one in asked)
         assert float(await page.locator("#tile-revenue").get_attribute("data-value") or 0) == pytest.approx(total)
+        odd = [row["odd"] for row in rows if row["odd"]]
+        assert len(odd) == 1
+        assert odd[0].startswith("views 4, about 120 expected at ")
+        await expect(page.locator("#sales-table a.pill")).to_have_attribute("title", odd[0])
         await page.locator('#grain input[value="DAY"]').check(force=True)
         await expect(page.locator("#sales-table tbody tr")).to_have_count(2)
         assert "grain=day" in page.url
@@ -241,6 +245,26 @@ async def test_sessions_are_filtered_paged_and_found_by_id(browser: Browser, bus
         await expect(page.locator("#panel-sessions .empty")).to_contain_text(
             "No session and no user has the id “nobody”"
         )
+
+
+async def test_steps_of_a_funnel_are_chosen_and_are_in_the_address(browser: Browser, busy: Server) -> None:
+    async with tab(browser, f"{busy.url}/funnel?steps=product_view,nonsense,click") as opened:
+        page = opened.page
+        rows = await saved(page, "funnel")
+        assert [row["step"] for row in rows] == ["PRODUCT_VIEW", "CLICK"]
+        assert int(rows[0]["sessions"]) > int(rows[1]["sessions"]) > 0
+        await page.locator("#step-add").click()
+        await expect(page.locator('#funnel li[data-step="PURCHASE"]')).to_be_visible()
+        assert (await saved(page, "funnel"))[:2] == rows
+        assert "steps=product_view%2Cclick%2Cpurchase" in page.url
+        await expect(page.locator("#segments thead th").last).to_have_text("Time")
+        await page.locator("#step-0").select_option("SEARCH")
+        await expect(page.locator("#funnel li").first).to_contain_text("Searched")
+        await page.get_by_role("button", name="Leave out step 2").click()
+        await expect(page.locator("#funnel li")).to_have_count(2)
+        await page.locator("#step-usual").click()
+        await expect(page.locator("#funnel li")).to_have_count(4)
+        assert "steps=" not in page.url
 
 
 async def test_users_are_the_segments_and_open_with_their_sessions(browser: Browser, busy: Server) -> None:

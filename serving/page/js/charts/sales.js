@@ -9,8 +9,11 @@ const MEASURES = {
   orders: format.number, purchases: format.number, units: format.number,
 };
 
-/** `buckets` and `before` side by side by their place; a bucket that can still change is drawn lighter. */
-export function sales(chart, { buckets, before = [], measure = "revenue", grain = "HOUR", zone, title = "Sales by hour" }) {
+/**
+ * `buckets` and `before` side by side by their place; a bucket that can still change is drawn lighter. `odd` has for each bucket what
+ * detectors flagged in it: a ring above the bar, and what it was in the tooltip.
+ */
+export function sales(chart, { buckets, before = [], odd = [], measure = "revenue", grain = "HOUR", zone, title = "Sales by hour" }) {
   const currency = buckets[0]?.currency ?? "USD";
   const show = (value, options) => MEASURES[measure](value, currency, options);
   const fill = color("--c1");
@@ -28,17 +31,27 @@ export function sales(chart, { buckets, before = [], measure = "revenue", grain 
     tooltip: axisTip(
       ([{ dataIndex }]) => {
         const one = buckets[dataIndex];
-        return `${(grain === "DAY" ? format.day : format.dayTime)(one.windowStart)}${one.isFinal ? "" : " · still open"}`;
+        return `${(grain === "DAY" ? format.day : format.dayTime)(one.windowStart)}${one.isFinal ? "" : " · still open"}${(odd[dataIndex] ?? []).map((flag) => ` · ${flagText(flag)}`).join("")}`;
       },
       ({ seriesIndex, dataIndex }) => {
         const one = (seriesIndex ? before : buckets)[dataIndex];
         return one ? [seriesIndex ? "Period before" : "This period", show(one[measure]), seriesIndex ? ghost : fill] : null;
       }),
     series: [
-      { name: "This period", type: "bar", barCategoryGap: "24%", barMaxWidth: 30, color: fill, itemStyle: { color: fill, borderRadius: [2, 2, 0, 0] },
+      { name: "This period", type: "bar", barCategoryGap: "24%", barMaxWidth: 30, color: fill, markPoint: rings(buckets, odd, value), itemStyle: { color: fill, borderRadius: [2, 2, 0, 0] },
         data: buckets.map((one) => ({ value: value(one), itemStyle: { opacity: one.isFinal ? 1 : 0.5 } })) },
       ...(before.length ? [{ name: "Period before", type: "line", showSymbol: before.length === 1, step: "middle", color: ghost,
         lineStyle: { width: 1.2, type: [4, 3], color: ghost }, itemStyle: { color: ghost }, data: buckets.map((_, index) => value(before[index])) }] : []),
     ],
   });
 }
+
+/** "views 4, about 120 expected" */
+export const flagText = (flag) => `${flag.metric} ${format.about(flag.observed)}, about ${format.about(flag.expected)} expected at ${format.time(flag.windowStart)}`;
+
+// A ring and not only a colour, as on the overview.
+const rings = (buckets, odd, value) => ({
+  symbol: "circle", symbolSize: 13, silent: true, label: { show: false },
+  itemStyle: { color: "transparent", borderColor: color("--bad"), borderWidth: 2 },
+  data: buckets.flatMap((one, index) => (odd[index]?.length ? [{ coord: [one.windowStart, value(one)] }] : [])),
+});

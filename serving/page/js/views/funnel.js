@@ -3,7 +3,7 @@
 import { AS_OF, query } from "../api.js";
 import { h, show } from "../dom.js";
 import * as format from "../format.js";
-import { panel, segmented } from "../parts/panel.js";
+import { choice, panel, segmented } from "../parts/panel.js";
 import { Table } from "../parts/table.js";
 import * as periods from "../ranges.js";
 
@@ -11,59 +11,86 @@ export const title = "Funnel";
 export const ranges = ["1h", "6h", "today", "24h", "7d", "30d"];
 export const usual = "24h";
 
-const STEPS = { VIEW: "Viewed something", ADD_TO_CART: "Filled a cart", CHECKOUT_START: "Began a checkout", PURCHASE: "Bought" };
+const STEPS = {
+  VIEW: "Viewed something", PAGE_VIEW: "Viewed a page", PRODUCT_VIEW: "Viewed a product", SEARCH: "Searched", CLICK: "Clicked", SCROLL: "Scrolled",
+  ADD_TO_CART: "Filled a cart", REMOVE_FROM_CART: "Took from a cart", CHECKOUT_START: "Began a checkout", PURCHASE: "Bought", REFUND: "Was refunded",
+  OTHER: "Did something else",
+};
+const USUAL = ["VIEW", "ADD_TO_CART", "CHECKOUT_START", "PURCHASE"];
+const MOST_STEPS = 10;
 const BREAKDOWNS = [["CATEGORY", "Category"], ["DEVICE", "Device"], ["MEDIUM", "Medium"], ["SOURCE", "Source"]];
 
 const SEGMENT = "segments { segment sessions steps { action sessions shareOfFirst shareOfPrevious medianTime } }";
 const FUNNEL = `
-query Funnel($range: TimeRange!, $breakdown: FunnelBreakdown!, $bots: BotFilter!) {
+query Funnel($range: TimeRange!, $breakdown: FunnelBreakdown!, $steps: [FunnelAction!], $bots: BotFilter!) {
   ${AS_OF}
-  whole: funnel(range: $range, bots: $bots) { isFinal ${SEGMENT} }
-  parts: funnel(range: $range, breakdown: $breakdown, first: 12, bots: $bots) { ${SEGMENT} }
+  whole: funnel(range: $range, steps: $steps, bots: $bots) { isFinal ${SEGMENT} }
+  parts: funnel(range: $range, breakdown: $breakdown, steps: $steps, first: 12, bots: $bots) { ${SEGMENT} }
 }`;
-
-const stepName = (action) => STEPS[action] ?? format.words(action);
 
 export function build(page) {
   const breakdown = () => BREAKDOWNS.find(([name]) => name.toLowerCase() === page.parameter("split"))?.[0] ?? "CATEGORY";
+  // Of the address only what is an action counts; without any it is the usual way, which is read without the paths.
+  const chosen = () => (page.parameter("steps") ?? "").toUpperCase().split(",").filter((name) => name in STEPS).slice(0, MOST_STEPS);
+  const wanted = () => (chosen().length ? chosen() : USUAL);
   const steps = h("ol", { class: "funnel", id: "funnel" });
+  const editor = h("div", { class: "filters", id: "steps" });
+  const byParts = h("div");
   let shown = null;
+  let table = null;
 
   const rows = (funnel) => funnel.segments.flatMap(({ segment, steps: all }) => all.map((one) =>
     [segment, one.action, one.sessions, one.shareOfFirst, one.shareOfPrevious, format.seconds(one.medianTime)]));
   const header = ["segment", "step", "sessions", "share_of_first", "share_of_previous", "median_seconds"];
-  const whole = panel({ id: "funnel", title: "From view to purchase", body: steps, csv: () => [header, rows(shown.whole)] });
+  const whole = panel({ id: "funnel", title: "Step by step", body: steps, csv: () => [header, rows(shown.whole)] });
 
-  const table = new Table({ id: "segments", label: "Funnel by segment", columns: [
+  const tableOf = (actions) => new Table({ id: "segments", label: "Funnel by segment", columns: [
     { key: "segment", label: "Segment", header: true, cell: (one) => h("span", { class: one.segment ? "name" : "sub" }, one.segment ?? "not said") },
     { key: "sessions", label: "Sessions", num: true, cell: (one) => format.number(one.sessions) },
-    ...Object.keys(STEPS).slice(1).map((action, index) => ({
-      key: action, label: STEPS[action], num: true, spare: index < 2, hint: "Share of the sessions that viewed something",
+    ...actions.slice(1).map((action, index) => ({
+      key: `${index}-${action}`, label: STEPS[action], num: true, spare: index < actions.length - 2, hint: `Share of the sessions of the first step: ${STEPS[actions[0]]}`,
       cell: (one) => heat(one.steps[index + 1], shown.parts.segments.map((other) => other.steps[index + 1])),
     })),
-    { key: "time", label: "Time to buy", num: true, spare: true, hint: "Median from the first view to the purchase", cell: (one) => format.span(format.seconds(one.steps.at(-1).medianTime)) },
+    { key: "time", label: actions === USUAL ? "Time to buy" : "Time", num: true, spare: true, hint: "Median from the first step to the last", cell: (one) => format.span(format.seconds(one.steps.at(-1).medianTime)) },
   ] });
-  const parts = panel({ id: "segments", title: "By segment", body: table.element, csv: () => [header, rows(shown.parts)],
+  const parts = panel({ id: "segments", title: "By segment", body: byParts, csv: () => [header, rows(shown.parts)],
     controls: [segmented({ id: "split", label: "Split by", options: BREAKDOWNS, value: breakdown(), onchange: (value) => page.choose({ split: value === "CATEGORY" ? null : value.toLowerCase() }) })] });
 
+  const change = (actions) => page.choose({ steps: actions.join() === USUAL.join() ? null : actions.join().toLowerCase() });
+  function drawEditor(actions) {
+    show(editor,
+      actions.map((action, index) => h("span", { class: "step-choice" },
+        choice({ id: `step-${index}`, label: `Step ${index + 1}`, options: Object.entries(STEPS), value: action, onchange: (name) => change(actions.with(index, name)) }),
+        actions.length > 1 && h("button", { type: "button", class: "quiet", "data-key": `step-${index}`, "aria-label": `Leave out step ${index + 1}`, onclick: () => change(actions.toSpliced(index, 1)) }, "×"))),
+      actions.length < MOST_STEPS && h("button", { type: "button", class: "plain", id: "step-add", "data-key": "add", onclick: () => change([...actions, "PURCHASE"]) }, "Add a step"),
+      chosen().length > 0 && h("button", { type: "button", class: "quiet", id: "step-usual", "data-key": "usual", onclick: () => change(USUAL) }, "The usual steps"));
+  }
+
   return {
-    elements: [h("div", { class: "grid" }, whole.element, parts.element)],
+    elements: [editor, h("div", { class: "grid" }, whole.element, parts.element)],
 
     async load() {
       const { range } = page;
-      const data = await query(FUNNEL, { range: periods.iso(range), breakdown: breakdown(), bots: page.bots });
-      return { ...data, label: range.label };
+      const actions = wanted();
+      const data = await query(FUNNEL, { range: periods.iso(range), breakdown: breakdown(), steps: chosen().length ? actions : null, bots: page.bots });
+      return { ...data, actions, label: range.label };
     },
 
     draw(data) {
+      const same = shown?.actions.join() === data.actions.join();
       shown = data;
+      if (!same) {
+        drawEditor(data.actions);
+        table = tableOf(data.actions);
+        show(byParts, table.element);
+      }
       const [all] = data.whole.segments;
       const none = all.sessions ? null : "No sessions began in this range. Choose a longer one, or count bots, too.";
       whole.note(`${format.number(all.sessions)} sessions, ${data.label}${data.whole.isFinal ? "" : "; some still go on"}`);
       whole.empty(none);
       parts.empty(none);
       show(steps, all.steps.map((one, index) => step(one, all.steps[index - 1])));
-      parts.note("share of those who viewed something");
+      parts.note(`share of those of the first step: ${STEPS[data.actions[0]].toLowerCase()}`);
       table.rows(data.parts.segments);
     },
   };
@@ -72,7 +99,7 @@ export function build(page) {
 function step(one, before) {
   const lost = before ? before.sessions - one.sessions : 0;
   return h("li", { "data-step": one.action },
-    h("div", { class: "step-name" }, h("b", {}, stepName(one.action)),
+    h("div", { class: "step-name" }, h("b", {}, STEPS[one.action] ?? format.words(one.action)),
       before && h("span", { class: "sub" }, one.medianTime ? `median ${format.span(format.seconds(one.medianTime))}` : "")),
     h("div", { class: "step-bar" },
       h("span", { class: "bar-fill", "--share": `${(one.shareOfFirst ?? 0) * 100}%`, "aria-hidden": "true" }),

@@ -2,13 +2,14 @@
 
 import { AS_OF, query } from "../api.js";
 import { Chart } from "../charts/chart.js";
-import { sales } from "../charts/sales.js";
+import { flagText, sales } from "../charts/sales.js";
 import { h } from "../dom.js";
 import * as format from "../format.js";
 import { Figures } from "../parts/figures.js";
 import { panel, segmented } from "../parts/panel.js";
 import { Table } from "../parts/table.js";
 import * as periods from "../ranges.js";
+import { addressOf } from "../url.js";
 
 export const title = "Sales";
 export const ranges = ["today", "24h", "7d", "30d"];
@@ -20,6 +21,7 @@ query Sales($current: TimeRange!, $previous: TimeRange!, $grain: Grain!, $zone: 
   ${AS_OF}
   buckets: sales(range: $current, grain: $grain, timeZone: $zone, bots: $bots) { ${BUCKET} uniqueCustomers }
   before: sales(range: $previous, grain: $grain, timeZone: $zone, bots: $bots) { ${BUCKET} }
+  anomalies(range: $current, scope: SITE, first: 200) { windowStart metric observed expected }
 }`;
 
 const DAY_MS = 86_400_000;
@@ -41,13 +43,14 @@ export function build(page) {
       segmented({ id: "measure", label: "Measure", options: MEASURES, value: measure(), onchange: (value) => page.choose({ measure: value === "revenue" ? null : value }) }),
       segmented({ id: "grain", label: "Length of a bar", options: GRAINS, value: grain(), onchange: (value) => page.choose({ grain: value.toLowerCase() }) }),
     ],
-    csv: () => [["start", "end", "final", "revenue", "revenue_before", "orders", "orders_before", "purchases", "units", "customers", "refunded", "currency"],
-      shown.rows.map(({ one, before }) => [one.windowStart, one.windowEnd, one.isFinal, one.revenue, before?.revenue, one.orders, before?.orders,
-        one.purchases, one.units, one.uniqueCustomers, one.refunded, one.currency])],
+    csv: () => [["start", "end", "final", "revenue", "revenue_before", "orders", "orders_before", "purchases", "units", "customers", "refunded", "currency", "odd"],
+      shown.rows.map(({ one, before, odd }) => [one.windowStart, one.windowEnd, one.isFinal, one.revenue, before?.revenue, one.orders, before?.orders,
+        one.purchases, one.units, one.uniqueCustomers, one.refunded, one.currency, odd.map(flagText).join("; ")])],
   });
   const table = new Table({ id: "sales-table", label: "Sales by time", columns: [
-    { key: "at", label: "From", header: true, cell: ({ one }) => [h("span", {}, shown.grain === "DAY" ? format.day(one.windowStart) : format.dayTime(one.windowStart)),
-      one.isFinal ? null : h("span", { class: "sub" }, " still open")] },
+    { key: "at", label: "From", header: true, cell: ({ one, odd }) => [h("span", {}, shown.grain === "DAY" ? format.day(one.windowStart) : format.dayTime(one.windowStart)),
+      one.isFinal ? null : h("span", { class: "sub" }, " still open"),
+      odd.length ? h("a", { class: "pill warn", href: addressOf("/alerts"), title: odd.map(flagText).join("; ") }, "odd") : null] },
     { key: "revenue", label: "Revenue", num: true, cell: ({ one }) => format.money(one.revenue, one.currency) },
     { key: "before", label: "Before", num: true, cell: ({ before }) => format.money(before?.revenue, before?.currency ?? "USD") },
     { key: "change", label: "Change", num: true, spare: true, cell: ({ one, before }) => (one.isFinal ? format.change(Number(one.revenue), Number(before?.revenue ?? 0)) : format.DASH) },
@@ -66,7 +69,8 @@ export function build(page) {
       const { range, zone } = page;
       const asked = { grain: grain(), ...periods.periods(range, grain(), zone, page.preset === "today") };
       const data = await query(SALES, { current: periods.iso(asked.current), previous: periods.iso(asked.previous), grain: asked.grain, zone, bots: page.bots });
-      const rows = data.buckets.map((one, index) => ({ one, before: data.before[index] }));
+      const within = (one) => data.anomalies.filter(({ windowStart }) => Date.parse(windowStart) >= Date.parse(one.windowStart) && Date.parse(windowStart) < Date.parse(one.windowEnd));
+      const rows = data.buckets.map((one, index) => ({ one, before: data.before[index], odd: within(one) }));
       return { ...data, rows, grain: asked.grain, label: range.label, days: asked.days };
     },
 
@@ -92,7 +96,7 @@ export function build(page) {
       main.note(`${data.label} ${against}; lighter bars are still open`);
       const any = data.buckets.some((one) => one.purchases || one.refunds) || data.before.some((one) => one.purchases);
       main.empty(any ? null : "Nothing was sold in this range, nor before it. Choose a longer range, or count bots, too.");
-      if (any) sales(chart, { buckets: data.buckets, before: data.before, measure: measure(), grain: data.grain, zone: page.zone, title: name });
+      if (any) sales(chart, { buckets: data.buckets, before: data.before, odd: data.rows.map(({ odd }) => odd), measure: measure(), grain: data.grain, zone: page.zone, title: name });
       table.rows([...data.rows].reverse());
     },
 
