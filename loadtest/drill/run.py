@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 from pydantic import SecretStr
@@ -21,6 +22,8 @@ from loadtest.gateway_client import GatewayClient, http_client
 from loadtest.graphql import GraphqlClient
 from loadtest.probe import Freshness, Probe
 from loadtest.sender import Sender, at_speed
+
+Done = TypeVar("Done")
 
 _QUIET_SECONDS: Final = 3.0
 """Traffic goes on so long after the last recovery."""
@@ -101,13 +104,16 @@ async def run_drill(
                 sender = Sender(gateway, sent_log, patience_seconds=_RECOVERY_SECONDS)
                 probe = Probe(gateway, graphql, marker_log)
                 stream = traffic(drill, seed=seed, rate=rate, start_ms=time.time_ns() // 1_000_000)
-                sending = asyncio.create_task(sender.run(stream, at_speed(1.0)))
-                probing = asyncio.create_task(probe.run(float("inf")))
-                recoveries, problem = await _strike(drill.strikes if strikes is None else strikes, place.ground, probe)
-                sender.stop()
-                tally = await sending
-                probe.stop()
-                freshness = await probing
+                async with (
+                    _beside(sender.run(stream, at_speed(1.0))) as sending,
+                    _beside(probe.run(float("inf"))) as probing,
+                ):
+                    due = drill.strikes if strikes is None else strikes
+                    recoveries, problem = await _strike(due, place.ground, probe)
+                    sender.stop()
+                    tally = await sending
+                    probe.stop()
+                    freshness = await probing
         claims = Claims()
         for log in (sent, markers):
             claims.add_attempts(read_log(log))
@@ -124,6 +130,17 @@ async def run_drill(
         problem=problem,
         audit=audit,
     )
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, Done]) -> AsyncIterator["asyncio.Task[Done]"]:
+    """Do it beside the block, and no longer: what is broken off must not go on with clients that are closed."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _strike(

@@ -22,7 +22,7 @@ from loadtest.drill.catalogue import BY_NAME, DRILLS, SETS, SHORT
 from loadtest.drill.faults import AtFailpoint, CutOff, Freeze, FullDisk, Kill
 from loadtest.drill.faults.poison import poison
 from loadtest.drill.ground import DrillError, Ground
-from loadtest.drill.run import Outcome, _recovered
+from loadtest.drill.run import Outcome, _beside, _recovered
 from loadtest.drill.traffic import traffic
 from loadtest.probe import Freshness
 from processing import failpoints
@@ -175,6 +175,31 @@ def test_the_list_names_every_drill_and_what_it_needs() -> None:
     result = CliRunner().invoke(app, ["drill", "--list"])
     assert result.exit_code == 0
     assert all(drill.name in result.output for drill in (*DRILLS, SHORT))
+
+
+async def test_what_runs_beside_a_drill_ends_with_it_however_it_ends() -> None:
+    ended = asyncio.Event()
+
+    async def send() -> int:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+        return 1
+
+    async def told() -> int:
+        return 7
+
+    async def broken_off() -> None:
+        async with _beside(send()):
+            await asyncio.sleep(0)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await broken_off()
+    assert ended.is_set()
+    async with _beside(told()) as task:
+        assert await task == 7
 
 
 def test_a_run_that_ends_early_reports_the_drills_that_have_a_verdict(
