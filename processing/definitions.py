@@ -14,11 +14,14 @@ from sqlalchemy import MetaData, Table
 from contracts.tables import definitions, metadata
 from processing.errors import DefinitionsError
 from processing.projection import Projection
-from processing.store import Store, Transaction, create_statements, create_tables
+from processing.store import Store, Transaction, create_statements, create_tables, create_views
 
 
 def prepare(store: Store, projections: tuple[Projection, ...]) -> None:
-    """Make what tables are missing. Raises DefinitionsError, with nothing changed, where others have to be rebuilt."""
+    """Make what tables are missing, and the views.
+
+    Raises DefinitionsError, with nothing changed, where others have to be rebuilt.
+    """
     with store.transaction() as transaction:
         transaction.execute(f'CREATE SCHEMA IF NOT EXISTS "{store.schema}"')
         if stale := prepare_ledger(transaction, store.schema, projections):
@@ -27,6 +30,7 @@ def prepare(store: Store, projections: tuple[Projection, ...]) -> None:
                 " made of the events. `millrace rebuild` makes them again from the event log; then start again"
             )
         create_tables(transaction, store.schema)
+        create_views(transaction, store.schema)
         record(transaction, fingerprints(projections))
 
 

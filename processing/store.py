@@ -22,6 +22,7 @@ import contracts.projections
 import contracts.rollups  # noqa: F401 - they join the metadata
 from contracts.settings import PostgresSettings
 from contracts.tables import metadata
+from contracts.views import VIEWS
 from processing.errors import AnotherProcessorError
 
 _LOCK_PATIENCE_SECONDS: Final = 2.0
@@ -123,6 +124,15 @@ def create_tables(transaction: Transaction, schema: str) -> None:
         for statement in create_statements(table):
             transaction.execute(statement)
     transaction.execute("INSERT INTO totals (epoch) VALUES (0) ON CONFLICT DO NOTHING")
+
+
+def create_views(transaction: Transaction, schema: str) -> None:
+    """Create the views for other readers, or bring them to what they are now; one process at a time."""
+    lock = f"millrace-views:{schema}"
+    transaction.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))::text", (lock,))
+    for view in VIEWS:
+        for statement in view.statements:
+            transaction.execute(statement)
 
 
 class Store:
