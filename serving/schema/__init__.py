@@ -18,6 +18,7 @@ from serving.schema.products import ProductWindow, RankedProduct, product_metric
 from serving.schema.quality import Duplicates, Lateness, duplicates, lateness
 from serving.schema.realtime import Realtime, realtime
 from serving.schema.rejections import Rejections, rejections
+from serving.schema.reports import Report, ReportDay, Segments, report, report_days, segments
 from serving.schema.retention import Cohort, retention
 from serving.schema.revenue import RevenueWindow, SalesBucket, revenue, sales
 from serving.schema.scalars import SCALARS
@@ -123,6 +124,15 @@ class Query:
     )
     alerts: list[Alert] = strawberry.field(
         resolver=alerts, description="What people should know of, the newest first. It changes outside of commits, too."
+    )
+    segments: Segments | None = strawberry.field(
+        resolver=segments, description="The people of a day in groups, from its report; null where there is none."
+    )
+    report: Report | None = strawberry.field(
+        resolver=report, description="What a day was like; null where there is no report of it."
+    )
+    report_days: list[ReportDay] = strawberry.field(
+        resolver=report_days, description="Days that have a report, the newest first."
     )
     verifications: list[Verification] = strawberry.field(
         resolver=verifications,

@@ -4,7 +4,10 @@ import { $, h, setText, show } from "./dom.js";
 import { parameter, setParameters } from "./url.js";
 
 /** What can be opened by the address: parameter → module with `title` and `load(id, page)`. */
-const KINDS = { session: () => import("./details/session.js"), user: () => import("./details/user.js"), event: () => import("./details/event.js") };
+const KINDS = {
+  session: () => import("./details/session.js"), user: () => import("./details/user.js"),
+  event: () => import("./details/event.js"), also: () => import("./details/also.js"),
+};
 
 let shown = null;
 let page = null;

@@ -5,6 +5,7 @@ import { $, h } from "./dom.js";
 import * as key from "./key.js";
 
 const STORED = "millrace-shortcuts";
+const PLACES = "1234567890";
 const links = () => [...document.querySelectorAll("#views a")];
 
 const isOn = () => { try { return localStorage.getItem(STORED) !== "off"; } catch { return true; } };
@@ -15,7 +16,7 @@ export function build(go) {
   document.addEventListener("keydown", (event) => {
     if (!isOn() || event.metaKey || event.ctrlKey || event.altKey || $("dialog").open) return;
     if (event.target.matches("input:not([type=radio]):not([type=checkbox]), select, textarea")) return;
-    const link = links()[Number(event.key) - 1];
+    const link = links()[PLACES.indexOf(event.key)];
     if (link) go(link.getAttribute("href"));
     else if (event.key === "t") $("theme").click();
     else if (event.key === "?") help();
@@ -28,7 +29,7 @@ export function build(go) {
 
 function help() {
   const keep = (event) => { try { localStorage.setItem(STORED, event.target.checked ? "on" : "off"); } catch { /* storage may be off */ } };
-  const rows = [...links().map((link, index) => [String(index + 1), link.firstChild.textContent.trim()]),
+  const rows = [...links().map((link, index) => [PLACES[index], link.firstChild.textContent.trim()]),
     ["/", "Search in the view"], ["t", "Light or dark"], ["?", "This list"], ["Esc", "Close"]];
   display("Shortcuts",
     h("dl", { class: "keys" }, rows.map(([key, meaning]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, meaning)))),

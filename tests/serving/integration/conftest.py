@@ -20,6 +20,7 @@ import pytest
 
 from tests.serving.event_log import write_log
 from tests.serving.events import Refusal, Repeat, visits
+from tests.serving.reports import figures, keep
 from tests.serving.shop import Shop, create_tables, write
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -149,6 +150,7 @@ def server(postgres_server: str, shop: Shop, tmp_path_factory: pytest.TempPathFa
     schema = new_schema()
     asyncio.run(create_tables(postgres_server, schema))
     asyncio.run(write(postgres_server, schema, shop))
+    asyncio.run(keep(postgres_server, schema, figures("2026-03-01")))
     home = tmp_path_factory.mktemp("serving")
     write_log(home, shop.events, shop.epoch)
     with serving(postgres_server, schema, home) as running:

@@ -20,6 +20,7 @@ from tests.browser import chromium, needs_chromium, tab
 from tests.serving.event_log import write_log
 from tests.serving.events import Refusal, Repeat, visits
 from tests.serving.integration.conftest import Server, eventually, new_schema, serving
+from tests.serving.reports import figures, keep
 from tests.serving.shop import Shop, create_tables, engine, write
 
 pytestmark = [pytest.mark.integration, needs_chromium, pytest.mark.asyncio(loop_scope="module")]
@@ -65,6 +66,7 @@ def busy(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     asyncio.run(create_tables(postgres_url, schema))
     asyncio.run(write(postgres_url, schema, shop))
     asyncio.run(watched(postgres_url, schema, now.replace(second=0, microsecond=0)))
+    asyncio.run(keep(postgres_url, schema, figures("2026-03-01"), figures("2026-03-02", is_final=False)))
     home = tmp_path_factory.mktemp("serving")
     write_log(home, shop.events, shop.epoch)
     with serving(postgres_url, schema, home) as running:
@@ -127,7 +129,7 @@ async def test_a_view_is_accessible_in_both_themes_and_fits_both_ends(
 async def test_views_without_events_in_the_range_say_so(browser: Browser, busy: Server) -> None:
     async with tab(browser, f"{busy.url}/?from=2020-01-01T00:00:00Z&to=2020-01-01T06:00:00Z") as opened:
         page = opened.page
-        for view in VIEWS:
+        for view in (view for view in VIEWS if view != "report"):  # it is of a day of its own
             await page.locator(f'#views a[data-view="{view}"]').click()
             await expect(page.locator("html")).to_have_attribute("data-loaded", view)
             await expect(page.locator("#view .empty:visible").first).to_be_visible()
@@ -140,6 +142,40 @@ async def saved(page: Page, panel: str) -> list[dict[str, str]]:
         await page.locator(f"#panel-{panel} [data-export=csv]").click()
     path = await (await download.value).path()
     return list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"))))
+
+
+async def test_a_days_report_is_the_apis_and_another_day_can_be_chosen(browser: Browser, busy: Server) -> None:
+    async with tab(browser, f"{busy.url}/report") as opened:
+        page = opened.page
+        await expect(page.locator("#day")).to_have_value("2026-03-02")
+        await expect(page.locator("#tile-revenue")).to_have_attribute("data-value", "12345.6")
+        await expect(page.locator("article:has(#tile-revenue)")).to_contain_text("+23.5% on a week ago")
+        await page.locator("#day").select_option("2026-03-01")
+        await expect(page.locator("#day")).to_have_value("2026-03-01")
+        assert page.url.endswith("?day=2026-03-01")
+        asked = busy.data("{ segments { customers { kind users orders revenue } } }")["segments"]["customers"]
+        names = {"people": "users", "orders": "orders", "spent": "revenue", "group": "kind"}
+        rows = [{api: row[name] for name, api in names.items()} for row in await saved(page, "customers")]
+        assert rows == [{name: str(value) for name, value in one.items()} for one in asked]
+
+
+async def test_what_was_left_in_carts_leads_to_what_was_viewed_beside_it(browser: Browser, busy: Server) -> None:
+    async with tab(browser, f"{busy.url}/funnel?range=24h") as opened:
+        page = opened.page
+        rows = await saved(page, "carts")
+        assert len(rows) > 2
+        assert all(0 < int(row["abandoned"]) <= int(row["additions"]) for row in rows)
+        await page.locator("#carts a").first.click()
+        await expect(page.locator("#dialog-title")).to_have_text("Customers also viewed")
+        await expect(page.locator("#dialog")).to_contain_text(rows[0]["product"])
+        assert await page.locator("#also-viewed tbody tr").count() > 2
+        other = await page.locator("#also-viewed tbody button").first.text_content()
+        await page.locator("#also-viewed tbody button").first.click()
+        await expect(page.locator("#dialog")).to_contain_text(f"{other} ")
+        await page.locator("#dialog-close").click()
+        assert "also=" not in page.url
+        await page.locator('tr[data-product="p-mug"] button').click()
+        await expect(page.locator("#dialog")).to_contain_text("p-mug ")
 
 
 async def test_sales_are_the_apis_beside_the_period_before(browser: Browser, busy: Server) -> None:

@@ -55,6 +55,9 @@ ROOTS = {
         f"sales({RANGE}, grain: HOUR, compareWith: WEEK_BEFORE) {{ orders previous {{ uniqueCustomers }} }}",
         1,
     ),
+    "segments": ("segments { shoppers { users } customers { users } }", 1),
+    "report": ("report { totals { revenue } }", 1),
+    "reportDays": ("reportDays { day }", 1),
     "books": ("books { close epochs { epoch } }", 2),
     "explain": ('explain(eventId: "e-7-0-1") { verdict copies { offset } }', 1),
     "explain in place": (

@@ -6,6 +6,7 @@ import * as format from "../format.js";
 import { choice, panel, segmented } from "../parts/panel.js";
 import { Table } from "../parts/table.js";
 import * as periods from "../ranges.js";
+import { addressOf } from "../url.js";
 
 export const title = "Funnel";
 export const ranges = ["1h", "6h", "today", "24h", "7d", "30d"];
@@ -21,11 +22,13 @@ const MOST_STEPS = 10;
 const BREAKDOWNS = [["CATEGORY", "Category"], ["DEVICE", "Device"], ["MEDIUM", "Medium"], ["SOURCE", "Source"]];
 
 const SEGMENT = "segments { segment sessions steps { action sessions shareOfFirst shareOfPrevious medianTime } }";
+const CARTS = "additions bought abandoned open rate";
 const FUNNEL = `
 query Funnel($range: TimeRange!, $breakdown: FunnelBreakdown!, $steps: [FunnelAction!], $bots: BotFilter!) {
   ${AS_OF}
   whole: funnel(range: $range, steps: $steps, bots: $bots) { isFinal ${SEGMENT} }
   parts: funnel(range: $range, breakdown: $breakdown, steps: $steps, first: 12, bots: $bots) { ${SEGMENT} }
+  cartAbandonment(range: $range, bots: $bots, first: 10) { minutes ${CARTS} products { productId ${CARTS} } }
 }`;
 
 export function build(page) {
@@ -66,8 +69,18 @@ export function build(page) {
       chosen().length > 0 && h("button", { type: "button", class: "quiet", id: "step-usual", "data-key": "usual", onclick: () => change(USUAL) }, "The usual steps"));
   }
 
+  const left = new Table({ id: "carts", label: "Left in carts", columns: [
+    { key: "product", label: "Product", header: true, cell: (one) => h("a", { class: "name", href: addressOf("/products", { also: one.productId }) }, one.productId) },
+    { key: "additions", label: "Added", num: true, spare: true, cell: (one) => format.number(one.additions) },
+    { key: "bought", label: "Bought", num: true, cell: (one) => format.number(one.bought) },
+    { key: "abandoned", label: "Left", num: true, cell: (one) => format.number(one.abandoned) },
+    { key: "rate", label: "Share left", num: true, hint: "Of those that were bought or left; those still open are not counted", cell: (one) => format.percent(one.rate) },
+  ] });
+  const carts = panel({ id: "carts", title: "Left in carts", body: left.element,
+    csv: () => [["product", "additions", "bought", "abandoned", "open", "rate"], shown.cartAbandonment.products.map((one) => [one.productId, one.additions, one.bought, one.abandoned, one.open, one.rate])] });
+
   return {
-    elements: [editor, h("div", { class: "grid" }, whole.element, parts.element)],
+    elements: [editor, h("div", { class: "grid" }, whole.element, parts.element, carts.element)],
 
     async load() {
       const { range } = page;
@@ -92,6 +105,10 @@ export function build(page) {
       show(steps, all.steps.map((one, index) => step(one, all.steps[index - 1])));
       parts.note(`share of those of the first step: ${STEPS[data.actions[0]].toLowerCase()}`);
       table.rows(data.parts.segments);
+      const { additions, abandoned, open, rate, minutes, products } = data.cartAbandonment;
+      carts.note(`${format.number(abandoned)} of ${format.number(additions)} not bought within ${minutes} minutes${rate === null ? "" : ` (${format.percent(rate)})`}${open ? `; ${format.number(open)} may be yet` : ""}`);
+      carts.empty(products.length ? null : additions ? "Nothing was left in a cart so far." : "Nothing was put into a cart in this range.");
+      left.rows(products);
     },
   };
 }

@@ -2,6 +2,7 @@
 
 import { AS_OF, query } from "../api.js";
 import { sparkline } from "../charts/sparkline.js";
+import { openDetail } from "../dialog.js";
 import { h } from "../dom.js";
 import * as format from "../format.js";
 import { choice, panel } from "../parts/panel.js";
@@ -49,6 +50,8 @@ export function build(page) {
         spare: key !== "REVENUE" && key !== "VIEWS", cell: one.text })),
       { key: "rate", label: "Converted", num: true, spare: true, hint: "Share of the clicks that a purchase followed within ten minutes",
         cell: (row) => format.percent(shown.rates?.get(row.productId)) },
+      { key: "also", label: "Beside it", num: true, spare: true, hint: "What customers who viewed it also viewed",
+        cell: (row) => h("button", { type: "button", class: "link", "aria-label": `Also viewed with ${row.productId}`, onclick: () => openDetail("also", row.productId) }, "Also viewed") },
     ],
   });
   const search = h("input", { type: "search", id: "products-search", placeholder: "Product or category", value: page.parameter("q"), "aria-label": "Search products",

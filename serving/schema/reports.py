@@ -1,0 +1,198 @@
+"""Roots about daily reports: what a day was like, and the segments of its people."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any
+
+import strawberry
+
+from serving.queries.reports import report_days as report_days_sql
+from serving.queries.reports import report_of
+from serving.schema.common import CURRENCY, page_size
+from serving.schema.context import Info
+from serving.schema.scalars import Long
+
+Figures = Mapping[str, Any]
+
+Day = Annotated[
+    str | None,
+    strawberry.argument(description="As `2026-03-01`, in the shop's time zone. Without it the newest there is."),
+]
+
+
+@strawberry.enum(description="Whether somebody who came bought something.")
+class ShopperKind(Enum):
+    BUYERS = "buyers"
+    WINDOW_SHOPPERS = "window_shoppers"
+
+
+@strawberry.enum(description="Groups of customers by how lately, how often and for how much they bought.")
+class CustomerKind(Enum):
+    CHAMPIONS = strawberry.enum_value(
+        "champions", description="Bought lately and often, and among the top fifth by money."
+    )
+    LOYAL = strawberry.enum_value("loyal", description="Bought lately and often.")
+    RETURNING = strawberry.enum_value("returning", description="Bought lately, and more than once.")
+    NEW = strawberry.enum_value("new", description="Bought lately, for the first time.")
+    SLIPPING = strawberry.enum_value("slipping", description="Has not bought for a while.")
+    LOST = strawberry.enum_value("lost", description="Has not bought for long.")
+
+
+@strawberry.type(description="People who came on the day, by whether they bought on it.")
+class Shoppers:
+    kind: ShopperKind
+    users: Long
+    sessions: Long
+    views: Long
+    minutes: float = strawberry.field(description="In sessions, all together.")
+    revenue: Decimal
+
+
+@strawberry.type(description="Everyone who has bought by the end of the day, in one of the groups.")
+class Customers:
+    kind: CustomerKind
+    users: Long
+    orders: Long
+    revenue: Decimal = strawberry.field(description="Money of their orders, refunds taken off.")
+
+
+@strawberry.type(description="The people of a day. Bots are left out.")
+class Segments:
+    day: str
+    is_final: bool = strawberry.field(description="Whether nothing on time can change it any more.")
+    currency: str = strawberry.field(description=CURRENCY)
+    shoppers: list[Shoppers]
+    customers: list[Customers] = strawberry.field(
+        description="The bounds are settings: `MILLRACE_REPORT_RECENT_DAYS`, `LAPSED_DAYS`, `OFTEN_ORDERS`."
+    )
+
+
+@strawberry.type(description="Sums of a day, or of a part of one.")
+class ReportTotals:
+    events: Long
+    views: Long
+    users: Long = strawberry.field(description="Different people: exact up to 4,096, above that ± 1.6 %.")
+    buyers: Long
+    sessions: Long
+    orders: Long
+    units: Long
+    revenue: Decimal
+    refunded: Decimal
+
+
+@strawberry.type(description="A step of the funnel of sessions.")
+class ReportStep:
+    step: str = strawberry.field(description="viewed, added, checkout or purchased.")
+    sessions: Long
+
+
+@strawberry.type(description="One of the five most viewed products.")
+class ReportProduct:
+    product_id: strawberry.ID
+    category: str
+    views: Long
+    units: Long
+    revenue: Decimal
+
+
+@strawberry.type(description="What was put into carts, and what had become of it when the report was made.")
+class ReportCarts:
+    additions: Long
+    bought: Long
+    abandoned: Long
+
+
+@strawberry.type(description="Whether the numbers of the day can be trusted.")
+class ReportQuality:
+    rejected: Long
+    quarantined: Long
+    duplicates: Long
+    conflicts: Long
+    late: Long
+    residue: Long = strawberry.field(description="Records not accounted for, of all time. 0: the books close.")
+    verifications: Long
+    mismatches: Long = strawberry.field(description="Rows that verifications found to differ from the event log.")
+
+
+@strawberry.type(description="What a day was like. It is made every hour while the day can change, and kept.")
+class Report:
+    day: str
+    time_zone: str
+    since: datetime
+    until: datetime = strawberry.field(description="The day's end, or how far its events are known.")
+    epoch: Long = strawberry.field(description="The commit that it was made of.")
+    made_at: datetime
+    is_final: bool = strawberry.field(description="Whether nothing on time can change it any more.")
+    currency: str = strawberry.field(description=CURRENCY)
+    totals: ReportTotals
+    week_before: ReportTotals = strawberry.field(description="The same stretch of the same weekday a week before.")
+    funnel: list[ReportStep]
+    top_products: list[ReportProduct]
+    segments: Segments
+    carts: ReportCarts
+    oddities: Long = strawberry.field(description="Windows that a detector flagged.")
+    quality: ReportQuality
+
+
+@strawberry.type(description="A day that has a report.")
+class ReportDay:
+    day: str
+    is_final: bool
+
+
+async def report(info: Info, day: Day = None) -> Report | None:
+    """Reads what was kept; null where there is no report of the day."""
+    rows = await info.context.snapshot.rows(report_of(day))
+    return _report(rows[0].figures, rows[0].made_at) if rows else None
+
+
+async def segments(info: Info, day: Day = None) -> Segments | None:
+    """The same of the segments alone."""
+    rows = await info.context.snapshot.rows(report_of(day))
+    return _segments(rows[0].figures) if rows else None
+
+
+async def report_days(
+    info: Info, first: Annotated[int, strawberry.argument(description="Most days wanted.")] = 31
+) -> list[ReportDay]:
+    """Days that have a report, the newest first."""
+    rows = await info.context.snapshot.rows(report_days_sql(page_size("first", first, info)))
+    return [ReportDay(day=row.day, is_final=row.is_final) for row in rows]
+
+
+def _report(figures: Figures, made_at: datetime) -> Report:
+    same = {name: figures[name] for name in ("day", "time_zone", "epoch", "is_final", "currency", "oddities")}
+    return Report(
+        **same,
+        since=datetime.fromisoformat(figures["since"]),
+        until=datetime.fromisoformat(figures["until"]),
+        made_at=made_at,
+        totals=ReportTotals(**_with_money(figures["totals"])),
+        week_before=ReportTotals(**_with_money(figures["week_before"])),
+        funnel=[ReportStep(**each) for each in figures["funnel"]],
+        top_products=[ReportProduct(**_with_money(each)) for each in figures["top_products"]],
+        segments=_segments(figures),
+        carts=ReportCarts(**figures["carts"]),
+        quality=ReportQuality(**figures["quality"]),
+    )
+
+
+def _segments(figures: Figures) -> Segments:
+    return Segments(
+        day=figures["day"],
+        is_final=figures["is_final"],
+        currency=figures["currency"],
+        shoppers=[Shoppers(kind=ShopperKind(each["group"]), **_of_group(each)) for each in figures["shoppers"]],
+        customers=[Customers(kind=CustomerKind(each["group"]), **_of_group(each)) for each in figures["customers"]],
+    )
+
+
+def _of_group(figures: Figures) -> dict[str, Any]:
+    return {name: value for name, value in _with_money(figures).items() if name != "group"}
+
+
+def _with_money(figures: Figures) -> dict[str, Any]:
+    money = ("revenue", "refunded")
+    return {name: Decimal(value) if name in money else value for name, value in figures.items()}
