@@ -35,8 +35,8 @@ class Day:
         """The same weekday a week ago, up to the time of day of `until`, an instant of this day or its end."""
         if until == self.end:
             return self.before(7).start, self.before(7).end
-        there = until.astimezone(self.zone)
-        return self.before(7).start, (there.replace(tzinfo=None) - _WEEK).replace(tzinfo=self.zone).astimezone(UTC)
+        # Within one zone, Python reckons by the clock on the wall.
+        return self.before(7).start, (until.astimezone(self.zone) - _WEEK).astimezone(UTC)
 
     def _midnight(self, day: date) -> datetime:
         return datetime.combine(day, time(), self.zone).astimezone(UTC)

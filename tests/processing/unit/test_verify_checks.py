@@ -185,6 +185,24 @@ def tables_of(event: Row) -> set[str]:
     return {"site_minutes", "category_minutes", "sessions", "users"} | {name for name in there if there[name]}
 
 
+@pytest.mark.parametrize(("name", "action", "minutes"), [("conversions", "click", 10), ("carts", "add_to_cart", 60)])
+def test_a_purchase_is_led_to_until_the_end_of_its_minutes_and_no_longer(
+    duck: duckdb.DuckDBPyConnection, tmp_path: Path, name: str, action: str, minutes: int
+) -> None:
+    events = [
+        click("a", action=action),
+        sale("t", timestamp=START_MS + minutes * 60_000),
+        click("b", action=action, user_id="u2"),
+        sale("u", timestamp=START_MS + minutes * 60_000 + 1, user_id="u2"),
+    ]
+    rows = [logged(event) for event in events]
+    tables = folded([rows])
+    checks = [check for check in CHECKS if check.name == name]
+    assert not differing(verify(duck, rows, tables, tmp_path, checks=checks))
+    led_to = dict(zip(*(tables[name][column].to_pylist() for column in ("event_id", "purchase_id")), strict=True))
+    assert led_to == {"a": "t", "b": None, "t": None, "u": None}
+
+
 def one(verdicts: dict[str, Verdict], name: str) -> Verdict:
     assert list(differing(verdicts)) == [name]
     return verdicts[name]

@@ -83,8 +83,9 @@ def test_additions_at_the_edges(empty_server: Server) -> None:
         event("too late", 0, "add_to_cart", "q"),
         event("over an hour later", 3600.001, "purchase", "q"),
         event("another user's", 0, "add_to_cart", "p", "v"),
-        event("just over", 299.999, "add_to_cart", "r"),
-        event("just not over", 300, "add_to_cart", "r"),
+        event("just over", 299.999, "add_to_cart", "x"),
+        event("just not over", 300, "add_to_cart", "y"),
+        event("in between", 300, "add_to_cart", "r"),
         event("before", 599, "purchase", "r"),
         event("after it", 600, "add_to_cart", "r"),
         event("the clock", 3600 + 300 + 300, "page_view", "r", "w"),  # and so much lateness is allowed
@@ -94,6 +95,7 @@ def test_additions_at_the_edges(empty_server: Server) -> None:
     assert {row["productId"]: (row["bought"], row["abandoned"], row["open"]) for row in found["products"]} == {
         "p": (1, 1, 0),
         "q": (0, 1, 0),
+        "x": (0, 1, 0),
     }
-    assert (found["additions"], found["bought"], found["abandoned"], found["open"]) == (6, 3, 2, 1)
+    assert (found["additions"], found["bought"], found["abandoned"], found["open"]) == (7, 2, 3, 2)
     assert not found["isFinal"]
