@@ -88,7 +88,10 @@ def _made(settings: Settings, options: ReportSettings, asked: date | None) -> Re
 def _make_due(settings: Settings, options: ReportSettings) -> list[str]:
     """The day so far, and those before it that are not final yet; yesterday's is mailed once it is, if that is set."""
     reading, kept = Reading(settings.postgres, settings.shop, options), Kept(settings.postgres)
-    today, final, mailed = reading.today(), kept.final(), kept.mailed()
+    today = reading.today()
+    if today is None:
+        return []  # nothing has happened yet
+    final, mailed = kept.final(), kept.mailed()
     made = []
     for day in (today.before(days) for days in range(_DUE_DAYS, -1, -1)):
         wanted = options.mail and day == today.before() and day.of not in mailed

@@ -56,10 +56,13 @@ class Reading:
             except ReportError:
                 return self._report(transaction, today, epoch, watermark)
 
-    def today(self) -> Day:
-        """The day that the events have come to. Raises ReportError where there are none."""
+    def today(self) -> Day | None:
+        """The day that the events have come to; None before the first."""
         with one_transaction(self._postgres, self._postgres.db_schema) as transaction:
-            return day_of(_position(transaction)[1], self.zone)
+            try:
+                return day_of(_position(transaction)[1], self.zone)
+            except ReportError:
+                return None
 
     def _report(self, transaction: Transaction, day: Day, epoch: int, watermark: datetime) -> Report:
         start, until = day.start, min(day.end, _minute(watermark))

@@ -135,7 +135,7 @@ class Millrace:
             "PYTHONPATH": str(REPOSITORY),
             "MILLRACE_HOME": str(self.home),
             "MILLRACE_STACK_BASE_PORT": str(self.base_port),
-            **{f"MILLRACE_PROCESSING_{work}_INTERVAL_SECONDS": "15" for work in ("COMPACT", "GOLD")},
+            **{f"MILLRACE_PROCESSING_{work}_INTERVAL_SECONDS": "15" for work in ("COMPACT", "GOLD", "REPORT")},
             "MILLRACE_PROCESSING_WARM_UP_SECONDS": "1",  # it is started five times, and nobody takes its time
         }
 

@@ -1,4 +1,6 @@
-"""What a stack does by itself beside the stream: it compacts its Delta tables, and writes gold ones."""
+"""What a stack does by itself beside the stream: it compacts its Delta tables, writes gold ones, and reports."""
+
+import json
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -9,14 +11,22 @@ from tests.e2e.seeded_run import Run
 pytestmark = pytest.mark.e2e
 
 
-def test_delta_tables_are_compacted_and_gold_is_written_beside_the_stream(run: Run, millrace: Millrace) -> None:
-    def both() -> dict[str, float] | None:
+def test_delta_tables_are_compacted_gold_is_written_and_the_day_reported_beside_the_stream(
+    run: Run, millrace: Millrace
+) -> None:
+    tasks = {"compact", "gold", "report"}
+
+    def all_three() -> dict[str, float] | None:
         told = millrace.http.get(f"http://127.0.0.1:{millrace.base_port + 2}/metrics")
         samples = [each for family in text_string_to_metric_families(told.text) for each in family.samples]
         failed = [each.labels for each in samples if each.name.endswith("maintenance_failures_total") and each.value]
-        assert not [labels for labels in failed if labels["task"] in {"compact", "gold"}]
+        assert not [labels for labels in failed if labels["task"] in tasks]
         ended = {each.labels["task"] for each in samples if each.name.endswith("maintenance_timestamp_seconds")}
         files = {each.labels["table"]: each.value for each in samples if each.name.endswith("_delta_files")}
-        return files if ended >= {"compact", "gold"} else None
+        return files if ended >= tasks else None
 
-    assert until(both, 120, "both to have had a turn")["events"] > 0
+    assert until(all_three, 120, "all three to have had a turn")["events"] > 0
+    report = until(lambda: millrace.ask("{ report { totals { events } } }")["report"], 60, "a report with events")
+    assert report["totals"]["events"] > 0
+    told = json.loads(millrace.command("report", "--format", "json").stdout)
+    assert told["totals"]["events"] >= report["totals"]["events"]

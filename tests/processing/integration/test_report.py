@@ -254,6 +254,17 @@ def test_without_events_there_is_nothing_to_report_on(shop: Shop, postgres: Post
         report(postgres, None, "Mars/Olympus")
 
 
+def test_before_the_first_event_nothing_is_due(shop: Shop, box: Mailbox) -> None:
+    with shop.store.transaction() as transaction:
+        transaction.execute("DELETE FROM epochs")
+    told = RUN.invoke(app, ["report", "--due"])
+    assert (told.exit_code, json.loads(told.stdout)) == (0, {"days": []})
+    told = RUN.invoke(app, ["report"])
+    assert told.exit_code == 2
+    assert "there are no events yet that the watermark has passed" in told.stderr
+    move_watermark(shop, at(START_MS))
+
+
 @pytest.fixture
 def box(postgres: PostgresSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
     """What the command is told by: this store, and a mailbox."""
