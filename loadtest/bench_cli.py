@@ -68,11 +68,15 @@ def serving(
     connections: Annotated[int, typer.Option(min=1, max=4096, help="Kept alive, each with a request under way.")] = 64,
     minutes: Annotated[int, typer.Option(min=1000, help="Rows of product minutes to make.")] = 10_000_000,
     sessions: Annotated[int, typer.Option(min=1000, help="Sessions to make.")] = 1_000_000,
+    subscribers: Annotated[int, typer.Option(min=1, max=4000, help="Who follow ten commits over WebSockets.")] = 500,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """GraphQL's answers, kept and read each time, beside the same as bare SQL. Needs `millrace up --only postgres`."""
+    """GraphQL's answers, kept and read each time, beside the same as bare SQL; and many subscribers.
+
+    Needs `millrace up --only postgres`.
+    """
     try:
-        plan = ServingPlan(seconds, connections, minutes, sessions)
+        plan = ServingPlan(seconds, connections, minutes, sessions, subscribers)
         figures = run_serving_bench(plan, PostgresSettings(), lambda name: typer.echo(f"{name} …", err=True))
     except BenchError as error:
         typer.echo(f"Error: {error}", err=True)

@@ -2,7 +2,8 @@
 
 A serving part of the bench's own reads a schema of its own in the stack's Postgres. Each question is asked three ways:
 the same request again and again (an answer that is kept), requests that all differ with nothing kept (read each time),
-and hand-written SQL for them over as many connections as serving has. The rates are of one machine at one time; what
+and hand-written SQL for them over as many connections as serving has. Then many subscribe to the same numbers, and how
+long after a commit each is told of it is measured. The rates are of one machine at one time; what
 lasts is how they compare.
 """
 
@@ -28,8 +29,10 @@ import orjson
 import psutil
 
 from contracts.settings import PostgresSettings
+from contracts.tables import NOTIFY_CHANNEL
 from loadtest.bench_errors import BenchError
-from loadtest.bench_serving_rows import END, days_of, make_shop
+from loadtest.bench_serving_rows import END, NEXT_EPOCH, days_of, make_shop
+from loadtest.bench_subscribers import follow
 from loadtest.flood import flood, request_bytes
 from loadtest.machine import describe_machine
 
@@ -37,6 +40,7 @@ Tell = Callable[[str], None]
 _HOUR: Final = timedelta(hours=1)
 _POOL: Final = 4
 _VARIANTS: Final = 200
+_EPOCHS: Final = 10
 _START_SECONDS: Final = 60
 
 
@@ -50,6 +54,8 @@ class ServingPlan:
     minutes: int
     """Rows of `product_minutes`."""
     sessions: int
+    subscribers: int = 500
+    """Who follow ten epochs."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +126,29 @@ async def _run(plan: ServingPlan, store: PostgresSettings, tell: Tell) -> dict[s
             bare = cases[question.name]["bare SQL"] = await _bare(plan, own, question)
             read = cases[question.name]["read"]
             read["of_bare_sql"] = round(read["requests_per_second"] / bare["requests_per_second"], 3)
+        with _serving(own, kept=True) as (url, process):
+            tell(f"{plan.subscribers} subscribers")
+            subscribers = await _followed(plan, own, url, process)
     rows = {"product_minutes": plan.minutes, "sessions": plan.sessions, "connections": plan.connections}
-    return {"machine": describe_machine(), **rows, "cases": cases}
+    return {"machine": describe_machine(), **rows, "cases": cases, "subscribers": subscribers}
+
+
+async def _followed(
+    plan: ServingPlan, own: PostgresSettings, url: str, process: psutil.Process
+) -> dict[str, int | float]:
+    """Epochs as processing would commit them, without what they count: the numbers are read again all the same."""
+    connection = await _connect(own)
+
+    async def commit() -> int:
+        async with connection.transaction():
+            epoch: int = await connection.fetchval(NEXT_EPOCH)
+            await connection.execute("SELECT pg_notify($1, $2)", NOTIFY_CHANNEL, str(epoch))
+        return epoch
+
+    try:
+        return await follow(url, process, plan.subscribers, _EPOCHS, commit)
+    finally:
+        await connection.close()
 
 
 def _ranges(plan: ServingPlan, question: Question) -> Iterator[tuple[datetime, datetime]]:

@@ -36,6 +36,11 @@ _EPOCH: Final = """
 INSERT INTO epochs (epoch, started_at, committed_at, offsets, newest_log_time, event_time_by_partition, watermark)
 VALUES (1, $1, $1, '{}', $1, '{}', $1)"""
 
+NEXT_EPOCH: Final = """
+INSERT INTO epochs (epoch, started_at, committed_at, offsets, newest_log_time, event_time_by_partition, watermark)
+SELECT epoch + 1, started_at, committed_at, '{}', newest_log_time, '{}', watermark
+FROM epochs ORDER BY epoch DESC LIMIT 1 RETURNING epoch"""
+
 
 def days_of(minute_rows: int) -> int:
     """How many days of the shop that many product minutes are, begun ones included."""

@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def bench(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    small = ("--seconds", "1", "--connections", "2", "--minutes", "4000", "--sessions", "1000")
+    small = ("--seconds", "1", "--connections", "2", "--minutes", "4000", "--sessions", "1000", "--subscribers", "20")
     command = [sys.executable, "-m", "loadtest", "bench", "serving", *small, *arguments]
     environment = {**os.environ, "MILLRACE_POSTGRES_URL": url}
     return subprocess.run(
@@ -32,6 +32,9 @@ def test_every_question_is_asked_three_ways(postgres_url: str) -> None:
         assert list(case) == ["kept", "read", "bare SQL"]
         assert case["kept"]["statuses"] == {"200": case["kept"]["requests"]}
         assert case["read"]["of_bare_sql"] > 0
+    followed = figures["subscribers"]
+    assert (followed["subscribers"], followed["epochs"], followed["told"]) == (20, 10, 200)
+    assert 0 < followed["p50_ms"] <= followed["p99_ms"] <= followed["last_ms"]
 
 
 def test_without_a_database_it_says_how_to_get_one() -> None:
