@@ -26,7 +26,7 @@ def test_delta_tables_are_compacted_gold_is_written_and_the_day_reported_beside_
         return files if ended >= tasks else None
 
     assert until(all_three, 120, "all three to have had a turn")["events"] > 0
-    report = until(lambda: millrace.ask("{ report { totals { events } } }")["report"], 60, "a report with events")
+    report = until(lambda: millrace.ask("{ report { day totals { events } } }")["report"], 60, "a report with events")
     assert report["totals"]["events"] > 0
-    told = json.loads(millrace.command("report", "--format", "json").stdout)
+    told = json.loads(millrace.command("report", "--day", report["day"], "--format", "json").stdout)
     assert told["totals"]["events"] >= report["totals"]["events"]
