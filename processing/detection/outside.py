@@ -77,10 +77,13 @@ class Outside:
 
     def judge(self, history: Values, observed: float, *, counts: bool, place: int = 0) -> Verdict:
         """See `Detector`."""
+        expected = self.season.expected(place)
+        if np.isnan(expected):
+            return Verdict(expected, 0.0, self.threshold)
         before = history[max(len(history) - _LONGEST + 1, 0) :]
         last = shapes(self.season, np.append(before, observed), place - len(before))[-1:]
         score = max((float(self.region.raw(last)[0]) - self.middle) / self.reach, 0.0)
-        return Verdict(self.season.expected(place), score, self.threshold)
+        return Verdict(expected, score, self.threshold)
 
 
 def shapes(season: Season, values: Values, place: int) -> Values:

@@ -6,9 +6,10 @@ in the morning and on Saturday night. What was learnt is a few hundred numbers; 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from contracts.imports import with_pandas
 from processing.detection.detector import Values, noise
@@ -35,6 +36,8 @@ class Season:
     spread: float
     """Of the roots around what is expected, by the median absolute deviation."""
     counts: bool
+    seen: npt.NDArray[np.bool_]
+    """Places of the period of which anything is known: of others, nights when all was off, nothing is expected."""
 
     @classmethod
     def learn(cls, history: Values, place: int, *, counts: bool) -> Self | None:
@@ -56,8 +59,10 @@ class Season:
         ).fit(inner_iter=1, outer_iter=_ROUNDS)
         left = (roots - fitted.trend - fitted.seasonal)[~np.isnan(history)]
         spread = _NORMAL * float(np.median(np.abs(left - np.median(left))))
-        last = fitted.seasonal[-period:]
-        return cls(np.roll(last, (place + len(roots)) % period), float(fitted.trend[-1]), spread, counts)
+        profile = np.roll(fitted.seasonal[-period:], (place + len(roots)) % period)
+        seen = np.zeros(period, dtype=bool)
+        seen[(place + np.flatnonzero(~np.isnan(history))) % period] = True
+        return cls(profile, float(fitted.trend[-1]), spread, counts, seen)
 
     def roots(self, place: int, length: int = 1) -> Values:
         """Roots expected in so many hours from a place on."""
@@ -66,30 +71,31 @@ class Season:
         return found
 
     def expected(self, place: int) -> float:
-        """What is expected in the hour itself."""
-        return float(self.roots(place)[0] ** 2)
+        """What is expected in the hour itself; NaN where nothing is."""
+        return float(self.roots(place)[0] ** 2) if self.seen[place % len(self.seen)] else float("nan")
 
     def scores(self, place: int, observed: Values) -> Values:
-        """How far hours from a place on are above what is expected, or below (negative), in spreads."""
+        """How far hours from a place on are above what is expected, or below (negative), in spreads; NaN if unknown."""
         roots = self.roots(place, len(observed))
         least = np.array([noise(root**2, counts=self.counts) / max(2 * root, 1.0) for root in roots])
         found: Values = (np.sqrt(np.maximum(observed, 0.0)) - roots) / np.maximum(least, self.spread)
+        found[~self.seen[np.arange(place, place + len(observed)) % len(self.seen)]] = np.nan
         return found
 
-    def numbers(self) -> dict[str, Values]:
+    def numbers(self) -> dict[str, npt.NDArray[Any]]:
         """All that it is."""
         others = [self.level, self.spread, float(self.counts)]
-        return {"profile": self.profile, "season": np.array(others)}
+        return {"profile": self.profile, "seen": self.seen, "season": np.array(others)}
 
     def parameters(self) -> dict[str, float]:
         """For people: the level and the spread around it in roots."""
         return {"period_hours": len(self.profile), "level": round(self.level, 4), "spread": round(self.spread, 4)}
 
     @classmethod
-    def of(cls, numbers: Mapping[str, Values]) -> Self:
+    def of(cls, numbers: Mapping[str, npt.NDArray[Any]]) -> Self:
         """From its numbers."""
         level, spread, counts = (float(number) for number in numbers["season"])
-        return cls(numbers["profile"], level, spread, bool(counts))
+        return cls(numbers["profile"], level, spread, bool(counts), numbers["seen"])
 
 
 def filled(history: Values, period: int) -> Values:

@@ -39,4 +39,4 @@ class SeasonalTrend:
     def judge(self, history: Values, observed: float, *, counts: bool, place: int = 0) -> Verdict:
         """See `Detector`."""
         (score,) = self.season.scores(place, np.array([observed]))
-        return Verdict(self.season.expected(place), abs(float(score)), self.threshold)
+        return Verdict(self.season.expected(place), float(np.nan_to_num(abs(score))), self.threshold)

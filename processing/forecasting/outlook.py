@@ -24,7 +24,7 @@ _SETTLING: Final = 2 * DAY
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is expected of consecutive hours, and between what they will be `SHARE` of the times."""
+    """What is expected of consecutive hours, and between what they will be `SHARE` of the times; NaN if unknown."""
 
     expected: Values
     low: Values
@@ -52,6 +52,7 @@ def outlook(history: Values, place: int, hours: int, *, counts: bool) -> Outlook
     for ahead in range(1, hours + 1):
         off = (left[_SETTLING + ahead :] - levels[_SETTLING:-ahead])[known[_SETTLING + ahead :]]
         low[ahead - 1], high[ahead - 1] = widen * np.quantile(off, (0.5 - SHARE / 2, 0.5 + SHARE / 2))
-    roots = levels[-1] + season.profile[(place + length + np.arange(hours)) % period]
+    places = (place + length + np.arange(hours)) % period
+    roots = np.where(season.seen[places], levels[-1] + season.profile[places], np.nan)
     expected, low, high = (np.maximum(values, 0.0) ** 2 for values in (roots, roots + low, roots + high))
     return Outlook(expected, np.minimum(low, expected), np.maximum(high, expected))

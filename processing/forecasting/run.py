@@ -81,7 +81,8 @@ def _write(transaction: Transaction, found: dict[Key, Outlook], until: datetime)
         transaction.execute(
             "INSERT INTO forecasts (scope, subject, metric, hour, expected, low, high, made_until, made_at)"
             " SELECT $1, $2, $3, *, $8, clock_timestamp()"
-            " FROM unnest($4::timestamptz[], $5::float8[], $6::float8[], $7::float8[])",
+            " FROM unnest($4::timestamptz[], $5::float8[], $6::float8[], $7::float8[])"
+            " AS ahead (hour, expected, low, high) WHERE expected <> 'NaN'",
             (scope, subject, metric, hours, *values, until),
         )
     transaction.execute("SELECT pg_notify($1, $2)", (NOTIFY_CHANNEL, CHANGED))

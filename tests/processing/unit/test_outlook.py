@@ -63,5 +63,15 @@ def test_what_never_changes_is_expected_to_stay(value: float) -> None:
     assert _made(np.full(10 * DAY, value)).expected == pytest.approx(np.full(DAY, value))
 
 
+def test_of_an_hour_of_the_day_that_was_never_seen_nothing_is_told() -> None:
+    days = labelled("season only", 300, 10, 1, HOURS).counts
+    hour = (np.arange(len(days)) + PLACE) % DAY
+    days[hour < 7] = np.nan
+    made = _made(days)
+    ahead = (PLACE + len(days) + np.arange(DAY)) % DAY
+    for values in (made.expected, made.low, made.high):
+        assert np.array_equal(np.isnan(values), ahead < 7)
+
+
 def test_too_little_is_told_from_nothing() -> None:
     assert outlook(np.full(2 * DAY, 100.0), PLACE, DAY, counts=True) is None

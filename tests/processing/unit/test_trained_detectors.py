@@ -93,6 +93,22 @@ def test_hours_of_which_nothing_is_known_are_no_evidence(method: str) -> None:
     assert _judged(_trained(method), gaps, AFTERNOON) < THRESHOLDS[method]
 
 
+@ALL
+def test_of_an_hour_of_the_day_that_was_never_seen_nothing_is_expected_and_it_is_no_flag(method: str) -> None:
+    days = _shop()[: 13 * DAY].copy()
+    hour = (np.arange(len(days)) + PLACE) % DAY
+    days[hour < 7] = np.nan  # switched off every night
+    season = Season.learn(days, PLACE, counts=True)
+    assert season is not None
+    detector = METHODS[method].train(season, days, PLACE, THRESHOLDS[method])
+    for ahead in range(DAY):
+        verdict = detector.judge(days, 0.0, counts=True, place=PLACE + len(days) + ahead)
+        is_night = (PLACE + len(days) + ahead) % DAY < 7
+        assert np.isnan(verdict.expected) == is_night
+        assert not (is_night and verdict.is_flagged)
+        assert is_night or verdict.score > 0
+
+
 def test_stored_objects_are_refused_and_not_run() -> None:
     into = io.BytesIO()
     np.savez(into, season=np.array([print], dtype=object))
@@ -122,7 +138,10 @@ def test_a_week_is_told_apart_from_two_of_them_on_and_nothing_from_less_than_thr
 
 
 def test_the_shape_of_a_day_is_its_last_hour_its_last_six_and_all_of_it() -> None:
-    season = Season(np.zeros(DAY), 100.0, 1.0, counts=False)  # roots of 100: 10,000 expected; a twentieth is 2.5 roots
+    seen = np.ones(DAY, dtype=bool)
+    season = Season(
+        np.zeros(DAY), 100.0, 1.0, counts=False, seen=seen
+    )  # roots of 100: 10,000 expected; a twentieth is 2.5 roots
     off = np.full(30, 102.5**2)
     (hour, six, day) = shapes(season, off, 0)[-1]
     assert (hour, six, day) == pytest.approx([length**0.5 for length in LENGTHS])
