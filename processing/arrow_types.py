@@ -4,8 +4,20 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, LargeBinary, Numeric, SmallInteger, Table, Text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    Integer,
+    LargeBinary,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 _ARROW: Final[dict[type, pa.DataType]] = {
     DateTime: pa.timestamp("us", "UTC"),
@@ -16,6 +28,8 @@ _ARROW: Final[dict[type, pa.DataType]] = {
     Boolean: pa.bool_(),
     LargeBinary: pa.binary(),
     Text: pa.string(),
+    Double: pa.float64(),
+    JSONB: pa.string(),
 }
 
 

@@ -12,6 +12,7 @@ from deltalake import Field, Schema
 from deltalake.schema import MapType
 
 from contracts.odcs import document
+from processing.gold.flags import FLAGS
 from processing.gold.tables import FOLDER as GOLD_FOLDER
 from processing.gold.tables import GOLD
 from processing.log_description import CONSTRAINTS, DESCRIPTION, described
@@ -26,7 +27,7 @@ def contracts_of_delta() -> dict[str, dict[str, Any]]:
     """Every Delta table's contract by its place below the folder of the tables."""
     found = {"events": _contract("events", described(), "date", purpose=DESCRIPTION, limitations=_APPENDED)}
     _add_rules(found["events"], CONSTRAINTS)
-    for table in GOLD:
+    for table in (*GOLD, FLAGS):
         place = f"{GOLD_FOLDER}/{table.name}"
         found[place] = _contract(place, table.schema, table.partition, purpose=table.description, limitations=_REPLACED)
         _add_rules(found[place], table.constraints)

@@ -20,6 +20,7 @@ from contracts.settings import PostgresSettings
 from processing import failpoints
 from processing.arrow_types import typed
 from processing.errors import ProcessingError
+from processing.gold.flags import FLAGS, write_flags
 from processing.gold.tables import GOLD, GoldTable
 from processing.maintenance.cells import Cell
 from processing.store import Transaction as Reading
@@ -68,6 +69,7 @@ def write_gold(
     """Bring the tables to what the store has. Raises GoldError, or what Postgres or Delta raise; run it again then."""
     begun, written = perf_counter(), Written()
     opened = [(gold, gold.open(log_path)) for gold in tables]
+    flags = FLAGS.open(log_path)
     while True:
         after = min(_making(table) for _, table in opened)
         with one_transaction(postgres, postgres.db_schema) as reading:
@@ -81,6 +83,7 @@ def write_gold(
             made = _next(reading, after, together)
             if made is None:
                 written.making = after
+                written.rows[FLAGS.name] = write_flags(reading, flags)
                 written.seconds = round(perf_counter() - begun, 3)
                 return written
             tell("gold", after, newest)

@@ -24,7 +24,8 @@ from processing.detection.series import Series
 from processing.detection.training import train
 from processing.detection.watches import HOURLY
 from processing.forecasting.run import forecast
-from processing.store import Store, Transaction
+from processing.gold.flags import FLAGS, write_flags
+from processing.store import Store, Transaction, one_transaction
 from processing.watch.look import Watcher
 from processing.watch.settings import WatchSettings
 from schemas_avro import load_registry
@@ -37,7 +38,7 @@ NOW = datetime(2026, 3, 23, 15, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 WEEKS = 3
 THRESHOLDS = WatchSettings().trained.thresholds
-FLAGS = (
+OF_HOURS = (
     "SELECT * FROM anomalies WHERE scope = $1 AND window_end = window_start + interval '1 hour' ORDER BY metric, method"
 )
 
@@ -163,7 +164,7 @@ def test_an_hour_is_judged_once_it_is_made_and_again_once_it_is_made_again(
     usual = _usual(NOW, np.random.default_rng(2))
     _write_hours(store, {NOW: {"books": usual, "shoes": 3 * usual}}, 2)
     watcher.look()
-    site = rows(store, FLAGS, "site")
+    site = rows(store, OF_HOURS, "site")
     assert {row["metric"] for row in site} == {"events", "views"}
     assert {row["method"] for row in site} >= {"seasonal_trend", "one_class_svm"}
     surest = next(row for row in site if row["method"] == "seasonal_trend")
@@ -173,14 +174,14 @@ def test_an_hour_is_judged_once_it_is_made_and_again_once_it_is_made_again(
     # Of the same hour of the days before, five working days and a weekend.
     assert (part["value"], part["observed"]) == ("shoes", 3 * usual)
     assert part["expected"] == pytest.approx(usual * (5 + 2 * 1.3) / 7, rel=0.06)
-    assert {row["subject"] for row in rows(store, FLAGS, "category")} == {"shoes"}
-    assert {row["subject"] for row in rows(store, FLAGS, "product")} == {"s-1"}
+    assert {row["subject"] for row in rows(store, OF_HOURS, "category")} == {"shoes"}
+    assert {row["subject"] for row in rows(store, OF_HOURS, "product")} == {"s-1"}
     with store.transaction() as transaction:
         (alert, *_) = anomalies.firings(anomalies.read(transaction, NOW + HOUR))
     assert (alert.key, alert.title) == ("anomaly:events:up:hour", "Events up, by the hour")
     _write_hours(store, {NOW: {"books": usual, "shoes": usual}}, 3)
     watcher.look()
-    taken_back = rows(store, FLAGS, "site")
+    taken_back = rows(store, OF_HOURS, "site")
     assert len(taken_back) == len(site)
     assert not any(row["standing"] for row in taken_back)
 
@@ -259,6 +260,40 @@ def _until(store: Store) -> datetime:
     (row,) = rows(store, "SELECT max(starts_at) + interval '1 hour' AS until FROM roll_ups")
     until: datetime = row["until"]
     return until
+
+
+def test_flags_are_in_delta_and_change_with_the_store(settings: PostgresSettings, store: Store, tmp_path: Path) -> None:
+    days = [NOW - timedelta(days=1), NOW]
+    with store.transaction() as transaction:
+        transaction.execute("DELETE FROM anomalies")
+        for day, age in zip(days, ("1 hour", "0"), strict=True):
+            transaction.execute(
+                "INSERT INTO anomalies VALUES ($1, $1 + interval '1 hour', 'views', 'site', '', 'iqr', 10, 20, 5, 2.5,"
+                f""" 'critical', 'up', '[{{"value": "shoes"}}]', true, 1, clock_timestamp() - interval '{age}')""",
+                (day,),
+            )
+    table = FLAGS.open(tmp_path)
+
+    def written() -> int:
+        with one_transaction(settings, settings.db_schema) as reading:
+            return write_flags(reading, table)
+
+    assert written() == 2
+    first = table.version()
+    assert (written(), table.version()) == (0, first)
+    with store.transaction() as transaction:
+        transaction.execute(
+            "UPDATE anomalies SET standing = false, judged_at = clock_timestamp() + interval '1 hour'"
+            " WHERE window_start = $1",
+            (NOW,),
+        )
+    assert written() == 1
+    held = sorted(FLAGS.open(tmp_path).to_pyarrow_table().to_pylist(), key=lambda row: row["window_start"])
+    assert [(row["window_start"], row["standing"], row["score"]) for row in held] == [
+        (days[0], True, 5.0),
+        (days[1], False, 5.0),
+    ]
+    assert json.loads(held[0]["contributions"]) == [{"value": "shoes"}]
 
 
 def test_too_little_to_learn_from_is_said_and_is_no_model(postgres_url: str) -> None:
