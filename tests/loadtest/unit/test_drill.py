@@ -182,7 +182,7 @@ async def test_what_runs_beside_a_drill_ends_with_it_however_it_ends() -> None:
 
     async def send() -> int:
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
             ended.set()
         return 1
@@ -196,7 +196,7 @@ async def test_what_runs_beside_a_drill_ends_with_it_however_it_ends() -> None:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await broken_off()
+        await asyncio.wait_for(broken_off(), 10)
     assert ended.is_set()
     async with _beside(told()) as task:
         assert await task == 7
