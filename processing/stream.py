@@ -65,8 +65,11 @@ class Stream:
         self._stopping.set()
 
     def run(self) -> None:
-        """Run until `stop`. Raises FatalError."""
-        pause = self._settings.restart_backoff_seconds
+        """Run until `stop`. Raises FatalError.
+
+        Faults without an epoch between them are waited for longer each time; after an epoch it begins anew.
+        """
+        pause, failed_at = 0.0, -1
         while not self._stopping.is_set():
             begun = monotonic()
             try:
@@ -76,11 +79,14 @@ class Stream:
             except Exception as error:
                 self.not_ready = f"recovering: {type(error).__name__}"
                 self._metrics.restarts.inc()
-                log.warning("query_failed", error=f"{type(error).__name__}: {error}"[:1000], resume_in_seconds=pause)
-                if monotonic() - begun > _HEALTHY_AFTER_SECONDS:
+                epoch = self._runner.position.epoch
+                if epoch != failed_at or monotonic() - begun > _HEALTHY_AFTER_SECONDS:
                     pause = self._settings.restart_backoff_seconds
+                else:
+                    pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                failed_at = epoch
+                log.warning("query_failed", error=f"{type(error).__name__}: {error}"[:1000], resume_in_seconds=pause)
                 self._stopping.wait(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _run_query(self) -> None:
         position = self._runner.resume()

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -142,6 +143,26 @@ def test_a_file_where_the_checkpoint_should_be_is_a_bad_setting(tmp_path: Path) 
     (tmp_path / "checkpoint").write_bytes(b"")
     with pytest.raises(ValidationError, match="is not a folder"):
         ProcessingSettings(checkpoint=tmp_path / "checkpoint")
+
+
+def test_faults_are_waited_for_longer_each_time_until_an_epoch_has_got_through(
+    stream: Stream, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs, pauses = iter((0, 0, 0, 1, 1, 2)), []
+
+    def fail() -> None:
+        runner.position = replace(runner.position, epoch=next(epochs))
+        raise ZeroDivisionError
+
+    def wait(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 6:
+            stream.stop()
+
+    monkeypatch.setattr(stream, "_run_query", fail)
+    monkeypatch.setattr(stream._stopping, "wait", wait)
+    stream.run()
+    assert pauses == [1, 2, 4, 1, 2, 1]
 
 
 def watch(stream: Stream, looks: int) -> None:
