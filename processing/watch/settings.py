@@ -23,7 +23,7 @@ class Trained(BaseModel):
 
     seasonal_trend: PositiveFloat | None = 5.0
     """Spreads from what trend and season let expect; docs/detection.md has the table all three were chosen from."""
-    isolation_forest: PositiveFloat | None = 1.2
+    isolation_forest: PositiveFloat | None = 1.3
     """1 is what one hour in a hundred exceeds of those learnt from."""
     one_class_svm: PositiveFloat | None = 10.0
     """The same."""
