@@ -243,6 +243,21 @@ def test_a_purchase_makes_the_hour_of_the_click_that_it_converts_stale(shop: Sho
     assert shop.held() == expected_rollups(shop.log)
 
 
+def test_what_is_viewed_together_counts_sessions_of_people_each_once_whatever_products_are_called(shop: Shop) -> None:
+    odd = 'a"b\\c [ünï]'
+    for session, agent in (("s1", None), ("s2", "phone"), ("s3", "crawler")):
+        views = [(odd, "view"), ("p", "page_view"), ("p", "view"), ("added", "add_to_cart"), (None, "view")]
+        shop.fold(
+            logged(click(f"{session}{n}", session_id=session, user_agent=agent, product_id=product, action=action))
+            for n, (product, action) in enumerate(views)
+        )
+    shop.make()
+    rows = shop.query("SELECT product_id, other_id, sessions FROM pair_hours")
+    assert {(row["product_id"], row["other_id"]): row["sessions"] for row in rows} == {
+        (one, other): 2 for one in (odd, "p") for other in (odd, "p")
+    }
+
+
 def test_after_fine_rows_were_replaced_cells_marked_by_hand_are_made_again(shop: Shop) -> None:
     shop.fold(clicks_at(0, 30))
     shop.make()
