@@ -74,4 +74,5 @@ _ROOTS: Final[dict[str, Callable[[Arguments, frozenset[str], ServingSettings], i
     "revenue": _category_windows,
     "conversions": _conversions,
     "sales": _sales,
+    "forecast": _sales,
 }

@@ -48,7 +48,7 @@ VERBS: Final = (
     Verb("report", PROCESSING, "Tell what a day was like, and mail it: --day, --format text|html|json, --email"),
     Verb("explain", PROCESSING, "Tell what became of one event, and why: EVENT_ID"),
     Verb("erase", PROCESSING, "Erase a user, with a receipt; without --yes show what would go: --user ID --yes"),
-    Verb("detect", WATCH, "Train the detectors that learn from hours, list the models: train, models"),
+    Verb("detect", WATCH, "Learn from the hours of the last weeks: train, models, forecast"),
     Verb("alerts", WATCH, "List alerts, acknowledge one, try a destination: list, ack ID, test DESTINATION"),
 )
 

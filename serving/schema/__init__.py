@@ -12,6 +12,7 @@ from serving.schema.common import AsOf
 from serving.schema.context import Info
 from serving.schema.conversions import ConversionWindow, conversions
 from serving.schema.explain import Explanation, explain
+from serving.schema.forecasts import ForecastHour, forecast
 from serving.schema.funnel import Funnel, funnel
 from serving.schema.journeys import Journeys, journeys
 from serving.schema.products import ProductWindow, RankedProduct, product_metrics, top_products
@@ -121,6 +122,11 @@ class Query:
         resolver=anomalies,
         description="What detectors flagged of windows that start in the range, the newest first. A window is judged "
         "when it is final, and again when something late comes to it.",
+    )
+    forecast: list[ForecastHour] = strawberry.field(
+        resolver=forecast,
+        description="What is expected of the next 24 hours, and was of those before; made anew with every hour that "
+        "closes. Of the site, of the 12 categories and the 20 products with the most events; nothing of others.",
     )
     alerts: list[Alert] = strawberry.field(
         resolver=alerts, description="What people should know of, the newest first. It changes outside of commits, too."

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -75,7 +76,7 @@ def busy(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 async def watched(url: str, schema: str, now: datetime) -> None:
-    """An open alert and a flag, as the watch writes them."""
+    """An open alert, a flag and forecasts, as the watch writes them."""
     writer = engine(url, schema)
     async with writer.begin() as connection:
         await connection.execute(
@@ -93,6 +94,19 @@ async def watched(url: str, schema: str, now: datetime) -> None:
                 """ '[{"dimension": "category", "value": "shoes", "expected": 60.5, "observed": 4}]', true, 1, :end)"""
             ),
             {"at": now - timedelta(minutes=9), "end": now - timedelta(minutes=8)},
+        )
+        await connection.execute(
+            text(
+                "INSERT INTO forecasts SELECT scope, subject, metric, hour, expected, expected / 2, expected * 2,"
+                " now(), now() FROM (VALUES ('site', '', 'revenue', 4000), ('site', '', 'purchases', 40),"
+                " ('category', 'kitchen', 'revenue', 1000)) AS series (scope, subject, metric, expected),"
+                " generate_series(CAST(:first AS timestamptz), CAST(:last AS timestamptz), interval '1 hour')"
+                " AS hours (hour)"
+            ),
+            {
+                "first": now.replace(minute=0) - timedelta(hours=23),
+                "last": now.replace(minute=0) + timedelta(hours=24),
+            },
         )
     await writer.dispose()
 
@@ -204,6 +218,38 @@ async def test_sales_are_the_apis_beside_the_period_before(browser: Browser, bus
         await page.locator('#grain input[value="DAY"]').check(force=True)
         await expect(page.locator("#sales-table tbody tr")).to_have_count(2)
         assert "grain=day" in page.url
+
+
+async def test_the_next_day_is_shown_beside_the_last(browser: Browser, busy: Server) -> None:
+    async with tab(browser, f"{busy.url}/sales") as opened:
+        page = opened.page
+        rows = await saved(page, "forecast")
+        last, following = rows[:24], rows[24:]
+        asked = busy.data(
+            "query ($range: TimeRange!) { sales(range: $range, grain: HOUR) { windowStart revenue }"
+            " forecast(range: $range, metric: REVENUE) { windowStart windowEnd expected low high } }",
+            range={"from": rows[0]["hour"], "to": following[0]["hour"]},
+        )
+        assert [float(row["happened"]) for row in last] == [float(one["revenue"]) for one in asked["sales"]]
+        assert [(one["expected"], one["low"], one["high"]) for one in asked["forecast"]] == [(4000, 2000, 8000)] * 24
+        assert [(row["happened"], row["expected"], row["high"]) for row in following] == [("", "4000", "8000")] * 24
+        await page.locator("#forecast-of").select_option("kitchen")
+        await expect(page.locator("#forecast-chart")).to_have_attribute("aria-label", re.compile("Revenue of kitchen"))
+        assert "of=kitchen" in page.url
+        kitchen = await saved(page, "forecast")
+        assert {row["expected"] for row in kitchen} == {"1000"}
+        assert (
+            0 < sum(float(row["happened"] or 0) for row in kitchen) < sum(float(row["happened"] or 0) for row in rows)
+        )
+        await page.locator('#forecast-measure input[value="purchases"]').check(force=True)
+        await expect(page.locator("#panel-forecast .empty")).to_contain_text("Nothing is forecast of kitchen")
+
+
+@pytest.mark.parametrize("arguments", ['scope: SITE, subject: "kitchen"', "scope: CATEGORY"])
+async def test_a_forecast_of_nothing_in_particular_is_refused(busy: Server, arguments: str) -> None:
+    range_ = 'range: {from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z"}'
+    answer = busy.post(f"{{ forecast({range_}, metric: VIEWS, {arguments}) {{ expected }} }}")
+    assert "a category or product needs its name" in answer["errors"][0]["message"]
 
 
 async def test_products_are_sorted_searched_and_saved(browser: Browser, busy: Server) -> None:

@@ -6,6 +6,7 @@ import { flagText, sales } from "../charts/sales.js";
 import { h } from "../dom.js";
 import * as format from "../format.js";
 import { Figures } from "../parts/figures.js";
+import { Forecast } from "../parts/forecast.js";
 import { panel, segmented } from "../parts/panel.js";
 import { Table } from "../parts/table.js";
 import * as periods from "../ranges.js";
@@ -36,6 +37,7 @@ export function build(page) {
     { id: "revenue", label: "Revenue", lead: true }, { id: "orders", label: "Orders" }, { id: "purchases", label: "Purchases", hint: "Order lines bought" },
     { id: "units", label: "Units", hint: "Pieces bought" }, { id: "average", label: "Average purchase" }, { id: "refunded", label: "Refunded" },
   ]);
+  const forecast = new Forecast(page);
   let shown = null;
 
   const main = panel({ id: "sales", title: "Sales", body: chart.element, chart,
@@ -63,15 +65,18 @@ export function build(page) {
   list.note("newest first");
 
   return {
-    elements: [figures.element, h("div", { class: "grid" }, main.element, list.element)],
+    elements: [figures.element, h("div", { class: "grid" }, main.element, forecast.element, list.element)],
 
     async load() {
       const { range, zone } = page;
       const asked = { grain: grain(), ...periods.periods(range, grain(), zone, page.preset === "today") };
-      const data = await query(SALES, { current: periods.iso(asked.current), previous: periods.iso(asked.previous), grain: asked.grain, zone, bots: page.bots });
+      const [data, next] = await Promise.all([
+        query(SALES, { current: periods.iso(asked.current), previous: periods.iso(asked.previous), grain: asked.grain, zone, bots: page.bots }),
+        forecast.load(),
+      ]);
       const within = (one) => data.anomalies.filter(({ windowStart }) => Date.parse(windowStart) >= Date.parse(one.windowStart) && Date.parse(windowStart) < Date.parse(one.windowEnd));
       const rows = data.buckets.map((one, index) => ({ one, before: data.before[index], odd: within(one) }));
-      return { ...data, rows, grain: asked.grain, label: range.label, days: asked.days };
+      return { ...data, next, rows, grain: asked.grain, label: range.label, days: asked.days };
     },
 
     draw(data) {
@@ -97,9 +102,13 @@ export function build(page) {
       const any = data.buckets.some((one) => one.purchases || one.refunds) || data.before.some((one) => one.purchases);
       main.empty(any ? null : "Nothing was sold in this range, nor before it. Choose a longer range, or count bots, too.");
       if (any) sales(chart, { buckets: data.buckets, before: data.before, odd: data.rows.map(({ odd }) => odd), measure: measure(), grain: data.grain, zone: page.zone, title: name });
+      forecast.draw(data.next);
       table.rows([...data.rows].reverse());
     },
 
-    dispose() { chart.dispose(); },
+    dispose() {
+      chart.dispose();
+      forecast.dispose();
+    },
   };
 }

@@ -1,0 +1,59 @@
+"""What is expected of the next hours, and was of those before."""
+
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from serving.errors import InvalidArgument
+from serving.queries.forecasts import forecast_hours
+from serving.schema.anomalies import Scope
+from serving.schema.common import TimeRange
+from serving.schema.context import Info
+
+_HOUR = timedelta(hours=1)
+
+
+@strawberry.enum(description="What is forecast; what bots do is left out.")
+class ForecastMetric(Enum):
+    VIEWS = "views"
+    PURCHASES = "purchases"
+    REVENUE = "revenue"
+
+
+@strawberry.type(description="What is expected of an hour (UTC). Of an hour that has passed, the last that was.")
+class ForecastHour:
+    window_start: datetime
+    window_end: datetime
+    expected: float
+    low: float = strawberry.field(description="Eight hours in ten end up between `low` and `high`.")
+    high: float
+    made_until: datetime = strawberry.field(description="The end of the last hour that was known when it was made.")
+
+
+async def forecast(
+    info: Info,
+    range: Annotated[TimeRange, strawberry.argument(description="Hours that start in it are in the answer.")],
+    metric: ForecastMetric,
+    *,
+    scope: Scope = Scope.SITE,
+    subject: Annotated[str, strawberry.argument(description="Which category or product; empty for the site.")] = "",
+) -> list[ForecastHour]:
+    """Forecasts by hour, the earliest first."""
+    if (scope is Scope.SITE) != (subject == ""):
+        raise InvalidArgument("subject", "a category or product needs its name, and the site has none")
+    rows = await info.context.snapshot.rows(
+        forecast_hours(range.span(), scope=scope.value, subject=subject, metric=metric.value)
+    )
+    return [
+        ForecastHour(
+            window_start=row.hour,
+            window_end=row.hour + _HOUR,
+            expected=row.expected,
+            low=row.low,
+            high=row.high,
+            made_until=row.made_until,
+        )
+        for row in rows
+    ]
