@@ -41,7 +41,7 @@ BENCHES: Final = (
     Bench("processing", quickly=("--rate", "0", "--backlog", "20000")),
     Bench("serving", quickly=("--seconds", "0.5", "--connections", "2", "--minutes", "4000", "--sessions", "1000")),
     Bench("state", quickly=("--rate", "100", "--horizon", "60")),
-    Bench("detect", quickly=("--days", "2")),
+    Bench("detect", quickly=("--days", "2", "--weeks", "0")),
     Bench("forecast", quickly=("--weeks", "6")),
     Bench("rate", whole=True, quickly=("--start", "50", "--highest", "50", "--seconds", "10")),
 )

@@ -40,7 +40,7 @@ def bench(
     ] = 4,
     weeks: Annotated[
         int, typer.Option(min=0, max=52, help="Weeks per series of hours, six or more; 0 leaves hours out.")
-    ] = 12,
+    ] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same series.")] = 1,
     robust_z: Thresholds = "3,4,5",
     iqr: Thresholds = "1.5,2.5,3.5",
