@@ -7,6 +7,7 @@ be done is told, and the others are done all the same.
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -130,6 +131,7 @@ def bench_all(
 
     Exit code 1 if one of them could not be done.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C: the stack that was made goes
     benches, started, load = chosen(only), datetime.now(UTC), os.getloadavg()
     path = report or Path("reports") / f"{started:%Y%m%dT%H%M%SZ}-bench.json"
     results = run_on_own_stack(benches, os.environ, base_port, lambda line: typer.echo(line, err=True), quick=quick)
