@@ -50,7 +50,10 @@ def processing(
     seed: Annotated[int, typer.Option(min=0)] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Freshness at a rate, and the drain of a backlog. Needs `millrace up --only kafka,postgres` beside it."""
+    """Freshness at a rate, the drain of a backlog, and the batch verbs over what it left.
+
+    Needs `millrace up --only kafka,postgres` beside it.
+    """
     try:
         with Progress(console=Console(stderr=True), transient=True) as progress:
             plan = BenchPlan(rate, seconds, backlog, backlog_rate, seed)

@@ -26,6 +26,19 @@ _PORT: Final = 7399
 """Of the part's health server."""
 
 
+@dataclass(frozen=True)
+class VerbRun:
+    """A verb that has ended."""
+
+    code: int
+    seconds: float
+    cpu_seconds: float
+    rss_mib: int
+    """Its largest resident memory."""
+    output: str
+    errors: str
+
+
 @dataclass
 class Ground:
     """A place of its own in the broker and the database."""
@@ -38,10 +51,10 @@ class Ground:
     def log(self) -> Path:
         return self.folder / "processing.log"
 
-    @contextmanager
-    def processing(self, *, warm_up: bool) -> Iterator[psutil.Process]:
-        """The part as a process, from its start to its end."""
-        env = os.environ | {
+    @property
+    def environment(self) -> dict[str, str]:
+        """By which a process of its own finds the place."""
+        return os.environ | {
             "MILLRACE_HOME": str(self.folder),
             "MILLRACE_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "MILLRACE_KAFKA_TOPIC_PREFIX": self.kafka.topic_prefix,
@@ -51,6 +64,11 @@ class Ground:
             "MILLRACE_PROCESSING_CHECKPOINT": str(self.folder / "checkpoint"),
             "MILLRACE_PROCESSING_PORT": str(_PORT),
         }
+
+    @contextmanager
+    def processing(self, *, warm_up: bool) -> Iterator[psutil.Process]:
+        """The part as a process, from its start to its end."""
+        env = self.environment
         if not warm_up:
             env["MILLRACE_PROCESSING_WARM_UP_SECONDS"] = "0"
         with self.log.open("wb") as log:
@@ -60,6 +78,24 @@ class Ground:
             finally:
                 child.terminate()
                 child.wait(60)
+
+    def run_verb(self, *words: str) -> "VerbRun":
+        """Run a batch verb of processing to its end."""
+        output, errors = self.folder / "verb.out", self.folder / "verb.err"
+        began = time.monotonic()
+        with output.open("wb") as out, errors.open("wb") as err:
+            command = [sys.executable, "-m", "processing", *words]
+            child = subprocess.Popen(command, env=self.environment, stdout=out, stderr=err)  # noqa: S603 - ours
+            _, status, used = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+        return VerbRun(
+            child.returncode,
+            time.monotonic() - began,
+            used.ru_utime + used.ru_stime,
+            used.ru_maxrss // 1024,
+            output.read_text("utf-8"),
+            errors.read_text("utf-8"),
+        )
 
     def await_query(self, process: psutil.Process) -> None:
         """Wait until the query reads."""

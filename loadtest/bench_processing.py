@@ -1,4 +1,4 @@
-"""`millrace bench processing`: how fresh what processing serves is at a rate, and how fast it drains a backlog.
+"""`millrace bench processing`: freshness at a rate, the drain of a backlog, and the batch verbs over what it left.
 
 Records go straight into Kafka, as the gateway would write them, so that nothing but processing is measured. Freshness
 is seen from outside, by a reader that polls Postgres: from when a record was handed to the producer until the poll that
@@ -6,6 +6,7 @@ finds its epoch committed. A processing part of its own is started for it, on to
 the broker and the database are those of the settings.
 """
 
+import gc
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import psutil
 from rich.progress import Progress
 
 from contracts.settings import KafkaSettings, PostgresSettings
+from loadtest.bench_batch import measure_batch
 from loadtest.bench_freshness import EpochWatch, RecordSender
 from loadtest.bench_ground import Ground, bench_ground
 from loadtest.machine import describe_machine
@@ -49,6 +51,7 @@ def run_bench(plan: BenchPlan, kafka: KafkaSettings, store: PostgresSettings, pr
     if plan.backlog:
         with bench_ground(kafka, store) as ground:
             figures["drain"] = _drain(plan, ground, progress)
+            figures["batch"] = measure_batch(ground, plan.backlog, progress)
     return figures
 
 
@@ -120,10 +123,12 @@ def _made(plan: BenchPlan, rate: float, count: int, progress: Progress) -> list[
     maker, events = RecordMaker(load_registry()), Shop(plan.seed, products=1_000, regulars=50_000).events(rate)
     task = progress.add_task("making records", total=count)
     made = []
+    gc.disable()  # a million records, none of them garbage: collecting took longer than making
     for number in range(count):
         made.append(maker.make(next(events)))
         if number % 5_000 == 0:
             progress.update(task, completed=number)
+    gc.enable()
     progress.update(task, completed=count)
     return made
 

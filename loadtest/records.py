@@ -50,16 +50,9 @@ class RecordMaker:
         fields = {field["name"]: field.get("default") for field in schema.definition["fields"]} | body
         if topic == CLICKSTREAM.name:
             fields["properties"] = {name: str(value) for name, value in (fields["properties"] or {}).items()}
-        early, late = (_datum(schema.parsed, fields | {"timestamp": at}) for at in (0, 1))
-        cut = next(place for place, (a, b) in enumerate(zip(early, late, strict=True)) if a != b)
+        head, tail = _datum(schema.parsed, fields | {"timestamp": _MARK}).split(_MARKED)
         prefix = bytes([0]) + schema.id.to_bytes(4, "big")
-        return RecordInWaiting(event.at_ms, topic, body["user_id"].encode(), prefix + early[:cut], early[cut + 1 :])
-
-
-def _datum(schema: Any, fields: dict[str, Any]) -> bytes:
-    out = io.BytesIO()
-    fastavro.schemaless_writer(out, schema, fields)
-    return out.getvalue()
+        return RecordInWaiting(event.at_ms, topic, body["user_id"].encode(), prefix + head, tail)
 
 
 def _long(value: int) -> bytes:
@@ -70,3 +63,14 @@ def _long(value: int) -> bytes:
         rest >>= 7
     out.append(rest)
     return bytes(out)
+
+
+_MARK: Final = 2**62
+_MARKED: Final = _long(_MARK)
+"""Nine bytes that no text has: no UTF-8 is as long a run of continuation bytes."""
+
+
+def _datum(schema: Any, fields: dict[str, Any]) -> bytes:
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, schema, fields)
+    return out.getvalue()
