@@ -13,7 +13,6 @@ _VERBS: Final = {
     "rebuild_check": ("rebuild", "--check", "--json"),
     "rebuild": ("rebuild", "--json"),
     "verify": ("verify", "--all", "--json"),
-    "verify_random": ("verify", "--random", "--json"),
     "explain": ("explain", "{event}", "--json"),
     "erase": ("erase", "--user", "{user}", "--yes", "--json"),
     "verify_after_erase": ("verify", "--all", "--json"),
