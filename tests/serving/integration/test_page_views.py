@@ -400,7 +400,7 @@ async def test_an_event_is_explained_by_its_id_and_from_where_it_is_shown(browse
         await timeline.nth(step - 1).get_by_role("button").click()
         await expect(page.locator("#copies")).to_contain_text("It counts, once.")
         await page.keyboard.press("Escape")
-        assert "event=" not in page.url
+        await expect(page).not_to_have_url(re.compile("event="))
         await page.locator("#duplicates tbody button").first.click()
         await expect(page.locator("#copies")).to_contain_text("It came again with")
 

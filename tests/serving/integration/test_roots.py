@@ -420,6 +420,7 @@ def test_the_books_close_and_say_what_was_compared(server: Server, shop: Shop) -
     records = len(shop.events) + len(shop.duplicates) + len(shop.refusals)
     assert (books["close"], books["residue"]) == (True, 0)
     assert {check["name"]: check["left"] for check in books["checks"]} == {
+        "accepted": 0,
         "fates": records,
         "offsets": records,
         "gaps": 0,
