@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from stack.settings import REPOSITORY
@@ -18,6 +19,8 @@ from stack.settings import REPOSITORY
 PACKAGES: Final = ("contracts", "schemas_avro", "ingestion", "processing", "serving", "loadtest", "stack", "tests")
 _TESTS_FAILED: Final = 1
 """pytest's exit code: tests were collected and run, and some failed."""
+_FAILED: Final = Path(".pytest_cache/v/cache/lastfailed")
+"""Where pytest keeps the tests that failed; of later runs, too, until they pass."""
 _FEW: Final = 5
 """Tests; more than these is no accident."""
 
@@ -60,6 +63,7 @@ def run_steps(only: Sequence[str], say: Callable[[str], None]) -> int:
             continue
         say(f"── {step.name}: {' '.join(step.arguments)}")
         started = time.monotonic()
+        (REPOSITORY / _FAILED).unlink(missing_ok=True)  # what failed in other steps is none of this one's
         code, again = _run(step.arguments, environment), 0
         if step.patient and code == _TESTS_FAILED and 0 < (again := _failed_tests()) <= _FEW:
             say(f"── {step.name}: once more, {again} that failed")
@@ -81,6 +85,6 @@ def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 def _failed_tests() -> int:
     """How many tests the last run left as failed."""
     try:
-        return len(json.loads((REPOSITORY / ".pytest_cache/v/cache/lastfailed").read_bytes()))
+        return len(json.loads((REPOSITORY / _FAILED).read_bytes()))
     except (OSError, ValueError):
         return 0

@@ -1,8 +1,9 @@
-"""One stack for all end-to-end tests, started by the command a user types."""
+"""One stack for all end-to-end tests, started by the command a user types; who needs one undisturbed starts another."""
 
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,9 @@ from tests.e2e.seeded_run import Run, make_run
 from tests.processing.receivers import SECRET, Receiver, receiving, webhook_fault
 
 
-@pytest.fixture(scope="session")
-def receiver() -> Iterator[Receiver]:
-    """Where the stack's alerts go."""
-    with receiving(webhook_fault) as found:
-        yield found
-
-
-@pytest.fixture(scope="session")
-def millrace(receiver: Receiver) -> Iterator[Millrace]:
-    """A stack without the simulator: tests send what they count."""
+@contextmanager
+def started(receiver: Receiver) -> Iterator[Millrace]:
+    """A stack without the simulator, whose alerts go to the receiver."""
     home = Path(tempfile.mkdtemp(prefix="millrace-e2e-"))
     home.chmod(0o755)
     (home / "millrace.toml").write_text(
@@ -37,6 +31,13 @@ def millrace(receiver: Receiver) -> Iterator[Millrace]:
         stack.command("down", check=False)
         stack.http.close()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def millrace() -> Iterator[Millrace]:
+    """The stack of nearly all tests: they send what they count."""
+    with receiving(webhook_fault) as receiver, started(receiver) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")

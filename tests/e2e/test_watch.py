@@ -1,22 +1,37 @@
 """A simulated flash sale is flagged, opens an alert that arrives at a local receiver, and its end arrives, too.
 
-The last of the end-to-end tests by name: the events that it sends are in nobody's oracle.
+On a stack of its own: what other tests break on theirs opens alerts, and a rule that holds at the time of such a fault
+is told as its consequence.
 """
 
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from loadtest.scenarios import DROP
+from tests.e2e.conftest import started
 from tests.e2e.millrace import Millrace, iso, until
-from tests.processing.receivers import Receiver
+from tests.processing.receivers import Receiver, receiving, webhook_fault
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 MINUTES = 38
 TITLE = "Viewed much, bought little"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving(webhook_fault) as found:
+        yield found
+
+
+@pytest.fixture
+def millrace(receiver: Receiver) -> Iterator[Millrace]:
+    with started(receiver) as stack:
+        yield stack
 
 
 def _told(receiver: Receiver, kind: str) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import io
 from itertools import islice
+from typing import Any
 
 import fastavro
 import pytest
@@ -22,7 +23,8 @@ def test_a_record_decodes_to_its_event_at_the_time_put_in() -> None:
         waiting = maker.make(event)
         value = waiting.value(START_MS)
         schema = registry.by_id(int.from_bytes(value[1:5], "big"))
-        read = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema.parsed, None)
+        assert schema is not None
+        read: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema.parsed, None)
         assert round(read["timestamp"].timestamp() * 1000) == START_MS + event.at_ms
         assert read["user_id"].encode() == waiting.key
         told = {name: found for name, found in event.body.items() if name in {"event_id", "transaction_id", "action"}}

@@ -187,7 +187,7 @@ async def test_what_was_left_in_carts_leads_to_what_was_viewed_beside_it(browser
         await page.locator("#also-viewed tbody button").first.click()
         await expect(page.locator("#dialog")).to_contain_text(f"{other} ")
         await page.locator("#dialog-close").click()
-        assert "also=" not in page.url
+        await expect(page).not_to_have_url(re.compile("also="))
         await page.locator('tr[data-product="p-mug"] button').click()
         await expect(page.locator("#dialog")).to_contain_text("p-mug ")
 
@@ -346,7 +346,7 @@ async def test_steps_of_a_funnel_are_chosen_and_are_in_the_address(browser: Brow
         await expect(page.locator("#funnel li")).to_have_count(2)
         await page.locator("#step-usual").click()
         await expect(page.locator("#funnel li")).to_have_count(4)
-        assert "steps=" not in page.url
+        await expect(page).not_to_have_url(re.compile("steps="))
 
 
 async def test_users_are_the_segments_and_open_with_their_sessions(browser: Browser, busy: Server) -> None:
@@ -362,7 +362,7 @@ async def test_users_are_the_segments_and_open_with_their_sessions(browser: Brow
         await page.locator("#user-sessions button").first.click()
         await expect(page.locator("#dialog .timeline li").first).to_be_visible()
         await page.keyboard.press("Escape")
-        assert "user=" not in page.url
+        await expect(page).not_to_have_url(re.compile("user="))
         assert (await saved(page, "retention"))[0]["share"] == "1"
 
 

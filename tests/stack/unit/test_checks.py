@@ -1,5 +1,6 @@
 """The task runner: every step runs; few tests that fail are tried once more and named, many are not."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,9 @@ def test_a_step_is_judged_by_its_tests_and_the_others_run_all_the_same(
     project: Path, source: str, code: int, summary: str
 ) -> None:
     (project / "test_it.py").write_text(source)
+    cache = project / ".pytest_cache" / "v" / "cache"
+    cache.mkdir(parents=True)
+    (cache / "lastfailed").write_text(json.dumps({f"of_another_step.py::test_{n}": True for n in range(9)}))
     said: list[str] = []
     assert run_steps((), said.append) == code
     tests, tidy = said[-2:]
