@@ -128,6 +128,7 @@ def _made(plan: BenchPlan, rate: float, count: int, progress: Progress) -> list[
         made.append(maker.make(next(events)))
         if number % 5_000 == 0:
             progress.update(task, completed=number)
+    gc.freeze()
     gc.enable()
     progress.update(task, completed=count)
     return made
