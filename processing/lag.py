@@ -4,21 +4,17 @@ Asked of the broker and held against the ledger's position, not told by Spark: i
 """
 
 from functools import cached_property
-from time import monotonic
 from typing import Final
 
-import structlog
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from contracts.settings import KafkaSettings
 from processing.ledger import Offsets
+from processing.looks import Looks
 from processing.metrics import EpochMetrics
 from processing.source import READ_TOPICS
 
-log = structlog.get_logger()
-
-_EVERY_SECONDS: Final = 5.0
 _BROKER_SECONDS: Final = 2.0
 _LATEST: Final[OffsetSpec] = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
@@ -30,22 +26,15 @@ class LagWatch:
         self._prefix = kafka.topic_prefix
         self._metrics = metrics
         self._bootstrap = kafka.bootstrap
-        self._looked_at = -_EVERY_SECONDS
-        self._known = True
+        self._looks = Looks("lag_unknown", KafkaException)
 
     def look(self, read: Offsets) -> None:
         """Tell the lag behind these offsets (next to be read, by topic and partition), if it is time to."""
-        if monotonic() - self._looked_at < _EVERY_SECONDS:
-            return
-        self._looked_at = monotonic()
-        try:
-            for topic in READ_TOPICS:
-                self._metrics.observe_behind(topic, self._behind(topic, read.get(topic, {})))
-            self._known = True
-        except KafkaException as error:
-            if self._known:  # once per outage
-                log.warning("lag_unknown", error=str(error))
-            self._known = False
+        self._looks.take(lambda: self._tell(read))
+
+    def _tell(self, read: Offsets) -> None:
+        for topic in READ_TOPICS:
+            self._metrics.observe_behind(topic, self._behind(topic, read.get(topic, {})))
 
     @cached_property
     def _admin(self) -> AdminClient:

@@ -10,18 +10,15 @@ from time import monotonic
 from typing import Final
 
 import msgspec
-import structlog
 from adbc_driver_manager import Error
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from contracts.settings import KafkaSettings, PostgresSettings
 from contracts.topics import TALLIES
+from processing.looks import Looks
 from processing.source import READ_TOPICS
 from processing.store import one_transaction
 
-log = structlog.get_logger()
-
-_EVERY_SECONDS: Final = 5.0
 _BROKER_SECONDS: Final = 2.0
 _READ_TOGETHER: Final = 1000
 
@@ -39,28 +36,21 @@ class TallyWatch:
     def __init__(self, kafka: KafkaSettings, postgres: PostgresSettings) -> None:
         self._kafka = kafka
         self._postgres = postgres
-        self._looked_at = -_EVERY_SECONDS
         self._workers: dict[bytes, dict[str, int]] = {}
         self._next = 0
-        self._known = True
+        self._looks = Looks("tallies_unknown", KafkaException, Error)
 
     def look(self) -> None:
         """Write down what is told and stored by now, if it is time to."""
-        if monotonic() - self._looked_at < _EVERY_SECONDS:
-            return
-        self._looked_at = monotonic()
-        try:
-            self._read()
-            acknowledged = sum((Counter(told) for told in self._workers.values()), Counter[str]())
-            stored = {topic: self._stored(topic) for topic in READ_TOPICS}
-            with one_transaction(self._postgres, self._postgres.db_schema) as transaction:
-                for topic, records in stored.items():
-                    transaction.execute(_KEEP, (topic, acknowledged[topic], records))
-            self._known = True
-        except (KafkaException, Error) as error:
-            if self._known:  # once per outage
-                log.warning("tallies_unknown", error=str(error))
-            self._known = False
+        self._looks.take(self._write_down)
+
+    def _write_down(self) -> None:
+        self._read()
+        acknowledged = sum((Counter(told) for told in self._workers.values()), Counter[str]())
+        stored = {topic: self._stored(topic) for topic in READ_TOPICS}
+        with one_transaction(self._postgres, self._postgres.db_schema) as transaction:
+            for topic, records in stored.items():
+                transaction.execute(_KEEP, (topic, acknowledged[topic], records))
 
     @cached_property
     def _consumer(self) -> Consumer:

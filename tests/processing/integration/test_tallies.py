@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 
 def look(watch: TallyWatch, store: Store) -> tuple[dict[str, tuple[int, int]], int]:
     """What is kept of each topic after another look, and what the books are off by."""
-    watch._looked_at = -1000.0
+    watch._looks._looked_at = -1000.0
     watch.look()
     with store.transaction() as transaction:
         rows = transaction.query("SELECT topic, acknowledged, stored FROM tallies").to_pylist()
