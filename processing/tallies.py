@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Final
 
 import msgspec
+import structlog
 from adbc_driver_manager import Error
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -18,6 +19,8 @@ from contracts.topics import TALLIES
 from processing.looks import Looks
 from processing.source import READ_TOPICS
 from processing.store import one_transaction
+
+log = structlog.get_logger()
 
 _BROKER_SECONDS: Final = 2.0
 _READ_TOGETHER: Final = 1000
@@ -75,12 +78,15 @@ class TallyWatch:
             for message in self._consumer.consume(_READ_TOGETHER, timeout=0.1):
                 if (error := message.error()) is not None:
                     raise KafkaException(error)
-                key, value, offset = message.key(), message.value(), message.offset()
-                assert key is not None
-                assert value is not None
+                offset = message.offset()
                 assert offset is not None
-                self._workers[key] = msgspec.json.decode(value, type=dict[str, int])
                 self._next = offset + 1
+                try:
+                    told = msgspec.json.decode(message.value() or b"", type=dict[str, int])
+                except msgspec.DecodeError as error:  # somebody else's: the stream must not end of it
+                    log.warning("tally_unreadable", offset=offset, error=str(error))
+                else:
+                    self._workers[message.key() or b""] = told
 
     def _stored(self, topic: str) -> int:
         name = self._kafka.topic_prefix + topic

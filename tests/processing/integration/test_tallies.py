@@ -43,6 +43,8 @@ def test_what_all_workers_have_answered_for_must_be_in_the_topics(
     producer.produce(prefix + topics.REJECTED.name, b"x")
     tell(b"one", clickstream=1)
     tell(b"one", clickstream=3, rejected=1)  # says again what it said before
+    for poison in (b"\xff no tally", b'{"clickstream": "many"}', None):
+        producer.produce(prefix + topics.TALLIES.name, poison, b"three")
     tell(b"two", clickstream=2)
     watch = TallyWatch(KafkaSettings(bootstrap=kafka_bootstrap, topic_prefix=prefix), postgres)
     assert look(watch, store) == ({"clickstream": (5, 5), "transactions": (0, 0), "rejected": (1, 1)}, 0)
