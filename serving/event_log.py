@@ -1,6 +1,9 @@
-"""One event in the Delta event log, read as any reader of Delta may: its files, by DuckDB, off the event loop."""
+"""The Delta event log, read as any reader of Delta may: its files, by DuckDB, off the event loop."""
 
 import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,58 +11,112 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
+from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 
-from serving.errors import Unavailable
+from serving.errors import TooLarge, Unavailable
+from serving.queries import ResultRow
+from serving.sketches import sketch_of
+from serving.windows import Span
 
-_COLUMNS: Final = (
-    "topic", "partition", "offset", "epoch", "log_time", "received_at", "source", "imported", "late", "event_id",
-    "timestamp", "user_id", "session_id", "product_id", "category", "action", "page_url", "amount", "quantity",
-    "order_id", "currency", "kind", "bot", "bot_score", "bot_reason",
-)  # fmt: skip
-_LIMITS: Final[dict[str, str | bool | int | float | list[str]]] = {"threads": "1", "memory_limit": "512MB"}
+_LIMITS: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "threads": "1",
+    "memory_limit": "512MB",
+    "temp_directory": "",  # what does not fit in memory is refused, and not put on the disk
+}
+_VIEW: Final = (
+    "WITH log AS NOT MATERIALIZED (SELECT * FROM columns"
+    " UNION ALL BY NAME SELECT * FROM read_parquet($paths, union_by_name=true, hive_partitioning=false)) "
+)
+_NO_FILES: Final = "WITH log AS NOT MATERIALIZED (SELECT * FROM columns) "
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A question to the log: a SELECT of DuckDB's from `log`, and what tells which files may hold its answer."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+    epochs: range
+    """The epochs that it is about."""
+    span: Span | None = None
+    """Event time that it is about; None for all of it."""
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    """Tables, by name, that the SELECT reads besides."""
+    sketches: Collection[str] = ()
+    """Columns that are lists of users, to be read as the store has them: a list of one sketch."""
 
 
 class EventLog:
-    """The table `events` below a folder. One look-up at a time: each reads the ids of the whole log."""
+    """The table `events` below a folder. It is read for one at a time, by one thread."""
 
     def __init__(self, path: Path) -> None:
         self._table = path / "events"
         self._turn = asyncio.Lock()
 
-    async def find(self, event_id: str, epoch: int) -> list[dict[str, Any]]:
-        """Its rows of epochs up to this one, by column: none, one, or one of each topic.
+    async def read(self, reading: Reading) -> Sequence[ResultRow]:
+        """The rows of the answer, to be read like those of a statement.
 
         Raises:
             Unavailable: there is no log where serving looks for it, or it is just being rewritten.
+            TooLarge: it takes more memory than one answer may.
         """
         async with self._turn:
             duck = duckdb.connect(config=_LIMITS)
-            reading = asyncio.create_task(asyncio.to_thread(self._read, duck, event_id, epoch))
+            answering = asyncio.create_task(asyncio.to_thread(self._read, duck, reading))
             try:
-                return await asyncio.shield(reading)
+                return await asyncio.shield(answering)
             except asyncio.CancelledError:
                 duck.interrupt()  # nobody waits for it any more
                 raise
+            except duckdb.OutOfMemoryException as error:
+                raise TooLarge("range", "there are more events in it than are read from the log at once") from error
             except (TableNotFoundError, DeltaError, duckdb.IOException) as error:
                 raise Unavailable("The event log cannot be read from here just now.") from error
             finally:
-                await asyncio.wait([reading])
+                await asyncio.wait([answering])
                 duck.close()
 
-    def _read(self, duck: duckdb.DuckDBPyConnection, event_id: str, epoch: int) -> list[dict[str, Any]]:
+    def _read(self, duck: duckdb.DuckDBPyConnection, reading: Reading) -> Sequence[ResultRow]:
         table = DeltaTable(str(self._table))
-        paths = [str(self._table / name) for name in pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()]
-        if not paths:
-            return []
-        listed = ", ".join(f'"{name}"' for name in _COLUMNS)
+        paths = _paths(pa.table(table.get_add_actions(flatten=True)), reading)
+        parameters = dict(reading.parameters)
+        if paths:
+            parameters["paths"] = [str(self._table / path) for path in paths]
         duck.execute("SET TimeZone = 'UTC'")
-        rows: list[dict[str, Any]] = (
-            duck.sql(
-                f"SELECT {listed} FROM read_parquet($paths, union_by_name=true, hive_partitioning=false)"  # noqa: S608 - constants
-                " WHERE event_id = $id AND epoch <= $epoch ORDER BY topic",
-                params={"paths": paths, "id": event_id, "epoch": epoch},
-            )
-            .to_arrow_table()
-            .to_pylist()
-        )
-        return rows
+        # The empty table has all columns, with their types: an old file may lack the newest ones.
+        duck.register("columns", pa.schema(table.schema().to_arrow()).empty_table())
+        for name, told in reading.tables.items():
+            duck.register(name, told)
+        found = duck.sql((_VIEW if paths else _NO_FILES) + reading.sql, params=parameters).to_arrow_table()
+        return _rows(found, reading.sketches)
+
+
+def _paths(files: pa.Table, reading: Reading) -> list[str]:
+    """The files that may hold something of it, by the day that each is of and by its epochs, where those are noted."""
+    unknown = [None] * files.num_rows
+    days, first, last = (
+        files[name].to_pylist() if name in files.column_names else unknown
+        for name in ("partition.date", "min.epoch", "max.epoch")
+    )
+    asked = reading.epochs
+    return [
+        path
+        for path, day, least, most in zip(files["path"].to_pylist(), days, first, last, strict=True)
+        if (day is None or reading.span is None or _day_within(day, reading.span))
+        and (least is None or least < asked.stop)
+        and (most is None or most >= asked.start)
+    ]
+
+
+def _day_within(day: date, span: Span) -> bool:
+    return span.start.astimezone(UTC).date() <= day <= span.end.astimezone(UTC).date()
+
+
+def _rows(found: pa.Table, sketches: Collection[str]) -> Sequence[ResultRow]:
+    columns = [
+        [[sketch_of(users)] if users else [] for users in column.to_pylist()]
+        if name in sketches
+        else column.to_pylist()
+        for name, column in zip(found.column_names, found.columns, strict=True)
+    ]
+    return IteratorResult(SimpleResultMetaData(found.column_names), iter(zip(*columns, strict=True))).all()

@@ -7,7 +7,7 @@ to 4,096 users and has a standard error of 1.6 % above.
 from collections.abc import Iterable
 from typing import Final
 
-from datasketches import compact_theta_sketch, theta_union
+from datasketches import compact_theta_sketch, theta_union, update_theta_sketch
 
 LG_K: Final = 12
 """Size of the sketches processing writes: 2^12 entries."""
@@ -21,3 +21,12 @@ def count_users(sketches: Iterable[bytes]) -> int:
             union.update(compact_theta_sketch.deserialize(sketch))
     estimate: float = union.get_result().get_estimate()
     return round(estimate)
+
+
+def sketch_of(users: Iterable[str]) -> bytes:
+    """A sketch of these users, as if it had been united of smaller ones."""
+    sketch = update_theta_sketch(LG_K)
+    for user in users:
+        sketch.update(user)
+    made: bytes = sketch.compact().serialize()
+    return made

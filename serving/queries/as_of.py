@@ -1,11 +1,11 @@
-"""The newest epoch: what every number of a snapshot is as of."""
+"""The newest epoch, which every number of a snapshot is as of; and one of history."""
 
 from typing import Final
 
-from sqlalchemy import Interval, func, literal, select
+from sqlalchemy import Interval, func, literal, select, true
 
 from contracts.rollups import HOUR, roll_ups
-from contracts.tables import epochs
+from contracts.tables import epochs, totals
 from serving.queries import Statement
 
 _SUMMED_UNTIL: Final = (
@@ -15,15 +15,16 @@ _SUMMED_UNTIL: Final = (
     .limit(1)
     .scalar_subquery()
 )
-AS_OF: Final[Statement] = (
-    select(
-        epochs.c.epoch,
-        epochs.c.committed_at,
-        epochs.c.watermark,
-        epochs.c.newest_log_time,
-        func.clock_timestamp().label("read_at"),
-        _SUMMED_UNTIL.label("summed_until"),
-    )
-    .order_by(epochs.c.epoch.desc())
-    .limit(1)
+_LINE: Final = (
+    epochs.c.epoch,
+    epochs.c.committed_at,
+    epochs.c.watermark,
+    epochs.c.newest_log_time,
+    func.clock_timestamp().label("read_at"),
 )
+AS_OF: Final[Statement] = select(*_LINE, _SUMMED_UNTIL.label("summed_until")).order_by(epochs.c.epoch.desc()).limit(1)
+
+
+def line_of(epoch: int) -> Statement:
+    """The ledger's line of an epoch, with the newest epoch that the event log is known to have: `log_epoch`."""
+    return select(*_LINE, totals.c.log_epoch).join_from(epochs, totals, true()).where(epochs.c.epoch == epoch)

@@ -1,5 +1,7 @@
 """The GraphQL schema: roots from one module per domain, put together here."""
 
+from typing import Annotated
+
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
@@ -14,6 +16,7 @@ from serving.schema.conversions import ConversionWindow, conversions
 from serving.schema.explain import Explanation, explain
 from serving.schema.forecasts import ForecastHour, forecast
 from serving.schema.funnel import Funnel, funnel
+from serving.schema.history import line_in_ledger
 from serving.schema.journeys import Journeys, journeys
 from serving.schema.products import ProductWindow, RankedProduct, product_metrics, top_products
 from serving.schema.quality import Duplicates, Lateness, duplicates, lateness
@@ -22,7 +25,7 @@ from serving.schema.rejections import Rejections, rejections
 from serving.schema.reports import Report, ReportDay, Segments, report, report_days, segments
 from serving.schema.retention import Cohort, retention
 from serving.schema.revenue import RevenueWindow, SalesBucket, revenue, sales
-from serving.schema.scalars import SCALARS
+from serving.schema.scalars import SCALARS, Long
 from serving.schema.sessions import Session, SessionConnection, session, sessions
 from serving.schema.subscriptions import Subscription
 from serving.schema.users import User, UserConnection, user, users
@@ -34,8 +37,13 @@ NO_VISITS = (
 TWICE = "To compare periods, ask for it twice in one operation: both are of one commit."
 
 
-async def _as_of(info: Info) -> AsOf | None:
-    row = await info.context.snapshot.as_of()
+async def _as_of(
+    info: Info,
+    epoch: Annotated[
+        Long | None, strawberry.argument(description="An earlier commit; without it, that of this answer.")
+    ] = None,
+) -> AsOf | None:
+    row = await info.context.snapshot.as_of() if epoch is None else (await line_in_ledger(info, epoch, "epoch"))[0]
     return AsOf.of(row) if row else None
 
 

@@ -10,6 +10,7 @@ import strawberry
 from serving.errors import InvalidArgument
 from serving.queries import ResultRow
 from serving.queries.explain import conversion_of, copies
+from serving.queries.logged import applied
 from serving.queries.sessions import session_of_event
 from serving.schema.context import Info
 from serving.schema.scalars import Long
@@ -139,7 +140,8 @@ async def explain(
         return Explanation(
             event_id=event_id, verdict=Verdict.NEVER_SEEN, copies=[], applied=[], unlogged_epochs=Long(0)
         )
-    logged = await info.context.services.event_log.find(event_id, as_of.epoch)
+    found_in_log = await info.context.services.event_log.read(applied(event_id, as_of.epoch))
+    logged = [dict(row._mapping) for row in found_in_log]
     rows = await info.context.snapshot.rows(copies(event_id, logged))
     found = [_copy(row) for row in rows if row.verdict is not None]
     verdicts = {copy.verdict for copy in found}

@@ -9,12 +9,13 @@ import strawberry
 
 from serving.database import EpochRow
 from serving.errors import InvalidArgument, TooLarge
-from serving.queries import ResultRow
+from serving.queries import ResultRow, logged
 from serving.queries.top_products import top_products as top_products_sql
 from serving.queries.windows import product_windows
 from serving.schema.common import CURRENCY, BotFilter, Range, Window, check_kept, is_final, page_size, users_in
 from serving.schema.comparison import CompareWith
 from serving.schema.context import Info, selected
+from serving.schema.history import AsOfEpoch, told_as_of
 from serving.schema.scalars import Long
 from serving.windows import Span, Windows, minute_edges
 
@@ -90,6 +91,7 @@ async def product_metrics(
         int | None,
         strawberry.argument(description="Most rows wanted. Without it, an answer over the maximum is an error."),
     ] = None,
+    as_of: AsOfEpoch = None,
 ) -> list[ProductWindow]:
     """Rolls minute rows up to windows."""
     settings, snapshot = info.context.services.settings, info.context.snapshot
@@ -100,19 +102,18 @@ async def product_metrics(
     if starts is None:
         return []
     wanted = {_SKETCH_OF[name] for name in selected(info, _SKETCH_OF)}
-    as_of = await snapshot.as_of()
-    check_kept(windows.edges(starts), as_of)
-    rows = await snapshot.rows(
-        product_windows(
-            starts,
-            windows,
-            products,
-            categories,
-            bot=bots.bot,
-            wanted_sketches=wanted,
-            limit=settings.max_rows + 1 if limit is None else limit,
+    most = settings.max_rows + 1 if limit is None else limit
+    told = await told_as_of(info, as_of)
+    if told.past:
+        which, epoch = logged.Of(bots.bot, products, categories), told.epoch
+        rows = await info.context.services.event_log.read(
+            logged.product_windows(starts, windows, which, epoch=epoch, wanted_sketches=wanted, limit=most)
         )
-    )
+    else:
+        check_kept(windows.edges(starts), told.as_of)
+        rows = await snapshot.rows(
+            product_windows(starts, windows, products, categories, bot=bots.bot, wanted_sketches=wanted, limit=most)
+        )
     if len(rows) > settings.max_rows:
         raise TooLarge(
             "range",
@@ -121,7 +122,7 @@ async def product_metrics(
     counts = {name: await users_in(rows, name) for name in wanted}
     currency = info.context.services.shop.currency
     return [
-        _product_window(row, window, as_of, currency, {name: counts[name][index] for name in wanted})
+        _product_window(row, window, told.as_of, currency, {name: counts[name][index] for name in wanted})
         for index, row in enumerate(rows)
     ]
 

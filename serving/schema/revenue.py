@@ -11,12 +11,13 @@ import strawberry
 from contracts.rollups import DAY, HOUR
 from serving.database import EpochRow
 from serving.errors import TooLarge
-from serving.queries import ResultRow
+from serving.queries import ResultRow, logged
 from serving.queries.sales import sales as sales_sql
 from serving.queries.windows import revenue_windows
 from serving.schema.common import CURRENCY, BotFilter, Range, Window, average, check_kept, is_final, users_in
 from serving.schema.comparison import CompareWith
 from serving.schema.context import Info, selected_below
+from serving.schema.history import AsOfEpoch, told_as_of
 from serving.schema.products import Length
 from serving.schema.scalars import Long
 from serving.windows import MINUTE, Span, Windows
@@ -74,8 +75,10 @@ async def revenue(
     info: Info,
     range: Range,
     window: Length = timedelta(minutes=5),
+    *,
     categories: list[str] | None = None,
     bots: BotFilter = BotFilter.EXCLUDE,
+    as_of: AsOfEpoch = None,
 ) -> list[RevenueWindow]:
     """Rolls category minutes up to windows."""
     settings, snapshot = info.context.services.settings, info.context.snapshot
@@ -83,16 +86,22 @@ async def revenue(
     starts = windows.starts_in(range.span(), settings.max_points)
     if starts is None:
         return []
-    as_of = await snapshot.as_of()
-    check_kept(windows.edges(starts), as_of)
-    rows = await snapshot.rows(revenue_windows(starts, windows, categories, bot=bots.bot, limit=settings.max_rows + 1))
+    most, told = settings.max_rows + 1, await told_as_of(info, as_of)
+    if told.past:
+        which = logged.Of(bots.bot, categories=categories)
+        rows = await info.context.services.event_log.read(
+            logged.revenue_windows(starts, windows, which, epoch=told.epoch, limit=most)
+        )
+    else:
+        check_kept(windows.edges(starts), told.as_of)
+        rows = await snapshot.rows(revenue_windows(starts, windows, categories, bot=bots.bot, limit=most))
     if len(rows) > settings.max_rows:
         raise TooLarge("range", f"the answer has more than {settings.max_rows} rows; name categories or shorten it")
     return [
         RevenueWindow(
             window_start=row.window_start,
             window_end=row.window_start + window,
-            is_final=is_final(row.window_start + window, as_of),
+            is_final=is_final(row.window_start + window, told.as_of),
             revision=row.late,
             late_events=row.late,
             category=row.category,
@@ -121,6 +130,7 @@ async def sales(
     products: list[strawberry.ID] | None = None,
     categories: list[str] | None = None,
     bots: BotFilter = BotFilter.EXCLUDE,
+    as_of: AsOfEpoch = None,
 ) -> list[SalesBucket]:
     """Rolls minutes up to the hours or days of a zone."""
     settings, snapshot, shop = info.context.services.settings, info.context.snapshot, info.context.services.shop
@@ -138,22 +148,31 @@ async def sales(
     if compare_with is not None:
         earlier = compare_with.hours(buckets, zone) if grain is Grain.HOUR else compare_with.days(buckets, zone)
     everything = sorted({*buckets, *(bucket for bucket in earlier if bucket is not None)}, key=_in_order)
-    as_of = await snapshot.as_of()
-    check_kept((edge for bucket in everything for edge in (bucket.start, bucket.end)), as_of)
-    rows = await snapshot.rows(
-        sales_sql(
-            everything,
-            bot=bots.bot,
-            products=products,
-            categories=categories,
-            wanted_sketches={"buyers"} if customers else set[str](),
-            wants_orders=products is None and categories is None and bool(selected_below(info, ["orders"])),
+    sketches = {"buyers"} if customers else set[str]()
+    orders = products is None and categories is None and bool(selected_below(info, ["orders"]))
+    told = await told_as_of(info, as_of)
+    if told.past:
+        which = logged.Of(bots.bot, products, categories)
+        rows = await info.context.services.event_log.read(
+            logged.sales(everything, which, epoch=told.epoch, wanted_sketches=sketches, wants_orders=orders)
         )
-    )
+    else:
+        check_kept((edge for bucket in everything for edge in (bucket.start, bucket.end)), told.as_of)
+        rows = await snapshot.rows(
+            sales_sql(
+                everything,
+                bot=bots.bot,
+                products=products,
+                categories=categories,
+                wanted_sketches=sketches,
+                wants_orders=orders,
+            )
+        )
+    currency = shop.currency
     buyers = await users_in(rows, "buyers") if customers else [None] * len(rows)
     found = {Span(row.start, row.end): (row, count) for row, count in zip(rows, buyers, strict=True)}
     return [
-        _bucket(*found[bucket], as_of, shop.currency, _bucket(*found[then], as_of, shop.currency) if then else None)
+        _bucket(*found[bucket], told.as_of, currency, _bucket(*found[then], told.as_of, currency) if then else None)
         for bucket, then in zip(buckets, earlier, strict=True)
     ]
 

@@ -11,11 +11,14 @@ from processing.batch import EVENT_LOG
 from tests.serving.events import Event
 
 
-def write_log(home: Path, events: Sequence[Event], epoch: int) -> None:
-    """Make the log of a stack's home: every event is applied by the one epoch, its offset is its place."""
-    rows = [_row(event, offset, epoch) for offset, event in enumerate(events)]
+def write_log(home: Path, events: Sequence[Event], epoch: int, *, known: int = 0) -> None:
+    """Make the log of a stack's home, or append to it: all but the events known before are applied by this epoch.
+
+    The offset of an event is its place.
+    """
+    rows = [_row(event, offset, epoch) for offset, event in enumerate(events) if offset >= known]
     table = pa.Table.from_pylist(rows, EVENT_LOG)
-    write_deltalake(str(home / "delta" / "events"), table, partition_by=["date"])
+    write_deltalake(str(home / "delta" / "events"), table, partition_by=["date"], mode="append")
 
 
 def _row(event: Event, offset: int, epoch: int) -> dict[str, Any]:

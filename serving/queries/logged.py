@@ -1,0 +1,142 @@
+"""What the event log is asked: SQL of DuckDB's over `log`, constants and parameters only.
+
+The rows have the columns of the statements that ask the store's tables the same, so that one answer is made of either.
+An event counts from the epoch that applied it on; so what was told as of an epoch is what its events and those of
+earlier ones add up to.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from serving.event_log import Reading
+from serving.windows import MINUTE, Span, Windows
+
+_PURCHASE: Final = "kind = 'purchase'"
+_REFUND: Final = "kind = 'refund'"
+MEASURES: Final = {
+    "events": "count(*)",
+    "views": "count(*) FILTER (WHERE action IN ('page_view', 'view'))",
+    "clicks": "count(*) FILTER (WHERE action = 'click')",
+    "searches": "count(*) FILTER (WHERE action = 'search')",
+    "adds": "count(*) FILTER (WHERE action = 'add_to_cart')",
+    "removes": "count(*) FILTER (WHERE action = 'remove_from_cart')",
+    "checkouts": "count(*) FILTER (WHERE action = 'checkout_start')",
+    "purchases": f"count(*) FILTER (WHERE {_PURCHASE})",
+    "units": f"coalesce(sum(quantity) FILTER (WHERE {_PURCHASE}), 0)::BIGINT",
+    "refunds": f"count(*) FILTER (WHERE {_REFUND})",
+    "late": "count(*) FILTER (WHERE late)",
+    "revenue": f"coalesce(sum(amount) FILTER (WHERE {_PURCHASE}), 0)",
+    "refunded": f"coalesce(sum(amount) FILTER (WHERE {_REFUND}), 0)",
+}
+_SKETCHES: Final = {"users": "list(DISTINCT user_id)", "buyers": f"list(DISTINCT user_id) FILTER (WHERE {_PURCHASE})"}
+_MONEY: Final = ("purchases", "units", "revenue", "refunds", "refunded", "late")
+_EVENT: Final = (
+    'topic, "partition", "offset", epoch, log_time, received_at, source, imported, late, event_id, "timestamp", '
+    "user_id, session_id, product_id, category, action, page_url, amount, quantity, order_id, currency, kind, bot, "
+    "bot_score, bot_reason"
+)
+_EVENTS: Final = """(
+    SELECT *, date_trunc('minute', "timestamp") AS minute, coalesce(category, '') AS named FROM log
+    WHERE epoch > $after AND epoch <= $epoch AND "timestamp" >= $start AND "timestamp" < $end
+      AND ($bot::BOOLEAN IS NULL OR bot = $bot)
+      AND ($products::VARCHAR[] IS NULL OR list_contains($products, product_id))
+      AND ($categories::VARCHAR[] IS NULL OR list_contains($categories, coalesce(category, ''))))"""
+_ORDERS: Final = f"""(SELECT count(*) FROM (
+    SELECT min("timestamp") FILTER (WHERE {_PURCHASE}) AS ordered_at, bool_or(bot) AS of_bot FROM log
+    WHERE kind IS NOT NULL AND epoch <= $epoch GROUP BY coalesce(order_id, event_id), user_id)
+  WHERE ordered_at >= w."start" AND ordered_at < w."end" AND ($bot::BOOLEAN IS NULL OR of_bot = $bot))"""
+
+
+@dataclass(frozen=True)
+class Of:
+    """Which events: None of a field means any."""
+
+    bot: bool | None = None
+    products: Sequence[str] | None = None
+    categories: Sequence[str] | None = None
+
+    def parameters(self, span: Span, last: int, after: int = 0) -> dict[str, Any]:
+        """Those of `_EVENTS`: of the epochs after one through another, in a span of event time."""
+        told = {"bot": self.bot, "products": self.products, "categories": self.categories}
+        return {**told, "start": span.start, "end": span.end, "epoch": last, "after": after}
+
+
+def applied(event_id: str, epoch: int) -> Reading:
+    """The events of this id, whole: none, one, or one of each topic."""
+    sql = f"SELECT {_EVENT} FROM log WHERE event_id = $id AND epoch <= $epoch ORDER BY topic"
+    return Reading(sql, {"id": event_id, "epoch": epoch}, range(1, epoch + 1))
+
+
+def product_windows(
+    starts: Span, windows: Windows, which: Of, *, epoch: int, wanted_sketches: Collection[str], limit: int
+) -> Reading:
+    """`windows.product_windows`, as of an epoch."""
+    measures = {**MEASURES, **{name: _SKETCHES[name] for name in wanted_sketches}}
+    sql = f"""SELECT w."start" AS window_start, product_id, named AS category, {_listed(measures)}
+        {_windowed(_EVENTS)} WHERE product_id IS NOT NULL
+        GROUP BY ALL ORDER BY window_start, product_id, named LIMIT $limit"""
+    spans = _each(starts, windows)
+    return _reading(sql, spans, which, epoch=epoch, sketches=wanted_sketches, limit=limit)
+
+
+def revenue_windows(starts: Span, windows: Windows, which: Of, *, epoch: int, limit: int) -> Reading:
+    """`windows.revenue_windows`, as of an epoch."""
+    sql = f"""SELECT w."start" AS window_start, named AS category, {_listed({name: MEASURES[name] for name in _MONEY})}
+        {_windowed(_EVENTS)} GROUP BY ALL HAVING purchases > 0 OR refunds > 0
+        ORDER BY window_start, named LIMIT $limit"""
+    return _reading(sql, _each(starts, windows), which, epoch=epoch, limit=limit)
+
+
+def sales(
+    buckets: Sequence[Span], which: Of, *, epoch: int, wanted_sketches: Collection[str], wants_orders: bool
+) -> Reading:
+    """`sales.sales`, as of an epoch. An order's first line may be of any time: for orders all of the log is read."""
+    measures = {name: MEASURES[name] for name in _MONEY} | {name: _SKETCHES[name] for name in wanted_sketches}
+    orders = _ORDERS if wants_orders else "NULL"
+    sql = f"""SELECT *, {orders} AS orders FROM (
+        SELECT w."start", w."end", {_listed(measures)} {_windowed(_EVENTS, "LEFT")} GROUP BY w."start", w."end") AS w
+        ORDER BY w."start", w."end" """
+    return _reading(sql, buckets, which, epoch=epoch, sketches=wanted_sketches, everywhere=wants_orders)
+
+
+def _windowed(events: str, kind: str = "") -> str:
+    return f'FROM windows AS w {kind} JOIN {events} AS e ON e.minute >= w."start" AND e.minute < w."end"'
+
+
+def _listed(columns: dict[str, str]) -> str:
+    return ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
+
+
+def _each(starts: Span, windows: Windows) -> list[Span]:
+    """Each window that starts in `starts`."""
+    count = (starts.end - starts.start) // windows.slide
+    begins = [starts.start + number * windows.slide for number in range(count)]
+    return [Span(begin, begin + windows.length) for begin in begins]
+
+
+def _reading(
+    sql: str,
+    spans: Sequence[Span],
+    which: Of,
+    *,
+    epoch: int,
+    sketches: Collection[str] = (),
+    everywhere: bool = False,
+    **more: Any,
+) -> Reading:
+    whole = Span(min(span.start for span in spans), max(span.end for span in spans) + MINUTE)
+    times = pa.timestamp("us", "UTC")
+    table = pa.table(
+        {"start": pa.array([span.start for span in spans], times), "end": pa.array([span.end for span in spans], times)}
+    )
+    return Reading(
+        sql,
+        which.parameters(whole, epoch) | more,
+        range(1, epoch + 1),
+        None if everywhere else whole,
+        {"windows": table},
+        sketches,
+    )

@@ -1,0 +1,123 @@
+"""What was told as of an epoch is told again later, from the event log, whatever has come since."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from tests.serving.event_log import write_log
+from tests.serving.events import Event, visits
+from tests.serving.integration.conftest import NOW, Server, new_schema, serving
+from tests.serving.shop import Shop, create_tables, engine, write
+
+pytestmark = pytest.mark.integration
+
+HOUR = timedelta(hours=1)
+SPAN = {"from": (NOW - 3 * HOUR).isoformat(), "to": (NOW + HOUR).isoformat()}
+WINDOW = "windowStart windowEnd isFinal revision lateEvents"
+PRODUCT = f"""{WINDOW} productId category uniqueUsers uniqueBuyers views clicks searches adds removes checkouts
+  purchases units revenue refunds refunded currency"""
+REVENUE = f"{WINDOW} category count units total average refunds refunded currency"
+SALES = f"{WINDOW} revenue purchases units orders uniqueCustomers averagePurchase refunds refunded currency"
+ROOTS = {
+    "minutes": f"productMetrics(range: $range, limit: 9000 %s) {{ {PRODUCT} }}",
+    "sliding": f'productMetrics(range: $range, window: "PT1H", slide: "PT15M", bots: INCLUDE %s) {{ {PRODUCT} }}',
+    "narrowed": f'productMetrics(range: $range, window: "PT1H", products: ["p-mug", "p-tent"] %s) {{ {PRODUCT} }}',
+    "revenue": f"revenue(range: $range %s) {{ {REVENUE} }}",
+    "bots": f'revenue(range: $range, window: "PT2H", bots: ONLY, categories: ["home", "books"] %s) {{ {REVENUE} }}',
+    "hours": f"sales(range: $range, grain: HOUR, compareWith: RANGE_BEFORE %s) {{ {SALES} previous {{ {SALES} }} }}",
+    "days": f'sales(range: $range, grain: DAY, timeZone: "Pacific/Auckland", bots: INCLUDE %s) {{ {SALES} }}',
+    "of": f'sales(range: $range, grain: HOUR, categories: ["kitchen"] %s) {{ {SALES} }}',
+    "asOf": "asOf%s { epoch committedAt watermark freshnessSeconds }",
+}
+
+
+@dataclass(frozen=True)
+class Past:
+    """A server over a shop of three epochs, and what it answered as of each of them while that was the newest."""
+
+    server: Server
+    shop: Shop
+    known: list[int]
+    """How many of the shop's events there were as of each epoch; 0 as of none."""
+    told: list[dict[str, Any]]
+
+    def came_with(self, epoch: int) -> list[Event]:
+        return self.shop.events[self.known[epoch - 1] : self.known[epoch]]
+
+
+@pytest.fixture(scope="module")
+def past(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
+    """The third epoch brings events of the first hours, late."""
+    schema, home = new_schema(), tmp_path_factory.mktemp("serving")
+    asyncio.run(create_tables(postgres_url, schema))
+    everything = visits(23, NOW - 6 * HOUR, NOW)
+    held_back = [n for n, event in enumerate(everything) if n % 9 == 0 and event.at < NOW - HOUR]
+    on_time = [event for n, event in enumerate(everything) if n not in held_back]
+    shop, known, told = Shop(committed_at=NOW), [0], []
+    with serving(postgres_url, schema, home) as server:
+        for news in (
+            [event for event in on_time if event.at < NOW - HOUR],
+            [event for event in on_time if event.at >= NOW - HOUR],
+            [replace(everything[n], late=True) for n in held_back],
+        ):
+            shop.events += news
+            shop.committed_at = NOW + shop.epoch * HOUR
+            write_log(home, shop.events, shop.epoch + 1, known=known[-1])
+            asyncio.run(write(postgres_url, schema, shop))
+            known.append(len(shop.events))
+            told.append({name: ask(server, name, None) for name in ROOTS})
+        yield Past(server, shop, known, told)
+
+
+def ask(server: Server, name: str, epoch: int | None) -> Any:
+    """What a root tells, now or as of an epoch."""
+    if name == "asOf":
+        return server.data(f"{{ it: {ROOTS[name] % (f'(epoch: {epoch})' if epoch else '')} }}")["it"]
+    query = f"query ($range: TimeRange!) {{ it: {ROOTS[name] % (f', asOf: {epoch}' if epoch else '')} }}"
+    return server.data(query, range=SPAN)["it"]
+
+
+@pytest.mark.parametrize("root", list(ROOTS))
+def test_what_was_told_is_told_again(past: Past, root: str) -> None:
+    assert [ask(past.server, root, epoch) for epoch in (1, 2, 3)] == [told[root] for told in past.told]
+    assert len({json.dumps(told[root]) for told in past.told}) == 3
+
+
+def test_now_and_then_are_told_in_one_operation(past: Past) -> None:
+    query = f"query ($range: TimeRange!) {{ now: {ROOTS['revenue'] % ''} then: {ROOTS['revenue'] % ', asOf: 1'} }}"
+    told = past.server.data(query, range=SPAN)
+    assert (told["now"], told["then"]) == (past.told[2]["revenue"], past.told[0]["revenue"])
+
+
+@pytest.mark.parametrize(("epoch", "fault"), [(0, "counted from 1"), (-7, "counted from 1"), (4, "the newest is 3")])
+@pytest.mark.parametrize("root", ["asOf", "revenue"])
+def test_an_epoch_that_never_was_is_refused(past: Past, root: str, epoch: int, fault: str) -> None:
+    argument = "epoch" if root == "asOf" else "asOf"
+    field = f"asOf(epoch: {epoch}) {{ epoch }}" if root == "asOf" else f"{ROOTS[root] % f', asOf: {epoch}'}"
+    given = "" if root == "asOf" else "query ($range: TimeRange!) "
+    (error,) = past.server.post(f"{given}{{ {field} }}", range=SPAN)["errors"]
+    assert error["extensions"] == {"code": "INVALID_ARGUMENT", "argument": argument}
+    assert fault in error["message"]
+
+
+def test_an_epoch_that_the_log_does_not_have_yet_is_told_to_wait_for(past: Past) -> None:
+    async def behind(epoch: int) -> None:
+        writer = engine(past.server.database_url, past.server.schema)
+        async with writer.begin() as connection:
+            await connection.execute(text("UPDATE totals SET log_epoch = :epoch"), {"epoch": epoch})
+        await writer.dispose()
+
+    query = "query ($range: TimeRange!) {{ revenue(range: $range, asOf: {}) {{ count }} }}"
+    asyncio.run(behind(1))
+    (error,) = past.server.post(query.format(2), range=SPAN)["errors"]
+    assert error["extensions"] == {"code": "UNAVAILABLE", "retryAfterSeconds": 2}
+    assert "does not have epoch 2 yet" in error["message"]
+    assert past.server.data(query.format(1), range=SPAN)["revenue"]
+    assert past.server.data(query.format(3), range=SPAN)["revenue"], "the newest is in the tables"
+    asyncio.run(behind(3))
