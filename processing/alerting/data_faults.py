@@ -50,6 +50,8 @@ class Clock:
     now: datetime
     seen_until: datetime
     """Event time."""
+    decided_until: datetime
+    """Event time: what was put into a cart before it is bought or abandoned."""
 
 
 def firings(transaction: Transaction, settings: DataFaults, clock: Clock, registry: Registry) -> Iterator[Firing]:

@@ -1,35 +1,30 @@
 """Rules as they are set: conditions on the measures of a scope in a sliding window, and when and how loudly to tell."""
 
 from datetime import time
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from contracts.projections import ACTION_COUNTS
 from processing.alerting.firing import QuietHours, Severity
-
-MEASURES: Final = (*ACTION_COUNTS, "refunds", "revenue", "refunded")
-"""What the minute tables measure."""
+from processing.alerting.measures import Axis, Scope, axis_of, check_scope, of_metric, volume_of
 
 
 class Condition(BaseModel):
-    """A measure, or one divided by another, above or below a value."""
+    """A metric above or below a value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     metric: str
-    """A measure such as `views`, or a quotient such as `purchases / checkouts`."""
+    """A measure such as `views`, a ratio such as `bounce_rate`, or one measure by another: `purchases / checkouts`."""
     above: float | None = None
     below: float | None = None
 
     @field_validator("metric")
     @classmethod
     def _known(cls, metric: str) -> str:
-        parts = [part.strip() for part in metric.split("/")]
-        if len(parts) > 2 or any(part not in MEASURES for part in parts):
-            raise ValueError(f"{metric!r} is none of {', '.join(MEASURES)}, nor one / another")
-        return " / ".join(parts)
+        of_metric(metric)
+        return " / ".join(part.strip() for part in metric.split("/"))
 
     @model_validator(mode="after")
     def _one_direction(self) -> Self:
@@ -40,14 +35,19 @@ class Condition(BaseModel):
     @property
     def measures(self) -> tuple[str, ...]:
         """What has to be counted for it."""
-        return tuple(self.metric.split(" / "))
+        return of_metric(self.metric)
 
     def holds(self, value: float) -> bool:
         """Whether the value is beyond; a quotient of nothing is not."""
         return value > self.above if self.above is not None else self.below is not None and value < self.below
 
     def __str__(self) -> str:
-        return f"{self.metric} {'above' if self.above is not None else 'below'} {self.above or self.below or 0:g}"
+        return f"{self.metric} {'above' if self.above is not None else 'below'} {number(self.above or self.below or 0)}"
+
+
+def number(value: float) -> str:
+    """For people: thousands apart, and no more digits than say something."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 class Quiet(BaseModel):
@@ -71,16 +71,36 @@ class Rule(BaseModel):
     title: str = Field(min_length=1, max_length=120)
     """What the alert is called."""
     enabled: bool = True
-    scope: Literal["site", "category", "product"] = "site"
+    scope: Scope = "site"
     window_minutes: int = Field(default=10, ge=1, le=180)
     conditions: tuple[Condition, ...] = Field(min_length=1)
     minimum_events: float = Field(default=0, ge=0)
-    """Less than so many events in the window is too little to say anything."""
+    """Less than so many events in the window (of arrivals, records) is too little to say anything."""
     for_minutes: int = Field(default=1, ge=1, le=120)
     """The conditions must hold in windows that end in so many minutes one after another."""
     severity: Severity = "warning"
     quiet: Quiet | None = None
     """Hours in the shop's time zone in which a warning waits."""
+
+    @model_validator(mode="after")
+    def _known_together(self) -> Self:
+        check_scope(self.named, self.scope)
+        return self
+
+    @property
+    def named(self) -> list[str]:
+        """The measures that its conditions name."""
+        return list(dict.fromkeys(name for each in self.conditions for name in each.measures))
+
+    @property
+    def axis(self) -> Axis:
+        """Of what its minutes are."""
+        return axis_of(self.named)
+
+    @property
+    def volume(self) -> str:
+        """The measure that `minimum_events` is held against, and by which its members are ordered."""
+        return volume_of(self.axis, self.scope)
 
 
 DEFAULTS: Final[dict[str, dict[str, Any]]] = {

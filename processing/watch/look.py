@@ -15,6 +15,8 @@ from processing.alerting.book import AlertBook, open_keys
 from processing.alerting.data_faults import Clock
 from processing.alerting.firing import Firing
 from processing.alerting.lifecycle import Changed, Opened, Resolved, Step
+from processing.alerting.measures import Axis
+from processing.alerting.rule_settings import Rule
 from processing.detection.detector import Detector
 from processing.detection.flags import Seen, find
 from processing.detection.iqr import Iqr
@@ -49,6 +51,7 @@ class Watcher:
         self._options = options
         self._zone = ZoneInfo(shop.time_zone)
         self._lateness = timedelta(seconds=shop.allowed_lateness_seconds)
+        self._cart = timedelta(minutes=shop.cart_minutes)
         self._registry = registry
         self._detectors: tuple[Detector, ...] = (RobustZ(options.robust_z_threshold), Iqr(options.iqr_threshold))
         self._models = Models(options.trained.thresholds)
@@ -96,9 +99,10 @@ class Watcher:
 
     def _settle(self, transaction: Transaction, seen: Seen) -> list[Step]:
         (now,) = transaction.query("SELECT clock_timestamp() AS now")["now"].to_pylist()
-        clock = Clock(now.astimezone(UTC), seen.watermark + self._lateness)
+        clock = Clock(now.astimezone(UTC), seen.watermark + self._lateness, seen.watermark - self._cart)
         self._watching_since = self._watching_since or clock.now
         found = list(data_faults.firings(transaction, self._options.data, clock, self._registry))
+        found += rules.firings(transaction, self._rules("arrivals"), clock, self._zone)
         unknown: set[str] = set()
         if clock.now - self._watching_since < timedelta(seconds=self._options.data.silent_seconds):
             unknown.add(data_faults.SILENT)
@@ -106,11 +110,14 @@ class Watcher:
         if clock.now - clock.seen_until > timedelta(minutes=self._options.alert_within_minutes):
             unknown |= {key for key in open_keys(transaction) if not key.startswith("data:")}
         else:
-            found += self._of_the_shop(transaction, seen.watermark, clock.seen_until)
+            found += self._of_the_shop(transaction, seen.watermark, clock)
         return self._book.settle(transaction, found, unknown, seen.epoch, clock.now)
 
-    def _of_the_shop(self, transaction: Transaction, watermark: datetime, seen_until: datetime) -> Iterator[Firing]:
-        yield from rules.firings(transaction, self._options.rules, seen_until, self._zone)
+    def _rules(self, axis: Axis) -> dict[str, Rule]:
+        return {name: rule for name, rule in self._options.rules.items() if rule.enabled and rule.axis == axis}
+
+    def _of_the_shop(self, transaction: Transaction, watermark: datetime, clock: Clock) -> Iterator[Firing]:
+        yield from rules.firings(transaction, self._rules("events"), clock, self._zone)
         if self._options.anomaly_alerts:
             yield from anomalies.firings(anomalies.read(transaction, watermark))
 

@@ -32,7 +32,9 @@ class AlertStatus(Enum):
 
 @strawberry.type(description="One thing that an alert holds for.")
 class AlertMember:
-    scope: str = strawberry.field(description="`site`, `category`, `product`, `source`, `topic` or `books`.")
+    scope: str = strawberry.field(
+        description="`site`, `category`, `product`, `device`, `medium`, `source`, `topic` or `books`."
+    )
     subject: str = strawberry.field(description="Which one; empty where there is but one.")
     says: str = strawberry.field(description="A sentence with the numbers.")
 

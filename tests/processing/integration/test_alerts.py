@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from contracts.settings import PostgresSettings, ShopSettings
+from processing import sketches
 from processing.alerting.sender import Sender
 from processing.store import Store
 from processing.watch.cli import app
@@ -166,6 +167,48 @@ def test_a_rule_with_duration_quotient_and_minimum_volume(store: Store, line: An
     assert alert["title"] == "Checkouts fail"
     line(rules={**NONE, "broken": {**rule, "minimum_events": 500}}).look()
     assert _alerts(store)[0]["resolved_at"] is not None
+
+
+def test_rules_on_users_and_on_what_arrived(store: Store, line: Any, now: datetime, hook: Receiver) -> None:
+    """The one of the shop waits while nothing is seen of late; the one on arrivals goes by the clock."""
+    rules = {
+        "crowd": {"title": "A crowd", "window_minutes": 2, "conditions": [{"metric": "unique_users", "above": 2}]},
+        "copies": {
+            "title": "Copies",
+            "window_minutes": 5,
+            "for_minutes": 2,
+            "conditions": [{"metric": "duplicates / records", "above": 0.2}],
+            "minimum_events": 100,
+        },
+    }
+    then = now - timedelta(hours=3)
+    with store.transaction() as transaction:
+        for minutes, users in ((1, ("u1", "u2")), (2, ("u2", "u3")), (3, ("u4", "u5", "u6"))):
+            write_minute(transaction, then - minutes * MINUTE, 1, {"events": 9})
+            transaction.execute(
+                "UPDATE site_minutes SET users = $1 WHERE minute = $2", (sketches.of(users), then - minutes * MINUTE)
+            )
+        commit(transaction, 1, then - 5 * MINUTE, log_time=now)
+        transaction.execute(
+            "UPDATE epochs SET records = 100, duplicates = 30, applied = 70,"
+            " committed_at = clock_timestamp() - interval '3 minutes'"
+        )
+    watch = line(rules={**NONE, **rules}, destinations=_webhook(hook), data={"enabled": False})
+    assert watch.look() == {"delivered": 1}
+    (copies,) = _alerts(store)
+    assert (copies["key"], copies["kind"]) == ("data:rule:copies", "data")
+    assert "duplicates / records 0.3 (duplicates / records above 0.2)" in copies["members"][0]["says"]
+    watch = line(rules={**NONE, **rules}, destinations=_webhook(hook), alert_within_minutes=600)
+    assert watch.look() == {"delivered": 1}
+    crowd = _alerts(store)[1]
+    assert (crowd["key"], crowd["kind"]) == ("rule:crowd", "shop")
+    assert crowd["members"][0]["says"].startswith("unique_users 3 (unique_users above 2) in the 2 minutes")
+    with store.transaction() as transaction:
+        transaction.execute("UPDATE epochs SET committed_at = clock_timestamp() - interval '20 minutes'")
+    watch = line(rules={**NONE, **rules}, destinations=_webhook(hook), data={"enabled": False})
+    assert watch.look() == {"delivered": 1}
+    assert _told(hook)[-1] == ("alert.resolved", "Copies")
+    assert _alerts(store)[1]["resolved_at"] is None
 
 
 def test_a_notice_of_the_beginning_and_of_the_end_and_none_in_between(
