@@ -22,7 +22,7 @@ from contracts.keys import READ_SCOPES, Key, ReadScope
 _log = structlog.get_logger(__name__)
 _LOOK_EVERY_SECONDS: Final = 1.0
 _MAX_KEY_LENGTH: Final = 256
-PERSONAL_ROOTS: Final = frozenset({"session", "sessions", "user", "users", "explain"})
+PERSONAL_ROOTS: Final = frozenset({"session", "sessions", "user", "users", "explain", "changes"})
 PERSONAL_FIELDS: Final = frozenset({"samples", "quarantineSamples"})
 """Fields below any root that show what a single person sent."""
 

@@ -92,3 +92,5 @@ SESSIONS_BY_START: Final = Naming(b"c", _micros, _moment)
 USERS_BY_LAST_SEEN: Final = Naming(b"l", _micros, _moment)
 USERS_BY_EVENTS: Final[Naming[int]] = Naming(b"e", int, int)
 USERS_BY_REVENUE: Final = Naming(b"r", _ten_thousandths, _money, number_bytes=16)
+ARRIVALS: Final[Naming[int]] = Naming(b"a", int, int)
+"""Events in the order in which they came to count: the epoch, and the record's place in Kafka."""

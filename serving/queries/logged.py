@@ -7,7 +7,7 @@ earlier ones add up to.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
@@ -42,6 +42,7 @@ _EVENTS: Final = """(
     SELECT *, date_trunc('minute', "timestamp") AS minute, coalesce(category, '') AS named FROM log
     WHERE epoch > $after AND epoch <= $epoch AND "timestamp" >= $start AND "timestamp" < $end
       AND ($bot::BOOLEAN IS NULL OR bot = $bot)
+      AND ($session::VARCHAR IS NULL OR session_id = $session)
       AND ($products::VARCHAR[] IS NULL OR list_contains($products, product_id))
       AND ($categories::VARCHAR[] IS NULL OR list_contains($categories, coalesce(category, ''))))"""
 _ORDERS: Final = f"""(SELECT count(*) FROM (
@@ -57,17 +58,56 @@ class Of:
     bot: bool | None = None
     products: Sequence[str] | None = None
     categories: Sequence[str] | None = None
+    session: str | None = None
 
     def parameters(self, span: Span, last: int, after: int = 0) -> dict[str, Any]:
         """Those of `_EVENTS`: of the epochs after one through another, in a span of event time."""
-        told = {"bot": self.bot, "products": self.products, "categories": self.categories}
-        return {**told, "start": span.start, "end": span.end, "epoch": last, "after": after}
+        names = {"bot": self.bot, "products": self.products, "categories": self.categories, "session": self.session}
+        return {**names, "start": span.start, "end": span.end, "epoch": last, "after": after}
+
+
+class Place(NamedTuple):
+    """Where an event is in the order in which events came to count."""
+
+    epoch: int
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class News:
+    """Events of a span of event time that came with the epochs after one through another."""
+
+    span: Span
+    which: Of
+    after: int
+    through: int
+
+    def reading(self, sql: str, **more: Any) -> Reading:
+        """A question about them: `sql` reads from `_EVENTS`."""
+        parameters = self.which.parameters(self.span, self.through, self.after) | more
+        return Reading(sql, parameters, range(self.after + 1, self.through + 1), self.span)
 
 
 def applied(event_id: str, epoch: int) -> Reading:
     """The events of this id, whole: none, one, or one of each topic."""
     sql = f"SELECT {_EVENT} FROM log WHERE event_id = $id AND epoch <= $epoch ORDER BY topic"
     return Reading(sql, {"id": event_id, "epoch": epoch}, range(1, epoch + 1))
+
+
+def added(news: News) -> Reading:
+    """One row: what they add up to."""
+    return news.reading(f"SELECT {_listed(MEASURES)} FROM {_EVENTS}")
+
+
+def arrivals(news: News, after: Place | None, limit: int) -> Reading:
+    """A page of them, in the order in which they came to count."""
+    place = (after or Place(0, "", 0, 0))._asdict()
+    sql = f"""SELECT {_EVENT} FROM {_EVENTS}
+        WHERE (epoch, topic, "partition", "offset") > ($at_epoch, $at_topic, $at_partition, $at_offset)
+        ORDER BY epoch, topic, "partition", "offset" LIMIT $limit"""
+    return news.reading(sql, limit=limit, **{f"at_{name}": value for name, value in place.items()})
 
 
 def product_windows(

@@ -10,6 +10,7 @@ from serving.schema.also_viewed import AlsoViewed, also_viewed
 from serving.schema.anomalies import Anomaly, anomalies
 from serving.schema.books import Books, books
 from serving.schema.carts import CartAbandonment, cart_abandonment
+from serving.schema.changes import Changes, changes
 from serving.schema.common import AsOf
 from serving.schema.context import Info
 from serving.schema.conversions import ConversionWindow, conversions
@@ -125,6 +126,12 @@ class Query:
         description="What became of an event: every record with its id, where each is, what was decided about it and "
         "why; and of one that counts, where it does. It reads the ids of the whole event log: seconds for many "
         "millions.",
+    )
+    changes: Changes = strawberry.field(
+        resolver=changes,
+        description="What changed numbers between two epochs: the events that came with the epochs between them, by "
+        "event time, product, category or session id. What windows told as of `since` and what was `added` is what "
+        "they tell as of `until`. Read from the event log: seconds for many millions.",
     )
     anomalies: list[Anomaly] = strawberry.field(
         resolver=anomalies,

@@ -1,9 +1,8 @@
 """Root about one event: what became of it, and where it counts."""
 
 from datetime import datetime
-from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
@@ -13,9 +12,9 @@ from serving.queries.explain import conversion_of, copies
 from serving.queries.logged import applied
 from serving.queries.sessions import session_of_event
 from serving.schema.context import Info
+from serving.schema.logged_event import LoggedEvent, logged
 from serving.schema.scalars import Long
 from serving.schema.sessions import Session, Step, session_of
-from serving.windows import MINUTE, floor
 
 _LONGEST_ID = 128
 
@@ -87,28 +86,8 @@ async def _conversion(root: strawberry.Parent["AppliedEvent"], info: Info) -> Ev
     return EventConversion(purchase=None, clicks=[row.event_id for row in rows if row.purchase_id == root.event_id])
 
 
-@strawberry.type(description="An event that counts, as the event log has it.")
-class AppliedEvent:
-    topic: str
-    event_id: str
-    timestamp: datetime = strawberry.field(description="Event time, by the client's clock.")
-    received_at: datetime | None = strawberry.field(description="By the gateway's clock.")
-    log_time: datetime = strawberry.field(description="By the broker's clock.")
-    minute: datetime = strawberry.field(description="It counts in every window that holds this minute.")
-    action: str = strawberry.field(description="The clickstream's action, or `purchase` or `refund`.")
-    user_id: str
-    session_id: str
-    product_id: strawberry.ID | None
-    category: str | None
-    page: str | None
-    order_id: str | None
-    quantity: int | None
-    amount: Decimal | None = strawberry.field(description="Money, positive for a refund as well.")
-    currency: str | None
-    late: bool = strawberry.field(description="Whether the watermark had passed it: a label, it counts all the same.")
-    imported: bool = strawberry.field(description="Whether it was sent as history.")
-    bot: bool = strawberry.field(description="Views leave it out unless bots are asked for.")
-    bot_reason: str | None
+@strawberry.type(description="An event that counts, and where it does.")
+class AppliedEvent(LoggedEvent):
     in_session: PlaceInSession | None = strawberry.field(resolver=_in_session)
     conversion: EventConversion | None = strawberry.field(
         resolver=_conversion, description="Null where it is neither click nor purchase of a product."
@@ -140,16 +119,15 @@ async def explain(
         return Explanation(
             event_id=event_id, verdict=Verdict.NEVER_SEEN, copies=[], applied=[], unlogged_epochs=Long(0)
         )
-    found_in_log = await info.context.services.event_log.read(applied(event_id, as_of.epoch))
-    logged = [dict(row._mapping) for row in found_in_log]
-    rows = await info.context.snapshot.rows(copies(event_id, logged))
+    events = await info.context.services.event_log.read(applied(event_id, as_of.epoch))
+    rows = await info.context.snapshot.rows(copies(event_id, [dict(event._mapping) for event in events]))
     found = [_copy(row) for row in rows if row.verdict is not None]
     verdicts = {copy.verdict for copy in found}
     return Explanation(
         event_id=event_id,
         verdict=next((verdict for verdict in Verdict if verdict in verdicts), Verdict.NEVER_SEEN),
         copies=found,
-        applied=[_applied(event) for event in logged],
+        applied=[AppliedEvent(**logged(event)) for event in events],
         unlogged_epochs=Long(rows[0].unlogged if rows else 0),
     )
 
@@ -159,18 +137,3 @@ def _copy(row: ResultRow) -> EventCopy:
     del told["unlogged"]
     version = told["log_version"] if row.verdict == "applied" else None
     return EventCopy(**told | {"verdict": Verdict(row.verdict), "log_version": version})
-
-
-def _applied(event: dict[str, Any]) -> AppliedEvent:
-    same = (
-        "topic", "event_id", "timestamp", "received_at", "log_time", "user_id", "session_id", "order_id", "quantity",
-        "amount", "currency", "late", "imported", "bot", "bot_reason",
-    )  # fmt: skip
-    return AppliedEvent(
-        **{name: event[name] for name in same},
-        minute=floor(event["timestamp"], MINUTE),
-        action=event["action"] or event["kind"],
-        product_id=event["product_id"] or None,
-        category=event["category"] or None,
-        page=event["page_url"] or None,
-    )

@@ -31,7 +31,7 @@ Slide = Annotated[
 ]
 
 
-@strawberry.interface(description="What is counted of a product.")
+@strawberry.interface(description="What is counted of events.")
 class ProductMeasures:
     views: Long = strawberry.field(description="Page views and product views.")
     clicks: Long
@@ -141,7 +141,7 @@ def _product_window(
         category=row.category,
         unique_users=Long(users["users"]) if "users" in users else None,
         unique_buyers=Long(users["buyers"]) if "buyers" in users else None,
-        **_measures(row),
+        **measures(row),
         currency=currency,
     )
 
@@ -184,7 +184,7 @@ def _ranked(row: ResultRow, prefix: str, currency: str, previous: RankedProduct 
         rank=told[f"{prefix}rank"],
         product_id=strawberry.ID(row.product_id),
         categories=sorted(told[f"{prefix}categories"]),
-        **_measures(row, prefix),
+        **measures(row, prefix),
         currency=currency,
         previous=previous,
     )
@@ -205,5 +205,6 @@ _MEASURES = (
 )
 
 
-def _measures(row: ResultRow, prefix: str = "") -> dict[str, Any]:
+def measures(row: ResultRow, prefix: str = "") -> dict[str, Any]:
+    """The fields of `ProductMeasures` that a row has, by name."""
     return {name: row._mapping[f"{prefix}{name}"] for name in _MEASURES}

@@ -2,14 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from serving.cursors import ARRIVALS, SESSIONS_BY_START, Key
 from tests.serving.event_log import write_log
 from tests.serving.events import Event, visits
 from tests.serving.integration.conftest import NOW, Server, new_schema, serving
@@ -121,3 +123,100 @@ def test_an_epoch_that_the_log_does_not_have_yet_is_told_to_wait_for(past: Past)
     assert past.server.data(query.format(1), range=SPAN)["revenue"]
     assert past.server.data(query.format(3), range=SPAN)["revenue"], "the newest is in the tables"
     asyncio.run(behind(3))
+
+
+CHANGES = """query ($range: TimeRange!, $since: Long!, $until: Long, $products: [ID!], $categories: [String!],
+    $session: String, $bots: BotFilter!, $first: Int, $after: String) {
+  changes(range: $range, since: $since, until: $until, products: $products, categories: $categories,
+      sessionId: $session, bots: $bots) {
+    sinceEpoch untilEpoch
+    added { events lateEvents views clicks searches adds removes checkouts purchases units revenue refunds refunded }
+    events(first: $first, after: $after) { pageInfo { hasNextPage endCursor }
+      nodes { epoch eventId timestamp action userId sessionId productId category amount quantity late bot } } } }"""
+
+
+def changed(past: Past, since: int, until: int | None = None, **more: Any) -> dict[str, Any]:
+    told = {"range": SPAN, "bots": "EXCLUDE", "first": 200, "since": since, "until": until, **more}
+    found: dict[str, Any] = past.server.data(CHANGES, **told)["changes"]
+    return found
+
+
+def within(events: list[Event]) -> list[Event]:
+    return [event for event in events if NOW - 3 * HOUR <= event.at < NOW + HOUR]
+
+
+def test_what_was_told_and_what_was_added_is_what_is_told(past: Past) -> None:
+    def summed(epoch: int) -> dict[str, Decimal]:
+        query = """query ($range: TimeRange!, $products: [ID!], $epoch: Long) {
+          it: productMetrics(range: $range, products: $products, asOf: $epoch) {
+            lateEvents views clicks searches adds removes checkouts purchases units revenue refunds refunded } }"""
+        rows = past.server.data(query, range=whole, products=products, epoch=epoch)["it"]
+        return {name: sum((Decimal(row[name]) for row in rows), Decimal(0)) for name in rows[0]}
+
+    products = ["p-mug", "p-rug", "p-novel"]
+    whole = {"from": "2026-03-01T09:00:00Z", "to": "2026-03-01T13:00:00Z"}
+    for since, until in ((1, 2), (2, 3), (1, 3)):
+        found = changed(past, since, until, range=whole, products=products)["added"]
+        events = Decimal(found.pop("events"))
+        added = {name: Decimal(value) for name, value in found.items()}
+        before, after = summed(since), summed(until)
+        assert {name: before[name] + added[name] for name in before} == after
+        assert 0 < added["lateEvents"] <= events or until == 2
+
+
+def test_the_events_that_changed_it_are_named_page_by_page(past: Past) -> None:
+    late = within(past.came_with(3))
+    found, after = [], None
+    for _ in range(100):
+        page = changed(past, 2, bots="INCLUDE", first=7, after=after)["events"]
+        found += page["nodes"]
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+    assert sorted(node["eventId"] for node in found) == sorted(event.id for event in late)
+    assert len(late) > 14
+    assert {(node["late"], node["epoch"]) for node in found} == {(True, 3)}
+    by_id = {event.id: event for event in late}
+    for node in found:
+        event = by_id[node["eventId"]]
+        assert (node["action"], node["userId"], node["productId"]) == (event.action, event.user, event.product)
+        assert (node["bot"], node["quantity"]) == (event.bot, event.quantity or None)
+
+
+def test_changes_are_narrowed_by_product_category_session_and_bots(past: Past) -> None:
+    def ids(**more: Any) -> set[str]:
+        return {node["eventId"] for node in changed(past, 1, 3, **more)["events"]["nodes"]}
+
+    def expected(keep: Callable[[Event], bool]) -> set[str]:
+        found = {event.id for event in within(past.came_with(2) + past.came_with(3)) if keep(event)}
+        assert found
+        return found
+
+    session = next(event.session for event in within(past.came_with(3)) if not event.bot)
+    assert ids(products=["p-mug"]) == expected(lambda one: one.product == "p-mug" and not one.bot)
+    assert ids(categories=["home"], bots="ONLY") == expected(lambda one: one.category == "home" and one.bot)
+    assert ids(session=session, bots="INCLUDE") == expected(lambda one: one.session == session)
+
+
+def test_what_came_after_the_newest_epoch_is_nothing_yet(past: Past) -> None:
+    found = changed(past, 3)
+    assert (found["sinceEpoch"], found["untilEpoch"], found["added"]["events"]) == (3, 3, 0)
+    assert found["events"]["nodes"] == []
+    assert changed(past, 0, bots="INCLUDE", first=1)["added"]["events"] == len(within(past.shop.events))
+
+
+@pytest.mark.parametrize(
+    ("told", "argument"),
+    [
+        ({"since": 4}, "since"),
+        ({"since": -1}, "since"),
+        ({"since": 1, "until": 4}, "until"),
+        ({"since": 2, "until": 1}, "until"),
+        ({"since": 1, "after": ARRIVALS.encode(Key(3, "clickstream/0/x"))}, "after"),
+        ({"since": 1, "after": SESSIONS_BY_START.encode(Key(NOW, "clickstream/0/1"))}, "after"),
+        ({"since": 1, "first": 201}, "first"),
+    ],
+)
+def test_changes_that_cannot_be_told_are_refused(past: Past, told: dict[str, Any], argument: str) -> None:
+    (error,) = past.server.post(CHANGES, **{"range": SPAN, "bots": "EXCLUDE", **told})["errors"]
+    assert error["extensions"]["argument"] == argument

@@ -109,6 +109,12 @@ def test_a_file_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
         Access(tmp_path / "none.json").client("Bearer a", "1.2.3.4")
 
 
+@pytest.mark.parametrize("root", ["session", "sessions", "user", "users", "explain", "changes"])
+def test_what_single_people_did_needs_personal(root: str) -> None:
+    assert scopes_of(OperationType.QUERY, {root}, frozenset()) == {"personal"}
+    assert scopes_of(OperationType.QUERY, {root, "books"}, frozenset()) == {"personal", "analytics"}
+
+
 def test_what_changes_something_needs_admin() -> None:
     assert scopes_of(OperationType.MUTATION, {"anything"}, frozenset()) == {"admin"}
 
