@@ -37,6 +37,7 @@ anomalies: Final = Table(
     Column("standing", Boolean, nullable=False, comment="false: late events changed the window and took it back"),
     Column("epoch", BigInteger, nullable=False, comment="the last epoch committed when it was last judged"),
     Column("judged_at", time_type, nullable=False, comment="when it was last judged"),
+    Column("model_version", BigInteger, comment="of the training that judged it; null of methods that need none"),
     Index("anomalies_end", "window_end"),
     comment="What detectors flagged.",
 )

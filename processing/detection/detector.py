@@ -41,6 +41,10 @@ class Detector(Protocol):
     def method(self) -> str:
         """Its name in flags and settings."""
 
+    @property
+    def version(self) -> int | None:
+        """Of the training that it comes from; None where there is nothing to train."""
+
     def judge(self, history: Values, observed: float, *, counts: bool, place: int = 0) -> Verdict:
         """`history` has the same metric in the windows before, the oldest first, NaN where unknown, two known or more.
 

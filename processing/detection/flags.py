@@ -115,15 +115,17 @@ def _write(transaction: Transaction, watch: Watch, flag: Flag, epoch: int) -> No
     parts = json.dumps([asdict(each) for each in contributions(transaction, flag, watch)])
     transaction.execute(
         "INSERT INTO anomalies (window_start, window_end, metric, scope, subject, method, expected, observed, score,"
-        " threshold, severity, direction, contributions, standing, epoch, judged_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::jsonb, true, $14, clock_timestamp())"
+        " threshold, severity, direction, contributions, standing, epoch, model_version, judged_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::jsonb, true, $14, $15::bigint,"
+        " clock_timestamp())"
         " ON CONFLICT (window_start, window_end, metric, scope, subject, method) DO UPDATE SET"
         " expected = excluded.expected, observed = excluded.observed, score = excluded.score,"
         " threshold = excluded.threshold, severity = excluded.severity, direction = excluded.direction,"
         " contributions = excluded.contributions, standing = true, epoch = excluded.epoch,"
-        " judged_at = excluded.judged_at",
+        " model_version = excluded.model_version, judged_at = excluded.judged_at",
         (
             *(flag.window_start, flag.window_end, flag.metric, flag.scope, flag.subject, flag.method),
             *(flag.expected, flag.observed, flag.score, flag.threshold, flag.severity, flag.direction, parts, epoch),
+            flag.model_version,
         ),
     )

@@ -17,6 +17,7 @@ class Iqr:
 
     threshold: float
     method: str = "iqr"
+    version: None = None
 
     def judge(self, history: Values, observed: float, *, counts: bool, place: int = 0) -> Verdict:
         """See `Detector`."""

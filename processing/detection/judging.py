@@ -26,6 +26,8 @@ class Flag:
     score: float
     threshold: float
     severity: str
+    model_version: int | None = None
+    """Of the training that judged it, where one was needed."""
 
     @property
     def direction(self) -> str:
@@ -75,4 +77,5 @@ def _judge(watch: Watch, block: Block, series: Series, place: int, detectors: Se
                 verdict.score,
                 verdict.threshold,
                 verdict.severity,
+                detector.version,
             )

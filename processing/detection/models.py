@@ -101,7 +101,7 @@ class Models:
             if threshold is None:
                 continue
             try:
-                detector = METHODS[row["method"]].of(unpacked(row["numbers"]), threshold)
+                detector = METHODS[row["method"]].of(unpacked(row["numbers"]), threshold, latest)
             except (ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
                 log.warning("model_unreadable", version=latest, method=row["method"], error=str(error))
                 continue

@@ -50,6 +50,7 @@ class Outside:
     middle: float
     reach: float
     threshold: float
+    version: int | None = None
     method: ClassVar[str]
     learns: ClassVar[type[Region]]
 
@@ -62,10 +63,10 @@ class Outside:
         return cls(season, region, float(middle), max(float(few - middle), 1e-9), threshold)
 
     @classmethod
-    def of(cls, numbers: Numbers, threshold: float) -> Self:
+    def of(cls, numbers: Numbers, threshold: float, version: int) -> Self:
         """See `Trained`."""
         middle, reach = map(float, numbers["usual"])
-        return cls(Season.of(numbers), cls.learns.of(numbers), middle, reach, threshold)
+        return cls(Season.of(numbers), cls.learns.of(numbers), middle, reach, threshold, version)
 
     def numbers(self) -> Numbers:
         """See `Trained`."""

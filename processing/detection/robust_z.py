@@ -17,6 +17,7 @@ class RobustZ:
 
     threshold: float
     method: str = "robust_z"
+    version: None = None
 
     def judge(self, history: Values, observed: float, *, counts: bool, place: int = 0) -> Verdict:
         """See `Detector`."""

@@ -16,6 +16,7 @@ class SeasonalTrend:
 
     season: Season
     threshold: float
+    version: int | None = None
     method: str = "seasonal_trend"
 
     @classmethod
@@ -24,9 +25,9 @@ class SeasonalTrend:
         return cls(season, threshold)
 
     @classmethod
-    def of(cls, numbers: Numbers, threshold: float) -> Self:
+    def of(cls, numbers: Numbers, threshold: float, version: int) -> Self:
         """See `Trained`."""
-        return cls(Season.of(numbers), threshold)
+        return cls(Season.of(numbers), threshold, version)
 
     def numbers(self) -> Numbers:
         """See `Trained`."""

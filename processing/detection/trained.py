@@ -24,8 +24,8 @@ class Trained(Detector, Protocol):
         """Learn from the hours that the season was learnt from, the first of them at `place`, NaN where unknown."""
 
     @classmethod
-    def of(cls, numbers: Numbers, threshold: float) -> Self:
-        """From what `numbers` gave."""
+    def of(cls, numbers: Numbers, threshold: float, version: int) -> Self:
+        """From what `numbers` gave, of the training of this version."""
 
     def numbers(self) -> Numbers:
         """All that it has learnt."""

@@ -112,12 +112,14 @@ class GoldTable:
         amounts = [
             column.name
             for column in self.source.columns
-            if isinstance(column.type, BigInteger | Numeric | LargeBinary) and not column.primary_key
+            if isinstance(column.type, BigInteger | Numeric | LargeBinary)
+            and not column.primary_key
+            and not column.nullable  # where it is null a constraint would not hold
         ]
         return {f"{name}_not_negative": f"{name} >= 0" for name in amounts}
 
     def open(self, log_path: Path) -> DeltaTable:
-        """The table, made if it is not there."""
+        """The table, made if it is not there; columns that it has had since it was made are added."""
         path = str(log_path / FOLDER / self.name)
         try:
             table = DeltaTable(path)
@@ -132,6 +134,9 @@ class GoldTable:
             )
         if table.version() == 0:
             table.alter.add_constraint(self.constraints)
+        held = {each.name for each in table.schema().fields}
+        if missing := [each for each in self.schema.fields if each.name not in held]:
+            table.alter.add_columns(missing)
         return table
 
     def rows(self, held: pa.Table) -> pa.Table:

@@ -59,6 +59,9 @@ class Anomaly:
     standing: bool = strawberry.field(description="False where late events changed the window and took the flag back.")
     epoch: Long = strawberry.field(description="The commit as of which it was last judged.")
     judged_at: datetime
+    model_version: Long | None = strawberry.field(
+        description="Of the training whose model judged it; null of methods that learn nothing beforehand."
+    )
 
 
 async def anomalies(

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from deltalake import DeltaTable, Schema
 from pydantic import SecretStr
 from sqlalchemy import Table
 
@@ -159,7 +160,7 @@ def test_every_series_with_something_in_it_is_trained_by_every_method(
 
 
 def test_an_hour_is_judged_once_it_is_made_and_again_once_it_is_made_again(
-    watcher: Watcher, store: Store, settings: PostgresSettings
+    watcher: Watcher, store: Store, trained: dict[str, Any]
 ) -> None:
     usual = _usual(NOW, np.random.default_rng(2))
     _write_hours(store, {NOW: {"books": usual, "shoes": 3 * usual}}, 2)
@@ -167,6 +168,7 @@ def test_an_hour_is_judged_once_it_is_made_and_again_once_it_is_made_again(
     site = rows(store, OF_HOURS, "site")
     assert {row["metric"] for row in site} == {"events", "views"}
     assert {row["method"] for row in site} >= {"seasonal_trend", "one_class_svm"}
+    assert {row["model_version"] for row in site} == {trained["version"]}
     surest = next(row for row in site if row["method"] == "seasonal_trend")
     assert (surest["observed"], surest["direction"], surest["severity"]) == (4 * usual, "up", "critical")
     assert surest["expected"] == pytest.approx(2 * usual, rel=0.06)
@@ -227,7 +229,7 @@ def test_the_last_trainings_are_kept_and_no_more(
 ) -> None:
     with store.transaction() as transaction:
         numbers = transaction.query("SELECT numbers FROM detector_models WHERE metric = 'views'")["numbers"][0].as_py()
-        detector = SeasonalTrend.of(models.unpacked(numbers), 5.0)
+        detector = SeasonalTrend.of(models.unpacked(numbers), 5.0, 1)
         for _ in range(models.KEPT):
             models.write(transaction, [models.Model(("site", "", "views"), detector, 1)], NOW, NOW)
         kept = {row["version"] for row in models.listed(transaction, every=True)}
@@ -269,9 +271,11 @@ def test_flags_are_in_delta_and_change_with_the_store(settings: PostgresSettings
         for day, age in zip(days, ("1 hour", "0"), strict=True):
             transaction.execute(
                 "INSERT INTO anomalies VALUES ($1, $1 + interval '1 hour', 'views', 'site', '', 'iqr', 10, 20, 5, 2.5,"
-                f""" 'critical', 'up', '[{{"value": "shoes"}}]', true, 1, clock_timestamp() - interval '{age}')""",
+                f""" 'critical', 'up', '[{{"value": "shoes"}}]', true, 1, clock_timestamp() - interval '{age}', 4)""",
                 (day,),
             )
+    older = [each for each in FLAGS.schema.fields if each.name != "model_version"]  # as a version before made it
+    DeltaTable.create(str(tmp_path / "gold" / "anomalies"), Schema(older), partition_by=[FLAGS.partition])
     table = FLAGS.open(tmp_path)
 
     def written() -> int:
@@ -283,15 +287,15 @@ def test_flags_are_in_delta_and_change_with_the_store(settings: PostgresSettings
     assert (written(), table.version()) == (0, first)
     with store.transaction() as transaction:
         transaction.execute(
-            "UPDATE anomalies SET standing = false, judged_at = clock_timestamp() + interval '1 hour'"
-            " WHERE window_start = $1",
+            "UPDATE anomalies SET standing = false, model_version = NULL,"
+            " judged_at = clock_timestamp() + interval '1 hour' WHERE window_start = $1",
             (NOW,),
         )
     assert written() == 1
     held = sorted(FLAGS.open(tmp_path).to_pyarrow_table().to_pylist(), key=lambda row: row["window_start"])
-    assert [(row["window_start"], row["standing"], row["score"]) for row in held] == [
-        (days[0], True, 5.0),
-        (days[1], False, 5.0),
+    assert [(row["window_start"], row["standing"], row["score"], row["model_version"]) for row in held] == [
+        (days[0], True, 5.0, 4),
+        (days[1], False, 5.0, None),
     ]
     assert json.loads(held[0]["contributions"]) == [{"value": "shoes"}]
 

@@ -74,7 +74,7 @@ def test_a_level_that_has_drifted_away_is_flagged_though_no_hour_differs_from_th
 @ALL
 def test_its_numbers_are_all_of_it_and_go_through_storage(method: str) -> None:
     detector = _trained(method)
-    again = METHODS[method].of(unpacked(packed(detector.numbers())), THRESHOLDS[method])
+    again = METHODS[method].of(unpacked(packed(detector.numbers())), THRESHOLDS[method], 7)
     for place in range(LEARNT, LEARNT + DAY):
         assert _judged(again, _shop(), place) == _judged(detector, _shop(), place)
     assert again.parameters() == detector.parameters()

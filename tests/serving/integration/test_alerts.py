@@ -36,13 +36,14 @@ def change(server: Server, statement: str, **parameters: Any) -> None:
 
 def flag(server: Server, minutes: int, **changes: Any) -> None:
     row: dict[str, Any] = {
-        "metric": "views", "scope": "site", "subject": "", "method": "iqr", "score": 9.0, "standing": True, **changes,
+        "metric": "views", "scope": "site", "subject": "", "method": "iqr", "score": 9.0, "standing": True,
+        "version": None, **changes,
     }  # fmt: skip
     start = NOW - timedelta(minutes=minutes)
     change(
         server,
         "INSERT INTO anomalies VALUES (:start, :end, :metric, :scope, :subject, :method, 120, 4, :score, 2.5,"
-        " 'critical', 'down', CAST(:parts AS jsonb), :standing, 7, :end)",
+        " 'critical', 'down', CAST(:parts AS jsonb), :standing, 7, :end, :version)",
         start=start,
         end=start + timedelta(minutes=1),
         parts=json.dumps(PARTS),
@@ -74,16 +75,20 @@ def alert_server(empty_server: Server) -> Server:
         at=NOW,
     )
     flag(empty_server, 10)
-    flag(empty_server, 10, method="robust_z", score=99.0)
+    flag(empty_server, 10, method="seasonal_trend", score=99.0, version=3)
     flag(empty_server, 20, scope="category", subject="shoes")
     flag(empty_server, 30, standing=False)
     return empty_server
 
 
 def test_anomalies_are_told_newest_first_with_what_moved(alert_server: Server) -> None:
-    fields = "windowStart windowEnd method expected observed severity direction epoch contributions { value observed }"
+    fields = (
+        "windowStart windowEnd method modelVersion expected observed severity direction epoch"
+        " contributions { value observed }"
+    )
     first, second, third = alert_server.data(f"{{ anomalies({RANGE}) {{ {fields} }} }}")["anomalies"]
-    assert [first["method"], second["method"], third["method"]] == ["robust_z", "iqr", "iqr"]
+    assert [first["method"], second["method"], third["method"]] == ["seasonal_trend", "iqr", "iqr"]
+    assert [first["modelVersion"], second["modelVersion"]] == [3, None]
     assert (first["windowStart"], first["windowEnd"]) == ("2026-03-01T12:24:20Z", "2026-03-01T12:25:20Z")
     assert (first["expected"], first["observed"], first["severity"], first["direction"]) == (120, 4, "CRITICAL", "DOWN")
     assert first["contributions"] == [{"value": "shoes", "observed": 4}]

@@ -23,13 +23,13 @@ query Alerts($status: AlertStatus!, $range: TimeRange!, $scope: Scope) {
   alerts(status: $status, first: 50) { ${ALERT} }
   open: alerts { id severity acknowledgedAt }
   anomalies(range: $range, scope: $scope, first: 100) {
-    windowStart windowEnd metric scope subject method expected observed score threshold severity direction contributions { dimension value expected observed }
+    windowStart windowEnd metric scope subject method expected observed score threshold severity direction modelVersion contributions { dimension value expected observed }
   }
 }`;
 const ACKNOWLEDGE = "mutation Acknowledge($id: ID!, $by: String!) { acknowledgeAlert(id: $id, by: $by) { id acknowledgedBy } }";
 
 const STATUSES = [["OPEN", "Open"], ["RESOLVED", "Resolved"], ["ALL", "All"]];
-const METHODS = { iqr: "Interquartile range", robust_z: "Robust z-score" };
+const METHODS = { iqr: "Interquartile range", robust_z: "Robust z-score", one_class_svm: "One-class SVM" };
 const NAME = "millrace-name";
 
 export function build(page) {
@@ -51,13 +51,13 @@ export function build(page) {
     { key: "observed", label: "Observed", num: true, cell: (one) => [h("b", {}, format.about(one.observed)), one.direction === "UP" ? " ↑" : " ↓"] },
     { key: "expected", label: "Expected", num: true, spare: true, cell: (one) => format.about(one.expected) },
     { key: "moved", label: "Moved most with it", spare: true, cell: (one) => one.contributions.slice(0, 2).map(({ value, observed, expected }) => `${value} ${format.about(expected)} → ${format.about(observed)}`).join(", ") || format.DASH },
-    { key: "by", label: "By", spare: true, hint: "Method and score; it flags from the threshold on", cell: (one) => `${METHODS[one.method] ?? format.words(one.method)} ${format.about(one.score)}` },
+    { key: "by", label: "By", spare: true, hint: "Method and score; it flags from the threshold on", cell: (one) => h("span", { title: one.modelVersion ? `Model version ${one.modelVersion}` : null }, `${METHODS[one.method] ?? format.words(one.method)} ${format.about(one.score)}`) },
     { key: "severity", label: "Severity", spare: true, num: true, cell: (one) => h("span", { class: `pill ${one.severity === "CRITICAL" ? "bad" : "warn"}` }, format.words(one.severity)) },
   ] });
   const odd = panel({ id: "anomalies", title: "What detectors found odd", body: table.element,
     controls: [choice({ id: "scope", label: "about", value: scope(), options: scopes, onchange: (value) => page.choose({ scope: value.toLowerCase() }) })],
-    csv: () => [["start", "end", "scope", "subject", "metric", "observed", "expected", "direction", "method", "score", "threshold", "severity"],
-      shown.anomalies.map((one) => [one.windowStart, one.windowEnd, one.scope, one.subject, one.metric, one.observed, one.expected, one.direction, one.method, one.score, one.threshold, one.severity])] });
+    csv: () => [["start", "end", "scope", "subject", "metric", "observed", "expected", "direction", "method", "model", "score", "threshold", "severity"],
+      shown.anomalies.map((one) => [one.windowStart, one.windowEnd, one.scope, one.subject, one.metric, one.observed, one.expected, one.direction, one.method, one.modelVersion ?? "", one.score, one.threshold, one.severity])] });
 
   function acknowledge(alert) {
     const name = h("input", { type: "text", id: "ack-name", required: true, maxlength: "100", autocomplete: "name", value: stored() });
