@@ -11,10 +11,9 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 
 from serving.errors import TooLarge, Unavailable
-from serving.queries import ResultRow
+from serving.queries import ResultRow, rows_of
 from serving.sketches import sketch_of
 from serving.windows import Span
 
@@ -119,4 +118,4 @@ def _rows(found: pa.Table, sketches: Collection[str]) -> Sequence[ResultRow]:
         else column.to_pylist()
         for name, column in zip(found.column_names, found.columns, strict=True)
     ]
-    return IteratorResult(SimpleResultMetaData(found.column_names), iter(zip(*columns, strict=True))).all()
+    return rows_of(found.column_names, zip(*columns, strict=True))

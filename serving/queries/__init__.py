@@ -3,12 +3,20 @@
 Each module builds statements and runs none, so that what is asked can be read and tested without a database.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Row, Select
+from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 
 Statement = Select[*tuple[Any, ...]]
 """A statement whose rows are read by name."""
 ResultRow = Row[*tuple[Any, ...]]
 
-__all__ = ["ResultRow", "Statement"]
+
+def rows_of(names: Sequence[str], values: Iterable[Sequence[Any]]) -> Sequence[ResultRow]:
+    """Values from elsewhere, to be read by name like the rows of a statement."""
+    return IteratorResult(SimpleResultMetaData(names), iter(values)).all()
+
+
+__all__ = ["ResultRow", "Statement", "rows_of"]

@@ -78,7 +78,10 @@ class Query:
         "newer ones.",
     )
     session: Session | None = strawberry.field(
-        resolver=session, description="A session by its `id`; null where there is none."
+        resolver=session,
+        description="A session by its `id`; null where there is none. As of an earlier epoch it may have begun later "
+        "or have been several: of those it is the first that had not ended when the one of this id begins. That reads "
+        "the session ids of the whole event log.",
     )
     conversions: list[ConversionWindow] = strawberry.field(
         resolver=conversions,

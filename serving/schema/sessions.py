@@ -11,13 +11,15 @@ import strawberry
 
 from serving.cursors import SESSION, SESSIONS_BY_START, Key
 from serving.database import EpochRow
-from serving.errors import InvalidArgument
-from serving.queries import ResultRow
+from serving.errors import InvalidArgument, TooLarge
+from serving.past_sessions import session_then
+from serving.queries import ResultRow, logged
 from serving.queries.sessions import SessionFilter, completed_by, one_session, session_page
 from serving.queries.visits import Visits
 from serving.schema.common import CURRENCY, REVISION, AsOf, BotFilter, TimeRange
 from serving.schema.connections import Asked, PageInfo
 from serving.schema.context import Info
+from serving.schema.history import AsOfEpoch, told_as_of
 from serving.schema.narrowing import CategoryOfVisit, Device, Medium, Source
 from serving.schema.scalars import Long
 
@@ -182,10 +184,26 @@ async def sessions(
     )
 
 
-async def session(info: Info, id: strawberry.ID) -> Session | None:
+async def session(info: Info, id: strawberry.ID, as_of: AsOfEpoch = None) -> Session | None:
     """One session; null where it does not exist (any more: a late event can move a start)."""
-    rows = await info.context.snapshot.rows(one_session(SESSION.decode(id, "id")))
-    return session_of(rows[0], info, await info.context.snapshot.as_of()) if rows else None
+    key = SESSION.decode(id, "id")
+    told = await told_as_of(info, as_of)
+    if told.past:
+        row = await _session_then(info, key, told.epoch)
+        return session_of(row, info, told.as_of) if row is not None else None
+    rows = await info.context.snapshot.rows(one_session(key))
+    return session_of(rows[0], info, told.as_of) if rows else None
+
+
+async def _session_then(info: Info, key: Key[datetime], epoch: int) -> ResultRow | None:
+    services, newest = info.context.services, await info.context.snapshot.as_of()
+    assert newest is not None
+    most = services.settings.max_rows
+    events = await services.event_log.read(logged.of_session(key.id, newest.epoch, most + 1))
+    if len(events) > most:
+        raise TooLarge("id", f"this session id has more than {most} events; its history is not told")
+    then = [event for event in events if event.epoch <= epoch]
+    return session_then(events, then, key.value, services.session_gap)
 
 
 def _edges(rows: Sequence[ResultRow], info: Info, as_of: EpochRow | None) -> list[SessionEdge]:

@@ -50,4 +50,7 @@ def _row(event: Event, offset: int, epoch: int) -> dict[str, Any]:
         "order_id": event.order,
         "bot": event.bot,
         "bot_score": event.bot_score,
+        "bot_reason": "http_library" if event.bot_score else None,
+        **(event.agent._asdict() if event.agent else {}),
+        **(event.referral._asdict() if event.referral else {}),
     }

@@ -39,6 +39,13 @@ ROOTS = {
 }
 
 
+SESSION = """id sessionId userId startedAt endedAt duration durationSeconds status events views clicks searches adds
+  removes checkouts purchases units revenue currency entryPage exitPage bounced converted category device browser os
+  medium referrerSource campaignSource campaign bot botScore botReason viewedAt addedAt checkoutAt purchasedAt
+  lateEvents revision asOf { epoch watermark } path { at action productId page eventId }"""
+SESSIONS = f"{{ sessions(first: 200, bots: INCLUDE) {{ nodes {{ {SESSION} }} }} }}"
+
+
 @dataclass(frozen=True)
 class Past:
     """A server over a shop of three epochs, and what it answered as of each of them while that was the newest."""
@@ -48,6 +55,8 @@ class Past:
     known: list[int]
     """How many of the shop's events there were as of each epoch; 0 as of none."""
     told: list[dict[str, Any]]
+    sessions: list[dict[str, Any]]
+    """Sessions as they were told then, by id."""
 
     def came_with(self, epoch: int) -> list[Event]:
         return self.shop.events[self.known[epoch - 1] : self.known[epoch]]
@@ -58,10 +67,10 @@ def past(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The third epoch brings events of the first hours, late."""
     schema, home = new_schema(), tmp_path_factory.mktemp("serving")
     asyncio.run(create_tables(postgres_url, schema))
-    everything = visits(23, NOW - 6 * HOUR, NOW)
+    everything = visits(23, NOW - 6 * HOUR, NOW, per_minute=1)
     held_back = [n for n, event in enumerate(everything) if n % 9 == 0 and event.at < NOW - HOUR]
     on_time = [event for n, event in enumerate(everything) if n not in held_back]
-    shop, known, told = Shop(committed_at=NOW), [0], []
+    shop, known, told, sessions = Shop(committed_at=NOW), [0], [], []
     with serving(postgres_url, schema, home) as server:
         for news in (
             [event for event in on_time if event.at < NOW - HOUR],
@@ -74,7 +83,8 @@ def past(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             asyncio.run(write(postgres_url, schema, shop))
             known.append(len(shop.events))
             told.append({name: ask(server, name, None) for name in ROOTS})
-        yield Past(server, shop, known, told)
+            sessions.append({one["id"]: one for one in server.data(SESSIONS)["sessions"]["nodes"]})
+        yield Past(server, shop, known, told, sessions)
 
 
 def ask(server: Server, name: str, epoch: int | None) -> Any:
@@ -168,13 +178,13 @@ def test_the_events_that_changed_it_are_named_page_by_page(past: Past) -> None:
     late = within(past.came_with(3))
     found, after = [], None
     for _ in range(100):
-        page = changed(past, 2, bots="INCLUDE", first=7, after=after)["events"]
+        page = changed(past, 2, bots="INCLUDE", first=20, after=after)["events"]
         found += page["nodes"]
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
             break
     assert sorted(node["eventId"] for node in found) == sorted(event.id for event in late)
-    assert len(late) > 14
+    assert len(late) > 40
     assert {(node["late"], node["epoch"]) for node in found} == {(True, 3)}
     by_id = {event.id: event for event in late}
     for node in found:
@@ -220,3 +230,32 @@ def test_what_came_after_the_newest_epoch_is_nothing_yet(past: Past) -> None:
 def test_changes_that_cannot_be_told_are_refused(past: Past, told: dict[str, Any], argument: str) -> None:
     (error,) = past.server.post(CHANGES, **{"range": SPAN, "bots": "EXCLUDE", **told})["errors"]
     assert error["extensions"]["argument"] == argument
+
+
+def session_as_of(past: Past, name: str, epoch: int) -> dict[str, Any] | None:
+    query = f"query ($id: ID!, $epoch: Long) {{ session(id: $id, asOf: $epoch) {{ {SESSION} }} }}"
+    found: dict[str, Any] | None = past.server.data(query, id=name, epoch=epoch)["session"]
+    return found
+
+
+def test_a_session_is_told_as_it_was(past: Past) -> None:
+    late = {event.session for event in past.came_with(3)}
+    then = [(one, epoch) for epoch in (1, 2) for one in past.sessions[epoch - 1].values() if one["sessionId"] in late]
+    assert [session_as_of(past, one["id"], epoch) for one, epoch in then[::3]] == [one for one, _ in then[::3]]
+    assert len(then) > 15
+    assert {one["status"] for one, _ in then[::3]} == {"ACTIVE", "COMPLETED"}
+
+
+def test_a_session_whose_beginning_came_late_is_told_by_the_id_that_it_has_now(past: Past) -> None:
+    before = {one["sessionId"]: one for one in past.sessions[1].values()}
+    moved = [
+        (one, before[one["sessionId"]])
+        for name, one in past.sessions[2].items()
+        if one["sessionId"] in before and name not in past.sessions[1]
+    ]
+    assert moved
+    for now, then in moved[:5]:
+        assert session_as_of(past, now["id"], 2) == then
+        assert now["startedAt"] < then["startedAt"]
+    new = next(name for name, one in past.sessions[2].items() if one["sessionId"] not in before)
+    assert session_as_of(past, new, 1) is None
