@@ -14,6 +14,7 @@ from processing.detection.bench_series import KINDS, MINUTES, Grid, Incident, La
 from processing.detection.detector import CRITICAL_AT, Detector, Values
 from processing.detection.season import DAY, Season
 from processing.detection.trained import Trained
+from processing.detection.watches import MINIMUM_HISTORY
 
 VOLUMES: Final = (30, 300, 5000)
 
@@ -86,7 +87,7 @@ def _figures(method: str, kind: str, threshold: float, scored: list[tuple[Labell
             if delay is not None:
                 found += 1
                 delays.append(delay)
-        false += _runs(flagged & quiet)
+        false += runs(flagged & quiet)
         days += int(quiet.sum()) / each.grid.day
         minutes = each.grid.window_minutes
     return Figures(method, minutes, kind, threshold, incidents, found, false, days, tuple(delays))
@@ -97,45 +98,54 @@ def _delay(flagged: np.typing.NDArray[np.bool_], incident: Incident) -> int | No
     return int(hits[0]) if len(hits) else None
 
 
-def _runs(flagged: np.typing.NDArray[np.bool_]) -> int:
+def runs(flagged: np.typing.NDArray[np.bool_]) -> int:
+    """How many stretches of flagged windows there are."""
     return int(np.sum(np.diff(np.concatenate(([False], flagged)).astype(int)) == 1))
 
 
-def rolling(detector: Detector, history: int) -> Scorer:
-    """Scores as the watch has them: each window against so many before it."""
+def rolling(detector: Detector, history: int, *, counts: bool = True) -> Scorer:
+    """Scores as the watch has them: each window against so many before it, of which it knows enough."""
 
-    def score(counts: Values) -> Values:
-        scores = np.full(len(counts), np.nan)
-        for place in range(history, len(counts)):
-            scores[place] = detector.judge(counts[place - history : place], counts[place], counts=True).score
+    def score(values: Values) -> Values:
+        scores = np.full(len(values), np.nan)
+        known = np.concatenate(([0], np.cumsum(~np.isnan(values))))
+        for place in range(history, len(values)):
+            if known[place] - known[place - history] >= MINIMUM_HISTORY and known[place + 1] > known[place]:
+                scores[place] = detector.judge(values[place - history : place], values[place], counts=counts).score
         return scores
 
     return score
 
 
-def retrained(methods: Sequence[type[Trained]], hours: int) -> list[Scorer]:
+def retrained(
+    methods: Sequence[type[Trained]], hours: int, *, first: int | None = None, counts: bool = True
+) -> list[Scorer]:
     """Scores as the watch has them of trained detectors: learnt every day from so many hours before it.
 
-    A season is learnt once for all of them.
+    `first` is the hour of the first training, which has fewer hours if there are no more. A season is learnt once for
+    all methods.
     """
     seasons: dict[tuple[int, int], Season | None] = {}
 
-    def season(counts: Values, start: int) -> Season | None:
-        if (id(counts), start) not in seasons:
-            seasons[id(counts), start] = Season.learn(counts[start - hours : start], start - hours, counts=True)
-        return seasons[id(counts), start]
+    def season(values: Values, start: int) -> Season | None:
+        if (id(values), start) not in seasons:
+            since = max(start - hours, 0)
+            seasons[id(values), start] = Season.learn(values[since:start], since, counts=counts)
+        return seasons[id(values), start]
 
     def scorer(method: type[Trained]) -> Scorer:
-        def score(counts: Values) -> Values:
-            scores = np.full(len(counts), np.nan)
-            for start in range(hours, len(counts), DAY):
-                learnt = season(counts, start)
+        def score(values: Values) -> Values:
+            scores = np.full(len(values), np.nan)
+            for start in range(hours if first is None else first, len(values), DAY):
+                learnt = season(values, start)
                 if learnt is None:
                     continue
-                trained = method.train(learnt, counts[start - hours : start], start - hours, threshold=1.0)
-                for place in range(start, min(start + DAY, len(counts))):
-                    history = counts[place - hours : place]
-                    scores[place] = trained.judge(history, counts[place], counts=True, place=place).score
+                since = max(start - hours, 0)
+                trained = method.train(learnt, values[since:start], since, threshold=1.0)
+                for place in range(start, min(start + DAY, len(values))):
+                    if not np.isnan(values[place]):
+                        history = values[max(place - hours, 0) : place]
+                        scores[place] = trained.judge(history, values[place], counts=counts, place=place).score
             return scores
 
         return score

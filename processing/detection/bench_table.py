@@ -43,18 +43,19 @@ def _counting(tell: Tell, name: str, total: int) -> Callable[[], None]:
 
 def _of_minutes() -> Iterator[tuple[str, Scorer]]:
     for detector in (RobustZ(1.0), Iqr(1.0)):
-        yield from _and_its_alerts(detector.method, rolling(detector, HISTORY))
+        yield from and_its_alerts(detector.method, rolling(detector, HISTORY))
 
 
 def _of_hours() -> Iterator[tuple[str, Scorer]]:
     """The rolling detectors, too: so that what learning a season is worth is seen."""
     for detector in (RobustZ(1.0), Iqr(1.0)):
-        yield from _and_its_alerts(detector.method, rolling(detector, WEEK))
+        yield from and_its_alerts(detector.method, rolling(detector, WEEK))
     for name, score in zip(METHODS, retrained(tuple(METHODS.values()), LEARNT_HOURS), strict=True):
-        yield from _and_its_alerts(name, score)
+        yield from and_its_alerts(name, score)
 
 
-def _and_its_alerts(method: str, score: Scorer) -> Iterator[tuple[str, Scorer]]:
+def and_its_alerts(method: str, score: Scorer) -> Iterator[tuple[str, Scorer]]:
+    """A method as it flags, and as its flags open alerts."""
     once = _remembered(score)
     yield method, once
     yield f"{method}, alert", confirmed(once)

@@ -1,12 +1,13 @@
 """`python -m processing.watch VERB`: what is done beside the watch itself."""
 
 import json
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 from rich.console import Console
 
-from processing.detection import bench_table
+from processing.detection import bench_recorded, bench_table, recorded
 from processing.display import Display
 from processing.forecasting import bench as forecast_bench
 from processing.watch import alerts_cli, detect_cli
@@ -47,6 +48,12 @@ def bench(
     seasonal_trend: Thresholds = "4,5,6",
     isolation_forest: Thresholds = "1.1,1.2,1.3",
     one_class_svm: Thresholds = "3,6,10",
+    labelled: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Recorded series with labels, too: a copy of github.com/numenta/NAB, or its layout."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure every detector on seeded series with known incidents: precision, false alarms, recall, delay.
@@ -63,12 +70,18 @@ def bench(
         "isolation_forest": _numbers(isolation_forest, "--isolation-forest"),
         "one_class_svm": _numbers(one_class_svm, "--one-class-svm"),
     }
+    try:
+        series = recorded.read(labelled) if labelled else []
+    except recorded.LayoutError as error:
+        raise typer.BadParameter(str(error), param_hint="--labelled") from None
     with Display("bench") as display:
         figures = bench_table.run(days, weeks, seed, thresholds, display.tell)
+        found = bench_recorded.run(series, thresholds, display.tell)
     if as_json:
-        typer.echo(json.dumps(bench_table.as_json(figures)))
+        typer.echo(json.dumps([*bench_table.as_json(figures), *bench_recorded.as_json(found)]))
         return
-    for table in bench_table.as_tables(figures):
+    tables = bench_table.as_tables(figures) + ([bench_recorded.as_table(found)] if found else [])
+    for table in tables:
         Console(width=160).print(table)
 
 
