@@ -148,6 +148,7 @@ duplicates: Final = Table(
     Column("event_id", Text, nullable=False),
     Column("conflict", Boolean, nullable=False, comment="same id, other payload"),
     Column("first_epoch", BigInteger, nullable=False, comment="when its id was first seen"),
+    Index("duplicates_event_id", "event_id"),
     comment="Every record that was not applied because its id was seen before.",
 )
 
@@ -184,6 +185,7 @@ rejected_events: Final = Table(
     Column("raw", LargeBinary, nullable=False),
     Column("truncated", Boolean, nullable=False),
     Index("rejected_events_received_at", "received_at"),
+    Index("rejected_events_event_id", "event_id", postgresql_where=text("event_id IS NOT NULL")),
     comment="What the gateway refused, as data.",
 )
 

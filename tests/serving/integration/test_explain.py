@@ -1,13 +1,16 @@
 """What became of an event, by its id: from the event log, and from what is kept of records that do not count."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from serving.queries.explain import copies
 from tests.serving.events import Event, islands
 from tests.serving.integration.conftest import NOW, Server, serving
-from tests.serving.shop import Shop
+from tests.serving.shop import Shop, engine
 
 pytestmark = pytest.mark.integration
 
@@ -81,6 +84,23 @@ def test_what_was_refused_is_told_with_its_reason(server: Server, shop: Shop) ->
     assert copy["rejectionId"] == "r-6"
     (held,) = explained(server, "e-held")["copies"]
     assert (held["verdict"], held["reason"], held["topic"]) == ("QUARANTINED", "invalid_quantity", "clickstream")
+
+
+def test_records_that_do_not_count_are_found_by_an_index(server: Server) -> None:
+    """The quarantine has no ids: it is read whole."""
+
+    async def plan() -> str:
+        reader = engine(server.database_url, server.schema)
+        async with reader.connect() as connection:
+            await connection.execute(text("SET enable_seqscan = off"))  # the shop's tables are a page each
+            asked = copies("e-1", []).compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+            rows = (await connection.exec_driver_sql(f"EXPLAIN {asked}")).scalars().all()
+        await reader.dispose()
+        return "\n".join(rows)
+
+    told = asyncio.run(plan())
+    assert "duplicates_event_id" in told
+    assert "rejected_events_event_id" in told
 
 
 def test_an_id_that_nobody_sent_was_never_seen(server: Server) -> None:
