@@ -22,11 +22,13 @@ ROUTING_KEY: Final = "r" * 32
 
 @dataclass
 class Receiver:
-    """What came, and what is answered: `answers` one after another, then 200 or 202."""
+    """What was taken; what is answered: `answers` one after another, then 202. One of 0 is taken and not answered."""
 
     port: int = 0
     got: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    tried: list[dict[str, str]] = field(default_factory=list)
+    """Headers of every attempt, taken or not."""
     faults: list[str] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
 
@@ -78,14 +80,16 @@ def receiving(fault: Callable[[dict[str, str], bytes], str | None]) -> Iterator[
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            if receiver.answers:
-                status, extra = receiver.answers.pop(0)
-            else:
+            receiver.tried.append(headers)
+            status, extra = receiver.answers.pop(0) if receiver.answers else (0, {"answered": "yes"})
+            if not status:
                 found = fault(headers, body)
-                status, extra = (400, {}) if found else (202, {})
+                status = 400 if found else 202
                 receiver.faults += [found] if found else []
                 receiver.got.append(json.loads(body))
                 receiver.headers.append(headers)
+                if not extra:
+                    return
             self.send_response(status)
             for name, value in extra.items():
                 self.send_header(name, value)

@@ -375,6 +375,21 @@ def test_a_notice_that_is_not_taken_is_sent_again_with_the_same_id_and_the_end_w
     assert watch.look() == {"delivered": 1}
     assert watch.look() == {"delivered": 1}
     assert [told["type"] for told in hook.got] == ["alert.opened", "alert.resolved"]
+    *opened, resolved = [headers["webhook-id"] for headers in hook.tried]
+    assert (len(opened), len({*opened})) == (3, 1)
+    assert resolved not in opened
+
+
+def test_a_notice_whose_answer_was_lost_comes_again_as_the_same_one(
+    store: Store, line: Any, now: datetime, hook: Receiver
+) -> None:
+    hook.answers = [(0, {})]
+    watch = _flash(store, now, line, destinations=_webhook(hook))
+    assert watch.look() == {"put_off": 1}
+    _due_now(store)
+    assert watch.look() == {"delivered": 1}
+    assert [told["type"] for told in hook.got] == ["alert.opened", "alert.opened"]
+    assert len({headers["webhook-id"] for headers in hook.headers}) == 1
 
 
 def test_what_is_refused_is_not_sent_again_and_redirects_are_not_followed(
