@@ -34,7 +34,8 @@ def _until(found: Callable[[], object], what: str) -> None:
 
 def _home(folder: Path, receiver: Receiver) -> Path:
     (folder / "millrace.toml").write_text(
-        "[watch]\nalert_seconds = 0\ninterval_seconds = 0.2\n\n"
+        "[watch]\nalert_seconds = 0\ninterval_seconds = 0.2\n"
+        "train_interval_seconds = 2\nforecast_interval_seconds = 2\n\n"
         f'[watch.destinations.ops]\nkind = "webhook"\nurl = "{receiver.url("/s3cret")}"\nsecret = "{SECRET}"\n'
         "allow_private = true\n"
     )
@@ -81,6 +82,10 @@ def test_a_watch_waits_for_the_tables_tells_and_stops(postgres_url: str, tmp_pat
             _until(lambda: len(receiver.got) > 1, "its end")
             told = 'millrace_watch_deliveries_total{outcome="delivered"} 2.0'
             _until(lambda: told in metrics(), "it to count what it has sent")
+            # No hour is closed, so there is nothing to learn from; but it has looked whether there is.
+            for work in ("trainings", "forecasts"):
+                looked = f'millrace_watch_{work}_total{{outcome="nothing_to_do"}}'
+                _until(lambda looked=looked: looked in metrics(), f"{work} to be looked for")  # type: ignore[misc]
             counted = metrics()
         finally:
             store.close()
