@@ -30,7 +30,7 @@ from stack.lifecycle import Stack
 from stack.processing_figures import ProcessingFigures
 from stack.settings import StackSettings
 from stack.state import Phase, State
-from stack.status import Status, ask_status
+from stack.status import Status, Watched, ask_status
 
 app = typer.Typer(
     help=f"Event analytics on one machine.\n\n{(__doc__ or '').partition(chr(10))[2].strip()}",
@@ -187,6 +187,15 @@ def _print_status(stack: Stack, answer: Status) -> None:
         console.print(f"verified: {said}, epoch {answer.verified.epoch}, {answer.verified.at}", highlight=False)
     if answer.alerts is not None:
         console.print(f"alerts: {answer.alerts.critical} critical, {answer.alerts.warning} warning", highlight=False)
+    if answer.watched is not None:
+        console.print(_watched_line(answer.watched), highlight=False, soft_wrap=True)
+
+
+def _watched_line(told: Watched) -> str:
+    models = f"models version {told.model_version}, {told.trained_at}" if told.model_version else "no models yet"
+    forecast = f"forecast until {told.forecast_until}" if told.forecast_until else "no forecast yet"
+    report = f"newest report {told.report_day}" if told.report_day else "no report yet"
+    return f"watch: {told.odd} odd windows in the last hour; {models}; {forecast}; {report}"
 
 
 def _processing_lines(told: ProcessingFigures) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -16,8 +17,11 @@ from stack.settings import HOST, StackSettings
 from stack.state import PartState, State, read_state
 
 _FIGURES = (
-    "{ asOf { lagSeconds } books { close residue } verifications(first: 1) { at epoch mismatches }"
-    " alerts(first: 100) { severity } }"
+    "query Status($hour: TimeRange!, $next: TimeRange!) { asOf { lagSeconds } books { close residue }"
+    " verifications(first: 1) { at epoch mismatches } alerts(first: 100) { severity }"
+    " anomalies(range: $hour, first: 100) { windowStart windowEnd metric scope subject }"
+    " trainings { version trainedAt } forecast(range: $next, metric: VIEWS) { windowEnd }"
+    " reportDays(first: 1) { day } }"
 )
 
 
@@ -60,6 +64,21 @@ class OpenAlerts:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """What detectors, forecasts and reports have come to."""
+
+    odd: int
+    """Windows of the last hour that are flagged, 100 at most."""
+    model_version: int | None
+    """Of the newest training; None before the first."""
+    trained_at: str | None
+    forecast_until: str | None
+    """The end of the last hour that is forecast; None where none is."""
+    report_day: str | None
+    """The newest day that has a report."""
+
+
+@dataclass(frozen=True)
 class Figures:
     """What serving tells; nothing where it does not answer."""
 
@@ -67,6 +86,7 @@ class Figures:
     books: Books | None = None
     verified: Verified | None = None
     alerts: OpenAlerts | None = None
+    watched: Watched | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +103,8 @@ class Status:
     """None before the first verification, or when serving does not answer."""
     alerts: OpenAlerts | None
     """None when serving does not answer."""
+    watched: Watched | None
+    """The same."""
     processing: ProcessingFigures | None
     """Null when processing does not answer."""
 
@@ -109,7 +131,8 @@ def ask_status(settings: StackSettings, layout: Layout, parts: Mapping[str, Part
         told, processes = figures.result(), processing.result()
     key = layout.demo_key.read_text("utf-8").strip() if layout.demo_key.exists() else None
     return Status(
-        answers, urls(settings), key, told.freshness_seconds, told.books, told.verified, told.alerts, processes
+        *(answers, urls(settings), key, told.freshness_seconds, told.books, told.verified, told.alerts, told.watched),
+        processes,
     )
 
 
@@ -121,7 +144,7 @@ def _ask(told: PartState, part: Part, state: State | None) -> PartStatus:
 
 
 def _ask_figures(graphql_url: str, headers: Mapping[str, str]) -> Figures:
-    body = {"query": _FIGURES}
+    body = {"query": _FIGURES, "variables": _ranges(datetime.now(UTC))}
     try:
         answer = httpx.post(graphql_url, json=body, headers=headers, timeout=3.0, trust_env=False)
         data = answer.json().get("data") or {}
@@ -134,4 +157,27 @@ def _ask_figures(graphql_url: str, headers: Mapping[str, str]) -> Figures:
         None if books is None else Books(bool(books["close"]), int(books["residue"])),
         Verified(verified[0]["at"], int(verified[0]["epoch"]), int(verified[0]["mismatches"])) if verified else None,
         OpenAlerts(severities.count("CRITICAL"), severities.count("WARNING")) if "alerts" in data else None,
+        _watched(data) if "anomalies" in data else None,
+    )
+
+
+def _ranges(now: datetime) -> dict[str, Any]:
+    """The last hour, and the next two days."""
+    hour = now - timedelta(hours=1), now
+    ahead = now, now + timedelta(days=2)
+    return {
+        name: {"from": since.isoformat(), "to": until.isoformat()}
+        for name, (since, until) in (("hour", hour), ("next", ahead))
+    }
+
+
+def _watched(data: Mapping[str, Any]) -> Watched:
+    odd = {tuple(sorted(flag.items())) for flag in data["anomalies"]}
+    training: Mapping[str, Any] = next(iter(data["trainings"]), {})
+    return Watched(
+        len(odd),
+        training.get("version"),
+        training.get("trainedAt"),
+        max((hour["windowEnd"] for hour in data["forecast"]), default=None),
+        next((report["day"] for report in data["reportDays"]), None),
     )

@@ -29,6 +29,7 @@ from serving.schema.revenue import RevenueWindow, SalesBucket, revenue, sales
 from serving.schema.scalars import SCALARS, Long
 from serving.schema.sessions import Session, SessionConnection, session, sessions
 from serving.schema.subscriptions import Subscription
+from serving.schema.trainings import Training, trainings
 from serving.schema.users import User, UserConnection, user, users
 from serving.schema.verifications import Verification, verifications
 
@@ -140,6 +141,10 @@ class Query:
         resolver=anomalies,
         description="What detectors flagged of windows that start in the range, the newest first. A window is judged "
         "when it is final, and again when something late comes to it.",
+    )
+    trainings: list[Training] = strawberry.field(
+        resolver=trainings,
+        description="What the detectors of hours were trained on, newest first; the last three trainings are kept.",
     )
     forecast: list[ForecastHour] = strawberry.field(
         resolver=forecast,

@@ -53,6 +53,7 @@ def test_status_tells_every_part_the_addresses_and_the_books(millrace: Millrace)
     assert status["write_key"] == millrace.write_key
     assert status["freshness_seconds"] >= 0
     assert status["books"] == {"close": True, "residue": 0}
+    assert status["watched"].keys() == {"odd", "model_version", "trained_at", "forecast_until", "report_day"}
     assert millrace.command("status", check=False).returncode == 0
 
 

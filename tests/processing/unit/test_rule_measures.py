@@ -106,6 +106,7 @@ NOT_RULED = {
     **dict.fromkeys(("Shoppers", "Customers"), A_DAY),
     **dict.fromkeys(("Alert", "Delivery"), "of an alert itself"),
     **dict.fromkeys(("Anomaly", "Contribution"), "a flag opens alerts by itself"),
+    "Training": "of what detectors have learnt from",
     "ForecastHour": "what is expected, not what is",
     **dict.fromkeys(("Cohort", "CohortWeek"), "of weeks"),
     **dict.fromkeys(("JourneyNode", "Journeys", "Transition"), "of each of many steps or pages, found in the paths"),

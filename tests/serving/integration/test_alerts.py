@@ -81,6 +81,32 @@ def alert_server(empty_server: Server) -> Server:
     return empty_server
 
 
+def test_trainings_are_told_newest_first(alert_server: Server) -> None:
+    fields = "version trainedAt trainedFrom trainedUntil methods series models"
+    assert alert_server.data(f"{{ trainings {{ {fields} }} }}")["trainings"] == []
+    for version, methods in ((1, ["iqr"]), (2, ["seasonal_trend", "isolation_forest"])):
+        change(
+            alert_server,
+            "INSERT INTO detector_models SELECT :version, method, 'site', '', metric, :at, :since, :at, 9, '{}', ''"
+            " FROM unnest(CAST(:methods AS text[])) AS m (method), unnest(ARRAY['views', 'events']) AS s (metric)",
+            version=version,
+            methods=methods,
+            at=NOW,
+            since=NOW - timedelta(hours=9),
+        )
+    (newest,) = alert_server.data(f"{{ trainings {{ {fields} }} }}")["trainings"]
+    assert newest == {
+        "version": 2,
+        "trainedAt": "2026-03-01T12:34:20Z",
+        "trainedFrom": "2026-03-01T03:34:20Z",
+        "trainedUntil": "2026-03-01T12:34:20Z",
+        "methods": ["isolation_forest", "seasonal_trend"],
+        "series": 2,
+        "models": 4,
+    }
+    assert len(alert_server.data("{ trainings(first: 5) { version } }")["trainings"]) == 2
+
+
 def test_anomalies_are_told_newest_first_with_what_moved(alert_server: Server) -> None:
     fields = (
         "windowStart windowEnd method modelVersion expected observed severity direction epoch"

@@ -22,6 +22,7 @@ query Alerts($status: AlertStatus!, $range: TimeRange!, $scope: Scope) {
   ${AS_OF}
   alerts(status: $status, first: 50) { ${ALERT} }
   open: alerts { id severity acknowledgedAt }
+  trainings { version trainedAt trainedUntil }
   anomalies(range: $range, scope: $scope, first: 100) {
     windowStart windowEnd metric scope subject method expected observed score threshold severity direction modelVersion contributions { dimension value expected observed }
   }
@@ -95,7 +96,9 @@ export function build(page) {
       alerts.note(status() === "RESOLVED" ? "the newest" : `${format.number(data.open.length)} open`);
       alerts.empty(data.alerts.length ? null : status() === "OPEN" ? "Nothing to see to. Alerts come up here by themselves." : "There are none.");
       show(list, data.alerts.map((one) => alertItem(one, data.alerts.find(({ id }) => id === one.explainedBy), () => acknowledge(one))));
-      odd.note(`${data.label}, newest first; judged when a window is final`);
+      const [training] = data.trainings;
+      const models = training ? `hours by models version ${training.version}, trained ${format.dayTime(training.trainedAt)}` : "hours once there are three days to learn from";
+      odd.note(`${data.label}, newest first; judged when a window is final, ${models}`);
       odd.empty(data.anomalies.length ? null : "Nothing was odd in this range, as far as detectors can tell. They need some hours of traffic to compare with.");
       table.rows(data.anomalies);
     },
