@@ -76,7 +76,8 @@ def busy(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 async def watched(url: str, schema: str, now: datetime) -> None:
-    """An open alert, a flag and forecasts, as the watch writes them."""
+    """An open alert, two flags and forecasts, as the watch writes them."""
+    hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
     writer = engine(url, schema)
     async with writer.begin() as connection:
         await connection.execute(
@@ -94,6 +95,13 @@ async def watched(url: str, schema: str, now: datetime) -> None:
                 """ '[{"dimension": "category", "value": "shoes", "expected": 60.5, "observed": 4}]', true, 1, :end)"""
             ),
             {"at": now - timedelta(minutes=9), "end": now - timedelta(minutes=8)},
+        )
+        await connection.execute(
+            text(
+                "INSERT INTO anomalies VALUES (:at, :end, 'revenue', 'category', 'kitchen',"
+                " 'seasonal_trend', 300, 900, 9, 5, 'warning', 'up', '[]', true, 1, :at, 3)"
+            ),
+            {"at": hour, "end": hour + timedelta(hours=1)},
         )
         await connection.execute(
             text(
@@ -238,6 +246,9 @@ async def test_the_next_day_is_shown_beside_the_last(browser: Browser, busy: Ser
         assert "of=kitchen" in page.url
         kitchen = await saved(page, "forecast")
         assert {row["expected"] for row in kitchen} == {"1000"}
+        assert [row["odd"].partition(" at ")[0] for row in kitchen if row["odd"]] == ["revenue 900, about 300 expected"]
+        assert kitchen[21]["odd"]
+        assert not any(row["odd"] for row in rows)
         assert (
             0 < sum(float(row["happened"] or 0) for row in kitchen) < sum(float(row["happened"] or 0) for row in rows)
         )
@@ -422,7 +433,9 @@ async def test_an_alert_is_acknowledged_and_what_was_odd_is_told(browser: Browse
         page = opened.page
         await expect(page.locator("#alerts-open")).to_have_text("1")
         await expect(page.locator("#alerts")).to_contain_text("app 30 of 100")
-        await expect(page.locator("#anomalies tbody tr")).to_contain_text("shoes 60.5 → 4")
+        await expect(page.locator("#anomalies tbody tr").first).to_contain_text("shoes 60.5 → 4")
+        by = page.locator("#anomalies tbody tr").last.get_by_title("Model version 3")
+        await expect(by).to_have_text("Seasonal trend 9")
         await page.get_by_role("button", name="Acknowledge").click()
         await page.locator("#ack-name").fill("Kim")
         await page.keyboard.press("Enter")

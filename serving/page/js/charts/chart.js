@@ -89,3 +89,10 @@ export const axisTip = (title, row) => ({
   axisPointer: { type: "line", lineStyle: { color: color("--muted"), opacity: 0.35 } },
   formatter: (points) => tip(title(points), points.map((point) => row(point)).filter(Boolean)),
 });
+
+/** A ring around points: in the colour of trouble, and a shape of its own for those who do not see the colour. */
+export const rings = (coords) => ({
+  symbol: "circle", symbolSize: 13, silent: true, label: { show: false },
+  itemStyle: { color: "transparent", borderColor: color("--bad"), borderWidth: 2 },
+  data: coords.map((coord) => ({ coord })),
+});

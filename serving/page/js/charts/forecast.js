@@ -2,9 +2,10 @@
 
 import * as format from "../format.js";
 import { isRound, timeLabel } from "./axes.js";
-import { axisTip, categoryAxis, color, grid, legend, valueAxis } from "./chart.js";
+import { axisTip, categoryAxis, color, grid, legend, rings, valueAxis } from "./chart.js";
+import { flagText } from "./sales.js";
 
-/** `hours` are consecutive: each with `at`, `actual` (null from now on), `isFinal`, and `expected`, `low`, `high` where there is a forecast. */
+/** `hours` are consecutive: each with `at`, `actual` (null from now on), `isFinal`, and `expected`, `low`, `high` where there is a forecast; `odd` is what detectors flagged in it. */
 export function forecast(chart, { hours, show, tick, title, zone }) {
   const bars = color("--c1");
   const line = color("--ink");
@@ -21,7 +22,8 @@ export function forecast(chart, { hours, show, tick, title, zone }) {
     xAxis: categoryAxis(hours.map((one) => String(one.at)), (at) => label(Number(at)), { interval: (_, at) => isRound(Number(at), range, zone) }),
     yAxis: valueAxis(tick, { min: 0 }),
     tooltip: axisTip(
-      ([{ dataIndex }]) => format.dayTime(hours[dataIndex].at) + (hours[dataIndex].actual !== null && !hours[dataIndex].isFinal ? " · still open" : ""),
+      ([{ dataIndex }]) => format.dayTime(hours[dataIndex].at) + (hours[dataIndex].actual !== null && !hours[dataIndex].isFinal ? " · still open" : "")
+        + hours[dataIndex].odd.map((flag) => ` · ${flagText(flag)}`).join(""),
       ({ seriesName, dataIndex }) => {
         const one = hours[dataIndex];
         if (seriesName === "Happened") return one.actual === null ? null : [seriesName, show(one.actual), bars];
@@ -29,6 +31,7 @@ export function forecast(chart, { hours, show, tick, title, zone }) {
       }),
     series: [
       { name: "Happened", type: "bar", barCategoryGap: "24%", barMaxWidth: 30, color: bars, itemStyle: { color: bars, borderRadius: [2, 2, 0, 0] },
+        markPoint: rings(hours.filter((one) => one.odd.length).map((one) => [String(one.at), one.actual])),
         data: hours.map((one) => ({ value: one.actual, itemStyle: { opacity: one.isFinal ? 1 : 0.5 } })) },
       { ...area, name: "low", data: band((one) => one.low) },
       { ...area, name: "high", areaStyle: { color: line, opacity: 0.12 }, data: band((one) => one.high - one.low) },

@@ -1,7 +1,7 @@
 // Views and purchases of each minute of the last hour.
 
 import * as format from "../format.js";
-import { axisTip, categoryAxis, color, grid, legend, palette, valueAxis } from "./chart.js";
+import { axisTip, categoryAxis, grid, legend, palette, rings, valueAxis } from "./chart.js";
 
 /** Windows that a detector flagged are marked where they lie. Views as an area, purchases as bars on their own scale; whole minutes only, the current one has just begun. */
 export function minutes(chart, series, anomalies = []) {
@@ -33,9 +33,4 @@ export function minutes(chart, series, anomalies = []) {
   });
 }
 
-// A ring around the point: in the colour of trouble, and a shape of its own for those who do not see the colour.
-const points = (marked, name, whole) => ({
-  symbol: "circle", symbolSize: 13, silent: true, label: { show: false },
-  itemStyle: { color: "transparent", borderColor: color("--bad"), borderWidth: 2 },
-  data: marked.map(({ windowStart }) => ({ coord: [windowStart, whole.find(({ minute }) => minute === windowStart)[name]] })),
-});
+const points = (marked, name, whole) => rings(marked.map(({ windowStart }) => [windowStart, whole.find(({ minute }) => minute === windowStart)[name]]));

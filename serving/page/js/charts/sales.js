@@ -2,7 +2,7 @@
 
 import * as format from "../format.js";
 import { isRound, timeLabel } from "./axes.js";
-import { axisTip, categoryAxis, color, grid, legend, valueAxis } from "./chart.js";
+import { axisTip, categoryAxis, color, grid, legend, rings, valueAxis } from "./chart.js";
 
 const MEASURES = {
   revenue: (value, currency, options) => format.money(value, currency, options),
@@ -38,7 +38,7 @@ export function sales(chart, { buckets, before = [], odd = [], measure = "revenu
         return one ? [seriesIndex ? "Period before" : "This period", show(one[measure]), seriesIndex ? ghost : fill] : null;
       }),
     series: [
-      { name: "This period", type: "bar", barCategoryGap: "24%", barMaxWidth: 30, color: fill, markPoint: rings(buckets, odd, value), itemStyle: { color: fill, borderRadius: [2, 2, 0, 0] },
+      { name: "This period", type: "bar", barCategoryGap: "24%", barMaxWidth: 30, color: fill, markPoint: rings(buckets.filter((_, index) => odd[index]?.length).map((one) => [one.windowStart, value(one)])), itemStyle: { color: fill, borderRadius: [2, 2, 0, 0] },
         data: buckets.map((one) => ({ value: value(one), itemStyle: { opacity: one.isFinal ? 1 : 0.5 } })) },
       ...(before.length ? [{ name: "Period before", type: "line", showSymbol: before.length === 1, step: "middle", color: ghost,
         lineStyle: { width: 1.2, type: [4, 3], color: ghost }, itemStyle: { color: ghost }, data: buckets.map((_, index) => value(before[index])) }] : []),
@@ -48,10 +48,3 @@ export function sales(chart, { buckets, before = [], odd = [], measure = "revenu
 
 /** "views 4, about 120 expected" */
 export const flagText = (flag) => `${flag.metric} ${format.about(flag.observed)}, about ${format.about(flag.expected)} expected at ${format.time(flag.windowStart)}`;
-
-// A ring and not only a colour, as on the overview.
-const rings = (buckets, odd, value) => ({
-  symbol: "circle", symbolSize: 13, silent: true, label: { show: false },
-  itemStyle: { color: "transparent", borderColor: color("--bad"), borderWidth: 2 },
-  data: buckets.flatMap((one, index) => (odd[index]?.length ? [{ coord: [one.windowStart, value(one)] }] : [])),
-});

@@ -3,14 +3,16 @@
 import { query } from "../api.js";
 import { Chart } from "../charts/chart.js";
 import { forecast as draw } from "../charts/forecast.js";
+import { flagText } from "../charts/sales.js";
 import * as format from "../format.js";
 import * as ranges from "../ranges.js";
 import { choice, panel, segmented } from "./panel.js";
 
 const FORECAST = `
-query Forecast($past: TimeRange!, $all: TimeRange!, $metric: ForecastMetric!, $scope: Scope!, $subject: String!) {
+query Forecast($past: TimeRange!, $all: TimeRange!, $metric: ForecastMetric!, $scope: Scope!, $subject: String!, $flagged: String!) {
   revenue(range: $past, window: "PT1H") { windowStart category total count currency isFinal }
   forecast(range: $all, metric: $metric, scope: $scope, subject: $subject) { windowStart expected low high }
+  anomalies(range: $past, scope: $scope, subject: $subject, metric: $flagged, first: 200) { windowStart metric observed expected }
 }`;
 const HOUR_MS = 3_600_000;
 const HOURS = 24;
@@ -29,8 +31,8 @@ export class Forecast {
         segmented({ id: "forecast-measure", label: "Measure of the forecast", options: MEASURES, value: this.#measure(), onchange: (value) => page.choose({ expect: value === "revenue" ? null : value }) }),
         this.#choice([]),
       ],
-      csv: () => [["hour", "happened", "expected", "low", "high"],
-        this.#shown.map((one) => [new Date(one.at).toISOString(), one.actual, one.expected, one.low, one.high])] });
+      csv: () => [["hour", "happened", "expected", "low", "high", "odd"],
+        this.#shown.map((one) => [new Date(one.at).toISOString(), one.actual, one.expected, one.low, one.high, one.odd.map(flagText).join("; ")])] });
   }
 
   get element() {
@@ -41,7 +43,7 @@ export class Forecast {
     const now = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
     const [past, all] = [{ from: now - (HOURS - 1) * HOUR_MS, to: now + HOUR_MS }, { from: now - (HOURS - 1) * HOUR_MS, to: now + (HOURS + 1) * HOUR_MS }];
     const subject = this.#page.parameter("of") ?? SHOP;
-    return query(FORECAST, { past: ranges.iso(past), all: ranges.iso(all), metric: this.#measure().toUpperCase(), scope: subject ? "CATEGORY" : "SITE", subject })
+    return query(FORECAST, { past: ranges.iso(past), all: ranges.iso(all), metric: this.#measure().toUpperCase(), scope: subject ? "CATEGORY" : "SITE", subject, flagged: this.#measure() })
       .then((data) => ({ ...data, now, all, subject, measure: this.#measure() }));
   }
 
@@ -86,8 +88,10 @@ export class Forecast {
   }
 }
 
-// One entry per hour: what happened until now, and what was or is expected.
-function hoursOf({ revenue, forecast, now, all, subject, measure }) {
+const hourOf = (time) => Math.floor(Date.parse(time) / HOUR_MS) * HOUR_MS;
+
+// One entry per hour: what happened until now, what was or is expected, and what was odd.
+function hoursOf({ revenue, forecast, anomalies, now, all, subject, measure }) {
   const happened = new Map();
   const open = new Set();
   for (const one of revenue) {
@@ -99,7 +103,7 @@ function hoursOf({ revenue, forecast, now, all, subject, measure }) {
   const hours = [];
   for (let at = all.from; at < all.to; at += HOUR_MS) {
     // Money has four places; sums of it in floats have more.
-    hours.push({ at, actual: at > now ? null : Number((happened.get(at) ?? 0).toFixed(4)), isFinal: at < now && !open.has(at), ...expected.get(at) });
+    hours.push({ at, actual: at > now ? null : Number((happened.get(at) ?? 0).toFixed(4)), isFinal: at < now && !open.has(at), ...expected.get(at), odd: anomalies.filter(({ windowStart }) => hourOf(windowStart) === at) });
   }
   return hours;
 }
