@@ -54,6 +54,19 @@ def hour_before(hour: Span, days: int, zone: ZoneInfo) -> Span:
     return Span(start, start + _HOUR)
 
 
+def day_so_far_before(now: datetime, days: int, zone: ZoneInfo) -> Span | None:
+    """From the midnight so many days before until the zone's clocks showed what they show now.
+
+    A time that spring left out stands for the one after it. None where the zone left that day out, or where it begins
+    with this time.
+    """
+    local = now.astimezone(zone)
+    date_then = local.date() - days * _DAY
+    start, midnight = _midnight(date_then, zone), _midnight(date_then + _DAY, zone)
+    end = min((local - days * _DAY).astimezone(UTC), midnight)  # the clock's arithmetic, not time's
+    return Span(start, end) if start < end else None
+
+
 def _midnights(span: Span, zone: ZoneInfo) -> Iterator[datetime]:
     """From the last one before the span to the first two after it."""
     day: date = span.start.astimezone(zone).date()

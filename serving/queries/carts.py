@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, true, tuple_
+from sqlalchemy import Boolean, func, literal, select, true, tuple_, union_all
 
 from contracts.projections import carts
 from serving.queries import Statement
@@ -11,9 +11,24 @@ from serving.windows import Span
 
 
 def cart_abandonment(
-    span: Span, within: timedelta, watermark: datetime | None, *, bot: bool | None, first: int
+    span: Span, earlier: Span | None, within: timedelta, watermark: datetime | None, *, bot: bool | None, first: int
 ) -> Statement:
-    """A row of all products, `product_id` null; then of those with the most abandoned additions, ties by id."""
+    """A row of all products, `product_id` null; then of those with the most abandoned additions, ties by id.
+
+    With an `earlier` span its row of all products comes first, `before` true.
+    """
+    now = _fates(span, within, watermark, bot=bot, first=first, before=False)
+    if earlier is None:
+        return now
+    then = _fates(earlier, within, watermark, bot=bot, first=0, before=True)
+    both = union_all(then.subquery("then").select(), now.subquery("now").select()).subquery("both").c
+    order = (both.before.desc(), both.product_id.is_not(None), both.abandoned.desc(), both.product_id)
+    return select(*both).order_by(*order)
+
+
+def _fates(
+    span: Span, within: timedelta, watermark: datetime | None, *, bot: bool | None, first: int, before: bool
+) -> Statement:
     waited = carts.c.purchased_at.is_(None)
     over = carts.c.happened_at < moment(watermark - within) if watermark is not None else ~true()
     abandoned = func.count().filter(waited & over)
@@ -25,6 +40,7 @@ def cart_abandonment(
             func.count(carts.c.purchase_id).label("bought"),
             abandoned.label("abandoned"),
             func.count().filter(waited & ~over).label("open"),
+            literal(before, Boolean).label("before"),
         )
         .where(
             ~carts.c.is_purchase,

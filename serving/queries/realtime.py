@@ -3,33 +3,34 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import DateTime, func, select
+from sqlalchemy import DateTime, Subquery, func, or_, select
 
 from contracts.projections import sessions, site_minutes
 from contracts.rollup_reads import readable
 from serving.queries import Statement
-from serving.queries.measures import counted, duration, moment, sketches, sums, total
-from serving.windows import MINUTE, minute_edges
+from serving.queries.measures import counted, duration, moment, sketches, sums
+from serving.windows import MINUTE, Span, minute_edges
 
 _MEASURES = ("events", "views", "purchases", "revenue")
 
 
 def realtime(
-    newest_minute: datetime, minutes: int, today: datetime, wanted_sketches: Collection[str], bot: bool | None
+    newest_minute: datetime,
+    minutes: int,
+    today: datetime,
+    earlier: Span | None,
+    *,
+    wanted_sketches: Collection[str],
+    bot: bool | None,
 ) -> Statement:
     """The newest `minutes` minutes, oldest first, empty ones as zero.
 
-    Each row has also the day's totals, and of the sessions that started in those minutes: how many put something into
-    a cart, and how many of these bought nothing.
+    Each row has also the day's totals, those of the `earlier` span of whole minutes where one is wanted, and of the
+    sessions that started in those minutes: how many put something into a cart, and how many of these bought nothing.
 
     Sketches come as arrays, with a null where a minute has none.
     """
-    so_far = readable(site_minutes, minute_edges((today, newest_minute + MINUTE))).subquery("so_far")
-    day = (
-        select(total(so_far.c.revenue).label("revenue_today"), total(so_far.c.purchases).label("purchases_today"))
-        .where(counted(so_far, bot))
-        .subquery("day")
-    )
+    days = _bought({"today": Span(today, newest_minute + MINUTE)} | ({"before": earlier} if earlier else {}), bot)
     bought_nothing = (sessions.c.adds > 0) & (sessions.c.purchases == 0)
     carts = (
         select(
@@ -53,19 +54,33 @@ def realtime(
         .table_valued("minute", name="axis")
         .render_derived()
     )
+    totals = [*days.c, *carts.c]
     return (
         select(
             axis.c.minute,
             *sums(site_minutes, _MEASURES),
-            day.c.revenue_today,
-            day.c.purchases_today,
-            carts.c.carts,
-            carts.c.carts_left,
+            *totals,
             *sketches(site_minutes, wanted_sketches),
         )
-        .join_from(axis, day, day.c.purchases_today >= 0)
+        .join_from(axis, days, days.c.purchases_today >= 0)
         .join(carts, carts.c.carts >= 0)
         .outerjoin(site_minutes, (site_minutes.c.minute == axis.c.minute) & counted(site_minutes, bot))
-        .group_by(axis.c.minute, day.c.revenue_today, day.c.purchases_today, carts.c.carts, carts.c.carts_left)
+        .group_by(axis.c.minute, *totals)
         .order_by(axis.c.minute)
     )
+
+
+def _bought(spans: dict[str, Span], bot: bool | None) -> Subquery:
+    """One row: revenue and purchases of each span, under its name."""
+    rows = readable(site_minutes, minute_edges(edge for span in spans.values() for edge in (span.start, span.end)))
+    told = rows.subquery("bought")
+    within = {
+        name: (told.c.starts_at >= moment(span.start)) & (told.c.starts_at < moment(span.end))
+        for name, span in spans.items()
+    }
+    sums_of_each = [
+        func.coalesce(func.sum(told.c[measure]).filter(there), 0).cast(told.c[measure].type).label(f"{measure}_{name}")
+        for name, there in within.items()
+        for measure in ("revenue", "purchases")
+    ]
+    return select(*sums_of_each).where(counted(told, bot), or_(*within.values())).subquery("days")

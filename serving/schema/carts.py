@@ -8,6 +8,7 @@ import strawberry
 from serving.queries import ResultRow
 from serving.queries.carts import cart_abandonment as cart_abandonment_sql
 from serving.schema.common import BotFilter, Range, is_final, page_size
+from serving.schema.comparison import CompareWith
 from serving.schema.context import Info
 from serving.schema.scalars import Long
 
@@ -30,6 +31,11 @@ class AbandonedProduct(Additions):
     product_id: strawberry.ID
 
 
+@strawberry.type(description="What was put into carts in an earlier period, and what became of it.")
+class EarlierAdditions(Additions):
+    pass
+
+
 @strawberry.type(description="What was put into carts in a range, and what became of it.")
 class CartAbandonment(Additions):
     minutes: int = strawberry.field(
@@ -39,6 +45,9 @@ class CartAbandonment(Additions):
     products: list[AbandonedProduct] = strawberry.field(
         description="Those with the most abandoned additions, most first; ties go by product id."
     )
+    previous: EarlierAdditions | None = strawberry.field(
+        description="The same of the earlier period; null without `compareWith`."
+    )
 
 
 async def cart_abandonment(
@@ -46,19 +55,23 @@ async def cart_abandonment(
     range: Range,
     bots: BotFilter = BotFilter.EXCLUDE,
     first: Annotated[int, strawberry.argument(description="Most products wanted.")] = 10,
+    compare_with: CompareWith = None,
 ) -> CartAbandonment:
     """Additions by their own time; decided once the watermark is the shop's minutes past them."""
     span, size, snapshot = range.span(), page_size("first", first, info), info.context.snapshot
     within = timedelta(minutes=info.context.services.shop.cart_minutes)
     as_of = await snapshot.as_of()
     watermark = as_of.watermark if as_of is not None else None
-    rows = await snapshot.rows(cart_abandonment_sql(span, within, watermark, bot=bots.bot, first=size))
+    earlier = compare_with.span(span) if compare_with is not None else None
+    rows = list(await snapshot.rows(cart_abandonment_sql(span, earlier, within, watermark, bot=bots.bot, first=size)))
+    previous = EarlierAdditions(**_additions(rows.pop(0))) if earlier is not None else None
     whole, *products = rows
     return CartAbandonment(
         **_additions(whole),
         minutes=info.context.services.shop.cart_minutes,
         is_final=is_final(span.end + within, as_of),
         products=[AbandonedProduct(product_id=strawberry.ID(row.product_id), **_additions(row)) for row in products],
+        previous=previous,
     )
 
 

@@ -99,7 +99,7 @@ def is_final(end: datetime, as_of: EpochRow | None) -> bool:
     return as_of is not None and as_of.watermark is not None and end <= as_of.watermark
 
 
-def check_kept(edges: Iterable[datetime], as_of: EpochRow | None) -> None:
+def check_kept(edges: Iterable[datetime], as_of: EpochRow | None, argument: str = "range") -> None:
     """That no window begins or ends within an hour of which only the sum is left.
 
     Raises:
@@ -108,7 +108,7 @@ def check_kept(edges: Iterable[datetime], as_of: EpochRow | None) -> None:
     until = as_of.summed_until if as_of is not None else None
     if until is not None and any(edge < until and (edge.minute or edge.second) for edge in edges):
         when = until.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        raise InvalidArgument("range", f"before {when} only whole hours (UTC) are kept: windows must begin with them")
+        raise InvalidArgument(argument, f"before {when} only whole hours (UTC) are kept: windows must begin with them")
 
 
 def average(total: Decimal, count: int) -> Decimal | None:

@@ -1,7 +1,7 @@
 """The earlier period that a range is compared with."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ import strawberry
 
 from serving.errors import InvalidArgument
 from serving.windows import Span
-from serving.zones import day_before, hour_before
+from serving.zones import day_before, day_so_far_before, hour_before
 
 _HOUR = timedelta(hours=1)
 
@@ -59,6 +59,19 @@ class Earlier(Enum):
             if _DAYS[self]:
                 return [hour_before(hour, _DAYS[self], zone) for hour in hours]
             return [Span(hour.start - back, hour.end - back) for hour in hours]
+        except OverflowError as error:
+            raise _too_early() from error
+
+    def day_so_far(self, now: datetime, zone: ZoneInfo) -> Span | None:
+        """The earlier day up to the same time by the zone's clock; None for one that the zone left out.
+
+        Raises:
+            InvalidArgument: no day is meant, or the calendar does not go back so far.
+        """
+        if not _DAYS[self]:
+            raise InvalidArgument("compareWith", "a day so far is compared with another day's: name how far back")
+        try:
+            return day_so_far_before(now, _DAYS[self], zone)
         except OverflowError as error:
             raise _too_early() from error
 

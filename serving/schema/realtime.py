@@ -12,11 +12,12 @@ import strawberry
 from serving.database import Snapshot
 from serving.queries import ResultRow
 from serving.queries.realtime import realtime as realtime_sql
-from serving.schema.common import CURRENCY, AsOf, BotFilter
+from serving.schema.common import CURRENCY, AsOf, BotFilter, check_kept
+from serving.schema.comparison import Earlier
 from serving.schema.context import Info, Services, selected
 from serving.schema.scalars import Long
 from serving.sketches import count_users
-from serving.windows import MINUTE, floor
+from serving.windows import MINUTE, Span, floor
 from serving.zones import checked_zone
 
 RECENT_MINUTES = 5
@@ -32,6 +33,14 @@ class MinutePoint:
     views: Long
     purchases: Long
     revenue: Decimal
+
+
+@strawberry.type(description="What was bought of a day until some time of it.")
+class DaySoFar:
+    since: datetime = strawberry.field(description="Its midnight.")
+    until: datetime = strawberry.field(description="When the zone's clocks showed the minute after the commit's.")
+    revenue: Decimal = strawberry.field(description="Money of the purchases; refunds are not taken off.")
+    purchases: Long = strawberry.field(description="Order lines bought.")
 
 
 @strawberry.type(
@@ -58,6 +67,10 @@ class Realtime:
         f"sessions that started {_HOUR}: 0 to 1; null where no cart was filled. A session that still goes on counts as "
         "it stands."
     )
+    previous: DaySoFar | None = strawberry.field(
+        description="What `revenueToday` and `purchasesToday` are compared with: the earlier day until the same time "
+        "of it. Null without `compareWith`, and where the zone left that day out."
+    )
     series: list[MinutePoint] = strawberry.field(
         description="The same 60 minutes, oldest first, minutes without events as zero."
     )
@@ -73,15 +86,26 @@ async def realtime(
         str | None, strawberry.argument(description="IANA name of the zone whose midnight begins today.")
     ] = None,
     bots: BotFilter = BotFilter.EXCLUDE,
+    compare_with: Annotated[
+        Earlier | None,
+        strawberry.argument(description="Tell of an earlier day, too, how it was by now; not with RANGE_BEFORE."),
+    ] = None,
 ) -> Realtime | None:
     """Null before the first epoch."""
     wanted = {"users"} if selected(info, _USERS) else set()
     wanted |= {"buyers"} if selected(info, _BUYERS) else set()
-    return await read_realtime(info.context.services, info.context.snapshot, time_zone, bots, wanted)
+    services, snapshot = info.context.services, info.context.snapshot
+    return await read_realtime(services, snapshot, time_zone, bots, sketches=wanted, compare_with=compare_with)
 
 
 async def read_realtime(
-    services: Services, snapshot: Snapshot, time_zone: str | None, bots: BotFilter, sketches: set[str]
+    services: Services,
+    snapshot: Snapshot,
+    time_zone: str | None,
+    bots: BotFilter,
+    *,
+    sketches: set[str],
+    compare_with: Earlier | None = None,
 ) -> Realtime | None:
     """The numbers in the snapshot; those that need a sketch which is not asked for are None."""
     zone = ZoneInfo(checked_zone(time_zone or services.shop.time_zone))
@@ -91,7 +115,12 @@ async def read_realtime(
     now = as_of.committed_at
     newest = floor(now, MINUTE)
     today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    rows = await snapshot.rows(realtime_sql(newest, SERIES_MINUTES, today, sketches, bots.bot))
+    earlier = compare_with.day_so_far(newest + MINUTE, zone) if compare_with is not None else None
+    if earlier is not None:
+        check_kept((earlier.start, earlier.end), as_of, "compareWith")
+    rows = await snapshot.rows(
+        realtime_sql(newest, SERIES_MINUTES, today, earlier, wanted_sketches=sketches, bot=bots.bot)
+    )
     recent = rows[-RECENT_MINUTES:]
     seconds = (now - recent[0].minute).total_seconds()
     active, users, buyers = await asyncio.to_thread(_users, rows, recent, sketches)
@@ -105,11 +134,16 @@ async def read_realtime(
         currency=services.shop.currency,
         conversion_rate=min(1.0, buyers / users) if users and buyers is not None else None,
         cart_abandonment_rate=rows[0].carts_left / rows[0].carts if rows[0].carts else None,
+        previous=_so_far(earlier, rows[0]) if earlier is not None else None,
         series=[
             MinutePoint(minute=row.minute, views=row.views, purchases=row.purchases, revenue=row.revenue)
             for row in rows
         ],
     )
+
+
+def _so_far(day: Span, row: ResultRow) -> DaySoFar:
+    return DaySoFar(since=day.start, until=day.end, revenue=row.revenue_before, purchases=row.purchases_before)
 
 
 def _users(

@@ -9,6 +9,7 @@ import strawberry
 from serving.errors import NotReady
 from serving.schema.alerts import Alert, open_alerts
 from serving.schema.common import AsOf, BotFilter
+from serving.schema.comparison import Earlier
 from serving.schema.context import Info
 from serving.schema.realtime import Realtime
 from serving.schema.realtime import realtime as query_realtime
@@ -21,8 +22,13 @@ async def _epochs(info: Info) -> AsOf:
     return AsOf.of(row)
 
 
-async def _realtime(info: Info, time_zone: str | None = None, bots: BotFilter = BotFilter.EXCLUDE) -> Realtime:
-    found = await query_realtime(info, time_zone, bots)
+async def _realtime(
+    info: Info,
+    time_zone: str | None = None,
+    bots: BotFilter = BotFilter.EXCLUDE,
+    compare_with: Earlier | None = None,
+) -> Realtime:
+    found = await query_realtime(info, time_zone, bots, compare_with)
     if found is None:
         raise NotReady("There is no epoch yet.")
     return found

@@ -67,6 +67,23 @@ def test_what_was_put_into_carts_and_what_became_of_it(server: Server, shop: Sho
     assert asked(server, start, NOW - WITHIN - LATENESS * 2, bots)["isFinal"]
 
 
+@pytest.mark.parametrize("how", ["RANGE_BEFORE", "DAY_BEFORE"])
+def test_what_was_before_is_what_the_same_question_tells_of_then(server: Server, how: str) -> None:
+    query = f"""query ($now: TimeRange!, $then: TimeRange!) {{
+      now: cartAbandonment(range: $now, compareWith: {how}) {{
+        {COUNTS} previous {{ {COUNTS} }} products {{ productId {COUNTS} }} }}
+      plain: cartAbandonment(range: $now) {{ {COUNTS} previous {{ {COUNTS} }} products {{ productId {COUNTS} }} }}
+      then: cartAbandonment(range: $then) {{ {COUNTS} }} }}"""
+    start, hours = NOW.replace(hour=10, minute=0, second=0), timedelta(hours=2)
+    back = hours if how == "RANGE_BEFORE" else timedelta(days=1)
+    now, then = ({"from": at.isoformat(), "to": (at + hours).isoformat()} for at in (start, start - back))
+    found = server.data(query, now=now, then=then)
+    assert found["now"]["previous"] == found["then"]
+    assert found["now"] | {"previous": None} == found["plain"]
+    assert found["now"]["products"]
+    assert (found["then"]["additions"] > 0) is (how == "RANGE_BEFORE")
+
+
 def test_additions_at_the_edges(empty_server: Server) -> None:
     def event(name: str, seconds: float, action: str, product: str = "p", user: str = "u") -> Event:
         return Event(NOON + timedelta(seconds=seconds), name, user, f"s-{user}", action, product, "c")

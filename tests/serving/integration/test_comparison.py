@@ -1,16 +1,18 @@
 """What was before is what the same question would have answered about then; what is narrowed is counted afresh."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.serving.events import CATALOGUE, Event, by_bot, islands
+from tests.serving.events import CATALOGUE, Event, by_bot, islands, visits
 from tests.serving.integration.conftest import NOW, Server
-from tests.serving.shop import Shop
+from tests.serving.shop import Shop, write
 
 pytestmark = pytest.mark.integration
 
@@ -161,3 +163,24 @@ def test_sessions_funnel_and_journeys_are_narrowed_alike(server: Server, shop: S
         any(event.action in {"view", "page_view"} for event in one[:50]) for one in own
     )
     assert steps["steps"][0]["sessions"] == sum(any(event.action == "purchase" for event in one[:50]) for one in own)
+
+
+def test_the_day_so_far_is_held_against_another_by_the_same_time(empty_server: Server) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    shop = Shop(events=visits(11, NOW - timedelta(hours=40), NOW, per_minute=0.5), committed_at=NOW)
+    asyncio.run(write(empty_server.database_url, empty_server.schema, shop))
+    found = empty_server.data(
+        """{ realtime(timeZone: "Europe/Berlin", compareWith: DAY_BEFORE) { revenueToday purchasesToday
+          previous { since until revenue purchases } } }"""
+    )["realtime"]
+    since = datetime(2026, 2, 28, tzinfo=zone)
+    until = NOW.replace(minute=NOW.minute + 1, second=0) - timedelta(days=1)
+    bought = [one for one in shop.people if one.action == "purchase" and since <= one.at < until]
+    previous = found["previous"]
+    assert (datetime.fromisoformat(previous["since"]), datetime.fromisoformat(previous["until"])) == (since, until)
+    assert (Decimal(previous["revenue"]), previous["purchases"]) == (sum(one.amount for one in bought), len(bought))
+    assert 0 < len(bought) != found["purchasesToday"] > 0
+    plain = empty_server.data("{ realtime { previous { revenue } } }")["realtime"]
+    assert plain["previous"] is None
+    (error,) = empty_server.post("{ realtime(compareWith: RANGE_BEFORE) { revenueToday } }")["errors"]
+    assert error["extensions"] == {"code": "INVALID_ARGUMENT", "argument": "compareWith"}

@@ -38,6 +38,10 @@ ROOTS = {
     "conversions": (f"conversions({RANGE}) {{ clicks isFinal }}", 1),
     "alsoViewed": (f'alsoViewed(productId: "p-tent", {RANGE}) {{ sessions products {{ share }} }}', 1),
     "cartAbandonment": (f"cartAbandonment({RANGE}) {{ rate isFinal products {{ abandoned }} }}", 1),
+    "cartAbandonment compared": (
+        f"cartAbandonment({RANGE}, compareWith: RANGE_BEFORE) {{ rate previous {{ rate }} products {{ abandoned }} }}",
+        1,
+    ),
     "funnel": (f"funnel({RANGE}, breakdown: DEVICE) {{ isFinal segments {{ steps {{ sessions }} }} }}", 1),
     "funnel compared": (
         f'funnel({RANGE}, steps: [VIEW], compareWith: RANGE_BEFORE, productId: "p-mug") '
@@ -50,6 +54,7 @@ ROOTS = {
     "user": ('user(id: "u-1") { sessions orders favouriteCategory }', 1),
     "retention": ("retention(weeks: 20) { weeks { users } }", 1),
     "realtime": ("realtime { activeUsers cartAbandonmentRate conversionRate series { views } }", 1),
+    "realtime compared": ("realtime(compareWith: DAY_BEFORE) { activeUsers previous { revenue } }", 1),
     "sales": (f"sales({RANGE}, grain: HOUR) {{ orders uniqueCustomers revenue }}", 1),
     "sales compared": (
         f"sales({RANGE}, grain: HOUR, compareWith: WEEK_BEFORE) {{ orders previous {{ uniqueCustomers }} }}",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from serving.errors import InvalidArgument
 from serving.windows import Span
-from serving.zones import checked_zone, days_in, hours_in
+from serving.zones import checked_zone, day_so_far_before, days_in, hours_in
 
 pytestmark = pytest.mark.unit
 
@@ -82,3 +82,27 @@ def test_hours_are_sixty_minutes_and_leave_nothing_out(span: Span, zone: str) ->
 def test_a_zone_that_is_none_is_named() -> None:
     with pytest.raises(InvalidArgument, match="Mars"):
         checked_zone("Mars/Olympus")
+
+
+@pytest.mark.parametrize(
+    ("now", "days", "zone", "start", "end"),
+    [
+        ("2026-03-10T12:35:00+00:00", 1, "UTC", "2026-03-09T00:00:00+00:00", "2026-03-09T12:35:00+00:00"),
+        # Clocks went forward on the 29th: noon of the day before is 23 hours earlier.
+        ("2026-03-29T12:00:00+02:00", 1, "Europe/Berlin", "2026-03-28T00:00:00+01:00", "2026-03-28T12:00:00+01:00"),
+        ("2026-03-30T12:00:00+02:00", 7, "Europe/Berlin", "2026-03-23T00:00:00+01:00", "2026-03-23T12:00:00+01:00"),
+        # That day had no midnight; it began at one, and half past midnight stands for half past one.
+        ("2018-11-05T00:30:00-02:00", 1, "America/Sao_Paulo", "2018-11-04T01:00:00-02:00", "2018-11-04T01:30:00-02:00"),
+        ("2018-11-05T09:00:00-02:00", 1, "America/Sao_Paulo", "2018-11-04T01:00:00-02:00", "2018-11-04T09:00:00-02:00"),
+    ],
+)
+def test_a_day_so_far_ends_when_the_clocks_showed_the_same(
+    now: str, days: int, zone: str, start: str, end: str
+) -> None:
+    found = day_so_far_before(datetime.fromisoformat(now), days, ZoneInfo(zone))
+    assert found == Span(datetime.fromisoformat(start), datetime.fromisoformat(end))
+
+
+def test_a_day_that_the_zone_left_out_is_none() -> None:
+    apia = ZoneInfo("Pacific/Apia")
+    assert day_so_far_before(datetime(2011, 12, 31, 9, tzinfo=apia), 1, apia) is None
