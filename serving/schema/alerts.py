@@ -90,7 +90,12 @@ async def acknowledge_alert(info: Info, id: strawberry.ID, by: str) -> Alert:
         raise InvalidArgument("id", "not one of an alert")
     if await info.context.services.database.write(acknowledge(int(id), name)) == 0:
         raise InvalidArgument("id", "no alert of this id is open")
-    (row,) = await info.context.snapshot.rows(one_alert(int(id)))
+    # The operation's own snapshot may be older than this: another mutation of it may have taken it.
+    snapshot = info.context.services.database.snapshot()
+    try:
+        (row,) = await snapshot.rows(one_alert(int(id)))
+    finally:
+        await snapshot.close()
     return _alert(row)
 
 

@@ -203,3 +203,12 @@ async def test_subscribers_hear_who_sees_to_an_alert(alert_server: Server) -> No
         await asyncio.to_thread(alert_server.data, 'mutation { acknowledgeAlert(id: "2", by: "them") { id } }')
         newest, *_ = (await following(ws))["payload"]["data"]["alerts"]
         assert newest == {"acknowledgedBy": "them"}
+
+
+def test_each_of_several_mutations_tells_what_it_did(alert_server: Server) -> None:
+    change(alert_server, "UPDATE alerts SET acknowledged_at = NULL, acknowledged_by = NULL, resolved_at = NULL")
+    told = alert_server.data(
+        """mutation { a: acknowledgeAlert(id: "1", by: "me") { acknowledgedBy }
+          b: acknowledgeAlert(id: "2", by: "you") { acknowledgedBy } }"""
+    )
+    assert told == {"a": {"acknowledgedBy": "me"}, "b": {"acknowledgedBy": "you"}}
