@@ -60,7 +60,8 @@ def build_app(
     feed = EpochFeed(database.connect, settings.feed_check_seconds)
     answers = Answers(feed, settings.cache_bytes)
     metrics = Metrics(feed, answers)
-    executor = Executor(build_schema(), Services(database, feed, settings, shop, EventLog(log.path)))
+    event_log = EventLog(log.path, settings.log_readers)
+    executor = Executor(build_schema(), Services(database, feed, settings, shop, event_log))
     streams = Streams(executor, answers, feed)
 
     @contextlib.asynccontextmanager

@@ -1,6 +1,7 @@
 """The Delta event log, read as any reader of Delta may: its files, by DuckDB, off the event loop."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date
@@ -46,19 +47,36 @@ class Reading:
 
 
 class EventLog:
-    """The table `events` below a folder. It is read for one at a time, by one thread."""
+    """The table `events` below a folder. It is read for one at a time, by one thread.
 
-    def __init__(self, path: Path) -> None:
+    An operation holds a connection to Postgres while it waits for its turn; so only a few operations may wait.
+    """
+
+    def __init__(self, path: Path, most_operations: int) -> None:
         self._table = path / "events"
         self._turn = asyncio.Lock()
+        self._most_operations = most_operations
+        self._reading: Counter[object] = Counter()
 
-    async def read(self, reading: Reading) -> Sequence[ResultRow]:
-        """The rows of the answer, to be read like those of a statement.
+    async def read(self, reading: Reading, operation: object) -> Sequence[ResultRow]:
+        """The rows of the answer, to be read like those of a statement; `operation` is whatever tells it from others.
 
         Raises:
-            Unavailable: there is no log where serving looks for it, or it is just being rewritten.
+            Unavailable: too many operations wait already, or there is no log where serving looks for it, or it is just
+                being rewritten.
             TooLarge: it takes more memory than one answer may.
         """
+        if operation not in self._reading and len(self._reading) >= self._most_operations:
+            raise Unavailable("The event log is read for others just now.")
+        self._reading[operation] += 1
+        try:
+            return await self._in_turn(reading)
+        finally:
+            self._reading[operation] -= 1
+            if not self._reading[operation]:
+                del self._reading[operation]
+
+    async def _in_turn(self, reading: Reading) -> Sequence[ResultRow]:
         async with self._turn:
             duck = duckdb.connect(config=_LIMITS)
             answering = asyncio.create_task(asyncio.to_thread(self._read, duck, reading))

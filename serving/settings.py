@@ -43,6 +43,8 @@ class ServingSettings(PartSettings):
     """Longest time one SQL statement may run; Postgres cancels it then."""
     request_seconds: float = Field(default=30.0, gt=0)
     """Longest time one operation may take, waiting for its turn not counted."""
+    log_readers: int = Field(default=2, ge=1)
+    """Operations that may read the event log, or wait to, at once; with fewer than `pool_size`, others get on."""
     running_per_client: int = Field(default=3, ge=1)
     """Operations of one client (key, else address) that run at once; with fewer than `pool_size`, others get on."""
     waiting_per_client: int = Field(default=256, ge=0)

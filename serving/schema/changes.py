@@ -47,7 +47,7 @@ class ArrivalConnection:
 
 
 async def _added(root: strawberry.Parent["Changes"], info: Info) -> Added:
-    (row,) = await info.context.services.event_log.read(logged.added(root.news))
+    (row,) = await info.context.logged(logged.added(root.news))
     currency = info.context.services.shop.currency
     return Added(**measures(row), currency=currency, events=row.events, late_events=row.late)
 
@@ -57,7 +57,7 @@ async def _arrivals(
 ) -> ArrivalConnection:
     asked = Asked.checked(info, ARRIVALS, first=first, after=after, last=None, before=None)
     place = _place(asked.page.after) if asked.page.after is not None else None
-    rows = await info.context.services.event_log.read(logged.arrivals(root.news, place, asked.page.limit))
+    rows = await info.context.logged(logged.arrivals(root.news, place, asked.page.limit))
     edges = [ArrivalEdge(cursor=_cursor(row), node=Arrival(**fields_of(row))) for row in asked.cut(rows)]
     return ArrivalConnection(
         edges=edges,

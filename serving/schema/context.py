@@ -1,6 +1,6 @@
 """What resolvers are given: the parts of the process, and the operation's own snapshot."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,8 +10,9 @@ from strawberry.types.nodes import FragmentSpread, InlineFragment, SelectedField
 
 from contracts.settings import ShopSettings
 from serving.database import Database, Snapshot
-from serving.event_log import EventLog
+from serving.event_log import EventLog, Reading
 from serving.feed import EpochFeed
+from serving.queries import ResultRow
 from serving.settings import ServingSettings
 
 
@@ -37,6 +38,10 @@ class OperationContext:
 
     services: Services
     snapshot: Snapshot
+
+    async def logged(self, reading: Reading) -> Sequence[ResultRow]:
+        """The rows that the event log answers with. Raises Unavailable, TooLarge."""
+        return await self.services.event_log.read(reading, self.snapshot)
 
 
 Info = strawberry.Info[OperationContext, None]

@@ -119,7 +119,7 @@ async def explain(
         return Explanation(
             event_id=event_id, verdict=Verdict.NEVER_SEEN, copies=[], applied=[], unlogged_epochs=Long(0)
         )
-    events = await info.context.services.event_log.read(applied(event_id, as_of.epoch))
+    events = await info.context.logged(applied(event_id, as_of.epoch))
     rows = await info.context.snapshot.rows(copies(event_id, [dict(event._mapping) for event in events]))
     found = [_copy(row) for row in rows if row.verdict is not None]
     verdicts = {copy.verdict for copy in found}

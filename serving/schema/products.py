@@ -106,7 +106,7 @@ async def product_metrics(
     told = await told_as_of(info, as_of)
     if told.past:
         which, epoch = logged.Of(bots.bot, products, categories), told.epoch
-        rows = await info.context.services.event_log.read(
+        rows = await info.context.logged(
             logged.product_windows(starts, windows, which, epoch=epoch, wanted_sketches=wanted, limit=most)
         )
     else:

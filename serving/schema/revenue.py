@@ -89,9 +89,7 @@ async def revenue(
     most, told = settings.max_rows + 1, await told_as_of(info, as_of)
     if told.past:
         which = logged.Of(bots.bot, categories=categories)
-        rows = await info.context.services.event_log.read(
-            logged.revenue_windows(starts, windows, which, epoch=told.epoch, limit=most)
-        )
+        rows = await info.context.logged(logged.revenue_windows(starts, windows, which, epoch=told.epoch, limit=most))
     else:
         check_kept(windows.edges(starts), told.as_of)
         rows = await snapshot.rows(revenue_windows(starts, windows, categories, bot=bots.bot, limit=most))
@@ -153,7 +151,7 @@ async def sales(
     told = await told_as_of(info, as_of)
     if told.past:
         which = logged.Of(bots.bot, products, categories)
-        rows = await info.context.services.event_log.read(
+        rows = await info.context.logged(
             logged.sales(everything, which, epoch=told.epoch, wanted_sketches=sketches, wants_orders=orders)
         )
     else:

@@ -199,7 +199,7 @@ async def _session_then(info: Info, key: Key[datetime], epoch: int) -> ResultRow
     services, newest = info.context.services, await info.context.snapshot.as_of()
     assert newest is not None
     most = services.settings.max_rows
-    events = await services.event_log.read(logged.of_session(key.id, newest.epoch, most + 1))
+    events = await info.context.logged(logged.of_session(key.id, newest.epoch, most + 1))
     if len(events) > most:
         raise TooLarge("id", f"this session id has more than {most} events; its history is not told")
     then = [event for event in events if event.epoch <= epoch]

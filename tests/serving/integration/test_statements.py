@@ -96,7 +96,7 @@ async def run(server: Server, document: str) -> tuple[dict[str, Any], list[str]]
     settings = ServingSettings()
     database = Database(PostgresSettings(url=SecretStr(server.database_url), db_schema=server.schema), settings)
     services = Services(
-        database, EpochFeed(database.connect, 5), settings, ShopSettings(), EventLog(server.home / "delta")
+        database, EpochFeed(database.connect, 5), settings, ShopSettings(), EventLog(server.home / "delta", 2)
     )
     try:
         with counted() as statements:

@@ -29,7 +29,9 @@ SETTINGS = ServingSettings(max_depth=3, max_aliases=3, max_tokens=200, max_rows=
 
 async def errors_of(document: str) -> list[dict[str, Any]]:
     database = Database(PostgresSettings(url=SecretStr("postgresql://127.0.0.1:1/none")), SETTINGS)
-    services = Services(database, EpochFeed(database.connect, 5), SETTINGS, ShopSettings(), EventLog(Path("nowhere")))
+    services = Services(
+        database, EpochFeed(database.connect, 5), SETTINGS, ShopSettings(), EventLog(Path("nowhere"), 2)
+    )
     executor = Executor(build_schema(), services)
     request = from_members({"query": document})
     answer = await executor.run(request, executor.operation(request))
