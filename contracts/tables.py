@@ -32,6 +32,8 @@ NOTIFY_CHANNEL: Final = "millrace_epoch"
 """Channel notified inside the epoch's transaction; the payload is the epoch number."""
 ALERTS: Final = "alerts"
 """Payload of a notice that alerts have changed, which they do outside of epochs."""
+REQUESTS_CHANNEL: Final = "millrace_requests"
+"""Channel notified with every request: `stack.requests` listens."""
 CHANGED: Final = "changed"
 """Payload of a notice in a transaction that is no epoch and changes what readers were told of one."""
 
@@ -199,6 +201,27 @@ erased_users: Final = Table(
     Column("touched", JSONB, comment="what it has to make again, null once done"),
     Column("receipt", JSONB, comment="what went, and until when copies may be elsewhere"),
     comment="Users erased on request. Processing takes no further event of theirs.",
+)
+
+requests: Final = Table(
+    "requests",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("key", Text, nullable=False, unique=True, comment="of whoever asks, so that asking again asks once"),
+    Column("kind", Text, nullable=False, comment="erase_user or replay_rejected"),
+    Column("arguments", JSONB, comment="null once done: they may name a person"),
+    Column("fingerprint", LargeBinary, nullable=False, comment="SHA-256 of kind and arguments"),
+    Column("state", Text, nullable=False, server_default=text("'waiting'"), comment="waiting, running, done, failed"),
+    Column("asked_by", Text, nullable=False, comment="the read key's source, or an address"),
+    Column("asked_at", time_type, nullable=False, server_default=text("clock_timestamp()")),
+    Column("due_at", time_type, nullable=False, server_default=text("clock_timestamp()"), comment="not tried before"),
+    Column("started_at", time_type, comment="when it was last tried"),
+    Column("finished_at", time_type, comment="when it was done, or given up"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("error", Text, comment="why the last attempt came to nothing"),
+    Column("receipt", JSONB, comment="what was done"),
+    Index("requests_open", "due_at", postgresql_where=text("state IN ('waiting', 'running')")),
+    comment="What was asked for by mutations of GraphQL and is done by `millrace requests take`.",
 )
 
 verifications: Final = Table(

@@ -1,7 +1,8 @@
 """Who may read what: keys with scopes, where a keys file is set; without one, whoever reaches the port may.
 
 Sums over many people need `analytics`; single users and sessions, and payloads that were kept, need `personal`; what
-changes something needs `admin`. An operation needs the scopes of everything that it asks for.
+changes something needs `admin`, and so does a look at what was asked for. An operation needs the scopes of everything
+that it asks for.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ _log = structlog.get_logger(__name__)
 _LOOK_EVERY_SECONDS: Final = 1.0
 _MAX_KEY_LENGTH: Final = 256
 PERSONAL_ROOTS: Final = frozenset({"session", "sessions", "user", "users", "explain", "changes"})
+ADMIN_ROOTS: Final = frozenset({"requests"})
 PERSONAL_FIELDS: Final = frozenset({"samples", "quarantineSamples"})
 """Fields below any root that show what a single person sent."""
 
@@ -35,7 +37,9 @@ def scopes_of(kind: OperationType, roots: Iterable[str], below: frozenset[str]) 
     needed: set[ReadScope] = set()
     if asked & PERSONAL_ROOTS or below & PERSONAL_FIELDS:
         needed.add("personal")
-    if asked - PERSONAL_ROOTS:
+    if asked & ADMIN_ROOTS:
+        needed.add("admin")
+    if asked - PERSONAL_ROOTS - ADMIN_ROOTS:
         needed.add("analytics")
     return frozenset(needed)
 

@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 import contracts.alerts
 import contracts.models
@@ -73,8 +73,8 @@ class Database:
             },
         )
 
-    async def write(self, statement: ReturningUpdate[Any]) -> int:
-        """Change rows in a transaction of its own; returns how many. Snapshots taken before do not see it.
+    async def write(self, statement: ReturningUpdate[Any] | ReturningInsert[Any]) -> Sequence[ResultRow]:
+        """Change rows in a transaction of its own, which snapshots taken before do not see; the rows of the statement.
 
         Raises:
             TryLater: the database is away, empty or too slow.
@@ -82,7 +82,7 @@ class Database:
         try:
             async with self._engine.connect() as connection:
                 writing = await connection.execution_options(postgresql_readonly=False)
-                changed = len((await writing.execute(statement)).all())
+                changed: Sequence[ResultRow] = (await writing.execute(statement)).all()
                 await writing.commit()
                 return changed
         except Exception as error:

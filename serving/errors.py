@@ -5,6 +5,7 @@
     │   ├── BadCursor        start paging afresh           BAD_CURSOR
     │   └── TooLarge         ask for less                  TOO_LARGE
     ├── InvalidText          change the request            INVALID_ARGUMENT
+    ├── KeysNeeded           ask with an admin's key       FORBIDDEN
     └── TryLater             send the same request again
         ├── Unavailable      the database is away or busy  UNAVAILABLE
         ├── NotReady         no epoch was ever committed   NOT_READY
@@ -64,6 +65,12 @@ class InvalidText(ServingError):  # noqa: N818 - it reads as what it is
     """A text that no event can hold: with a NUL, or half of a surrogate pair."""
 
     code = "INVALID_ARGUMENT"
+
+
+class KeysNeeded(ServingError):  # noqa: N818 - it reads as what it is
+    """What only an administrator may ask for, where nobody is asked who they are."""
+
+    code = "FORBIDDEN"
 
 
 class TryLater(ServingError):  # noqa: N818 - it reads as what it is

@@ -81,7 +81,7 @@ class Executor:
         if over is not None:
             return Answer(Outcome.INVALID, encoded(None, [over]))
         async with self._turns.turn(client):
-            answer = await self._run(request, operation)
+            answer = await self._run(request, operation, client)
         if operation.kind is OperationType.MUTATION:
             names = [root.node.name.value for root in operation.roots]
             _log.info("mutation", client=client, roots=names, outcome=answer.outcome.value)
@@ -105,12 +105,12 @@ class Executor:
         message = f"It is expected to read out {cost} rows; the limit of an operation is {settings.max_cost}."
         return GraphQLError(message, extensions={"code": "TOO_LARGE"})
 
-    async def _run(self, request: GraphQLRequest, operation: Operation) -> Answer:
+    async def _run(self, request: GraphQLRequest, operation: Operation, client: str) -> Answer:
         snapshot = self._services.database.snapshot()
         epoch = None
         try:
             async with asyncio.timeout(self._services.settings.request_seconds):
-                result = await self._execute(operation, request, OperationContext(self._services, snapshot))
+                result = await self._execute(operation, request, OperationContext(self._services, snapshot, client))
             if operation.epochal and not result.errors:
                 epoch = await _epoch(snapshot)
         except TimeoutError:

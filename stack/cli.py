@@ -20,7 +20,7 @@ from rich.table import Table
 
 from contracts import topics as contract_topics
 from contracts.settings import GraphqlSettings, home, setting_faults
-from stack import checks, keys_cli, lifecycle, logs, parts, rejected_cli, verbs
+from stack import checks, keys_cli, lifecycle, logs, parts, rejected_cli, requests_cli, verbs
 from stack.display import Display
 from stack.errors import StackError
 from stack.kafka import create_topics
@@ -41,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(keys_cli.app, name="keys")
 app.add_typer(rejected_cli.app, name="rejected")
+app.add_typer(requests_cli.app, name="requests")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 

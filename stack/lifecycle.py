@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
-from stack import logs
+from contracts.settings import PostgresSettings
+from stack import logs, postgres
+from stack.clerk import Clerk
 from stack.errors import MachineError, PartFailedError
 from stack.files import exclusive
 from stack.layout import Layout
@@ -52,9 +54,22 @@ def supervise(stack: Stack, chosen: Sequence[Part], environ: Mapping[str, str], 
         if (reason := postgres_reachable(settings)) is not None:
             raise MachineError(f"The Postgres of MILLRACE_STACK_POSTGRES_URL does not answer: {reason}.")
         layout.logs.mkdir(parents=True, exist_ok=True)
-        supervisor = Supervisor(chosen, settings, layout, environ, watch)
+        supervisor = Supervisor(chosen, settings, layout, environ, watch, beside=_clerk(stack, chosen))
         supervisor.handle_signals()
         return supervisor.run()
+
+
+def _clerk(stack: Stack, chosen: Sequence[Part]) -> Callable[[Mapping[str, str]], AbstractContextManager[None]]:
+    """Whoever has requests done; nobody in a stack that cannot be asked for something."""
+
+    def attending(environ: Mapping[str, str]) -> AbstractContextManager[None]:
+        if "serving" not in {part.name for part in chosen}:
+            return nullcontext()
+        url, layout = postgres.url(stack.settings, stack.layout), stack.layout
+        own = {**environ, "MILLRACE_HOME": str(layout.home)}
+        return Clerk(url, PostgresSettings().db_schema, own, layout.log("requests")).attending()
+
+    return attending
 
 
 def supervise_detached(stack: Stack, arguments: Sequence[str], watch: Watch) -> State:

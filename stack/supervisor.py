@@ -5,6 +5,7 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from types import FrameType
 
@@ -27,7 +28,10 @@ class Supervisor:
         layout: Layout,
         environ: Mapping[str, str],
         on_change: Callable[[State], None],
+        *,
+        beside: Callable[[Mapping[str, str]], AbstractContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
+        """`beside` is what goes on while all parts are ready, given the environment of this run's processes."""
         own = ProcessId.of(os.getpid())
         assert own is not None
         states = {part.name: PartState(part.name, part.port) for part in parts}
@@ -38,6 +42,7 @@ class Supervisor:
         self._stop = threading.Event()
         self._keepers: dict[str, Keeper] = {}
         marked = {**environ, RUN_VARIABLE: self._state.run}
+        self._beside = beside(marked)
         for part in parts:
             needs = [self._keepers[name] for name in part.needs if name in self._keepers]
             self._keepers[part.name] = Keeper(
@@ -52,7 +57,8 @@ class Supervisor:
         failure = self._await_settled()
         if failure is None and not self._stop.is_set():
             self._change(phase=Phase.READY)
-            self._stop.wait()
+            with self._beside:
+                self._stop.wait()
         self._stop_all(failure)
         return self._state
 

@@ -24,6 +24,7 @@ from serving.schema.quality import Duplicates, Lateness, duplicates, lateness
 from serving.schema.realtime import Realtime, realtime
 from serving.schema.rejections import Rejections, rejections
 from serving.schema.reports import Report, ReportDay, Segments, report, report_days, segments
+from serving.schema.requests import Request, erase_user, replay_rejected, requests
 from serving.schema.retention import Cohort, retention
 from serving.schema.revenue import RevenueWindow, SalesBucket, revenue, sales
 from serving.schema.scalars import SCALARS, Long
@@ -154,6 +155,11 @@ class Query:
     alerts: list[Alert] = strawberry.field(
         resolver=alerts, description="What people should know of, the newest first. It changes outside of commits, too."
     )
+    requests: list[Request] = strawberry.field(
+        resolver=requests,
+        description="What was asked for by mutations, and what became of it; the newest first. It needs the scope "
+        "`admin`.",
+    )
     segments: Segments | None = strawberry.field(
         resolver=segments, description="The people of a day in groups, from its report; null where there is none."
     )
@@ -185,6 +191,17 @@ class Mutation:
         resolver=acknowledge_alert,
         description="Say who sees to an open alert; the first one stays. Of destinations, PagerDuty and webhooks are "
         "told.",
+    )
+    erase_user: Request = strawberry.field(
+        resolver=erase_user,
+        description="Have a user erased: from event log, tables and kept payloads; and no event of theirs is taken any "
+        "more. It cannot be brought back. It is begun within seconds; `requests` tells when it is done. Only where "
+        "keys are asked for.",
+    )
+    replay_rejected: Request = strawberry.field(
+        resolver=replay_rejected,
+        description="Have rejected events repaired and sent again through the gateway, each at most once. It is begun "
+        "within seconds; `requests` tells when it is done. Only where keys are asked for.",
     )
 
 

@@ -88,7 +88,7 @@ async def acknowledge_alert(info: Info, id: strawberry.ID, by: str) -> Alert:
         raise InvalidArgument("by", f"a name of 1 to {_LONGEST_NAME} printable characters")
     if not (id.isascii() and id.isdigit() and len(id) <= 18):
         raise InvalidArgument("id", "not one of an alert")
-    if await info.context.services.database.write(acknowledge(int(id), name)) == 0:
+    if not await info.context.services.database.write(acknowledge(int(id), name)):
         raise InvalidArgument("id", "no alert of this id is open")
     # The operation's own snapshot may be older than this: another mutation of it may have taken it.
     snapshot = info.context.services.database.snapshot()

@@ -38,6 +38,8 @@ class OperationContext:
 
     services: Services
     snapshot: Snapshot
+    client: str = ""
+    """Who asks: the source of a key, or an address."""
 
     async def logged(self, reading: Reading) -> Sequence[ResultRow]:
         """The rows that the event log answers with. Raises Unavailable, TooLarge."""

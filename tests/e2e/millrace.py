@@ -103,12 +103,13 @@ class Millrace:
         def books() -> dict[str, Any] | None:
             found = self.ask(
                 "{ asOf { epoch committedAt watermark } books { close residue checks { name residue }"
-                " totals { records applied duplicates conflicts quarantined rejected late imported logRows } } }"
+                " totals { records applied duplicates conflicts quarantined rejected late imported erased logRows } } }"
             )
             sums = found["books"]
             if sums is None or sums["totals"]["records"] != self.records_in_kafka():
                 return None
-            return found if sums["totals"]["logRows"] == sums["totals"]["applied"] else None
+            totals = sums["totals"]
+            return found if totals["logRows"] == totals["applied"] - totals["erased"] else None
 
         return until(books, timeout, "the books to settle")
 

@@ -117,6 +117,8 @@ def test_what_single_people_did_needs_personal(root: str) -> None:
 
 def test_what_changes_something_needs_admin() -> None:
     assert scopes_of(OperationType.MUTATION, {"anything"}, frozenset()) == {"admin"}
+    assert scopes_of(OperationType.QUERY, {"requests"}, frozenset()) == {"admin"}
+    assert scopes_of(OperationType.QUERY, {"requests", "books"}, frozenset()) == {"admin", "analytics"}
 
 
 async def test_only_listed_documents_run(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stack.layout import Layout
+from stack.orphans import RUN_VARIABLE
 from stack.part import Launch, Part, Probe, Report
 from stack.process import ProcessId
 from stack.settings import StackSettings
@@ -44,8 +47,8 @@ class Bench:
             needs=needs,
         )
 
-    def start(self, *parts: Part) -> None:
-        self.supervisor = Supervisor(parts, self.settings, self.layout, os.environ, self.states.append)
+    def start(self, *parts: Part, **more: Any) -> None:
+        self.supervisor = Supervisor(parts, self.settings, self.layout, os.environ, self.states.append, **more)
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
 
@@ -105,6 +108,24 @@ def test_a_part_that_dies_is_started_again_and_the_state_says_so(tmp_path: Path)
     assert again.process != first
     assert bench.finish().parts["one"].restarts == 1
     assert any("ended (signal 9), restart 1" in state.parts["one"].note for state in bench.states)
+
+
+def test_what_goes_on_beside_begins_when_all_are_ready_and_ends_before_they_do(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    noted: list[tuple[Phase, bool]] = []
+
+    @contextmanager
+    def beside(environ: Mapping[str, str]) -> Iterator[None]:
+        assert environ[RUN_VARIABLE] == bench.states[-1].run
+        for moment in range(2):
+            noted.append((bench.states[-1].phase, is_up(bench.states[-1])))
+            if moment == 0:
+                yield
+
+    bench.start(bench.part("one"), beside=beside)
+    bench.await_state(is_ready)
+    bench.finish()
+    assert noted == [(Phase.READY, True)] * 2
 
 
 def is_up(state: State) -> bool:
