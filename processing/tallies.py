@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from contracts.settings import KafkaSettings, PostgresSettings
 from contracts.topics import TALLIES
+from processing.ends import Ends
 from processing.looks import Looks
 from processing.source import READ_TOPICS
 from processing.store import one_transaction
@@ -39,6 +40,7 @@ class TallyWatch:
     def __init__(self, kafka: KafkaSettings, postgres: PostgresSettings) -> None:
         self._kafka = kafka
         self._postgres = postgres
+        self._ends = Ends(kafka.bootstrap)
         self._workers: dict[bytes, dict[str, int]] = {}
         self._next = 0
         self._looks = Looks("tallies_unknown", KafkaException, Error)
@@ -72,7 +74,7 @@ class TallyWatch:
     def _read(self) -> None:
         """All that was told since the last look; of a worker its last word."""
         name = self._kafka.topic_prefix + TALLIES.name
-        _, end = self._consumer.get_watermark_offsets(TopicPartition(name, 0), timeout=_BROKER_SECONDS)
+        end = self._ends.of(name, [0])[0]
         deadline = monotonic() + _BROKER_SECONDS
         while self._next < end and monotonic() < deadline:
             for message in self._consumer.consume(_READ_TOGETHER, timeout=0.1):
@@ -90,9 +92,4 @@ class TallyWatch:
 
     def _stored(self, topic: str) -> int:
         name = self._kafka.topic_prefix + topic
-        partitions = self._consumer.list_topics(name, timeout=_BROKER_SECONDS).topics[name].partitions
-        ends = (
-            self._consumer.get_watermark_offsets(TopicPartition(name, number), timeout=_BROKER_SECONDS)[1]
-            for number in partitions
-        )
-        return sum(ends)
+        return sum(self._ends.of(name, self._ends.partitions(name)).values())

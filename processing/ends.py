@@ -1,0 +1,37 @@
+"""Where topics end, asked of the broker. Not through a consumer: on its connection every question waits until the
+fetch under way has waited for records, half a second each time."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Final
+
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+_BROKER_SECONDS: Final = 2.0
+_LATEST: Final[OffsetSpec] = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+
+class Ends:
+    """Asks; a broker that does not answer within seconds is a KafkaException."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        # The client would log each of its tries while the broker is away; the query says that already.
+        return AdminClient({"bootstrap.servers": self._bootstrap, "log_level": 0})
+
+    def partitions(self, topic: str) -> list[int]:
+        """Numbers of the topic's partitions."""
+        return list(self._admin.list_topics(topic, timeout=_BROKER_SECONDS).topics[topic].partitions)
+
+    def of(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """The offset after the last record of each partition."""
+        wanted = {TopicPartition(topic, number): _LATEST for number in partitions}
+        if not wanted:
+            return {}
+        answers = self._admin.list_offsets(wanted, request_timeout=_BROKER_SECONDS)
+        # The request has a time limit of its own, with a KafkaException at its end.
+        return {partition.partition: answer.result().offset for partition, answer in answers.items()}
