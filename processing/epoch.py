@@ -209,6 +209,11 @@ class EpochRunner:
         if self._roll_ups is not None:
             self._roll_ups.work(self.position.epoch, self.position.watermark)
 
+    @property
+    def has_more_to_roll_up(self) -> bool:
+        """Whether cells are due that the last `roll_up` did not come to."""
+        return self._roll_ups is not None and self._roll_ups.has_more
+
     def flush_log(self) -> None:
         """Append the epochs that wait to the event log, and note it in the ledger."""
         with self._store.transaction() as transaction:

@@ -25,6 +25,8 @@ from processing.tallies import TallyWatch
 log = structlog.get_logger()
 
 _RUN = "run-"
+_LOOK_SECONDS = 1.0
+_NEXT_STEP_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 30.0
 _HEALTHY_AFTER_SECONDS = 60.0
 
@@ -117,7 +119,9 @@ class Stream:
         """Wait for the end of the query; between epochs, append to the log what has waited long enough, and roll up."""
         while not self._stopping.is_set() and self._handover.failure is None:
             try:
-                if query.awaitTermination(1):
+                # After an import there are weeks to roll up: a step a second would take as long as an hour for them.
+                pause = _NEXT_STEP_SECONDS if self._runner.has_more_to_roll_up else _LOOK_SECONDS
+                if query.awaitTermination(pause):  # type: ignore[arg-type]  # parts of a second are taken, too
                     return
             except StreamingQueryException:
                 if self._stopping.is_set() or self._handover.failure is not None:

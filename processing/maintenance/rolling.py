@@ -65,6 +65,8 @@ class RollUps:
         self._making: Making | None = None
         self._queue: deque[Cell] = deque()
         self._rest_until = 0.0
+        self.has_more = False
+        """Whether the last step ended with cells left that are due."""
 
     def note(self, transaction: Transaction, merged: Sequence[Merged]) -> None:
         """Mark stale what an epoch has touched, in its own transaction, after its merges."""
@@ -77,11 +79,11 @@ class RollUps:
             return
         try:
             with self._metrics.timed("roll_up"):
-                self.step(epoch, watermark)
+                self.has_more = self.step(epoch, watermark)
         except ProcessingError:
             raise
         except Exception as error:
-            self._rest_until = monotonic() + _REST_SECONDS
+            self.has_more, self._rest_until = False, monotonic() + _REST_SECONDS
             log.warning("roll_up_failed", error=f"{type(error).__name__}: {error}"[:1000], rest_seconds=_REST_SECONDS)
 
     def step(self, epoch: int, watermark: datetime | None) -> bool:

@@ -34,6 +34,7 @@ class Runner:
         self.may_go_on.set()
         self.log_is_due = False
         self.position = Position()
+        self.has_more_to_roll_up = False
         self.roll_ups: list[int] = []
         """Where each was asked for."""
 
@@ -56,10 +57,12 @@ class Query:
     """A query that is looked at so many times and then stopped."""
 
     def __init__(self, stream: Stream, looks: int) -> None:
+        self.waits: list[float] = []
         self._stream = stream
         self._looks = looks
 
-    def awaitTermination(self, _seconds: float) -> bool:
+    def awaitTermination(self, seconds: float) -> bool:
+        self.waits.append(seconds)
         time.sleep(0.1)
         self._looks -= 1
         if self._looks == 0:
@@ -175,6 +178,19 @@ def test_between_epochs_roll_ups_are_made_by_the_thread_that_folds(stream: Strea
     watch(stream, looks=3)
     stream._handover.close()
     assert runner.roll_ups == [runner.epochs[0][2]] * 3
+
+
+def test_while_there_is_more_to_roll_up_the_next_step_follows_at_once(stream: Stream, runner: Runner) -> None:
+    runner.has_more_to_roll_up = True
+    query = Query(stream, looks=2)
+    stream._watch(cast(StreamingQuery, query))
+    runner.has_more_to_roll_up = False
+    stream._stopping.clear()
+    later = Query(stream, looks=1)
+    stream._watch(cast(StreamingQuery, later))
+    stream._handover.close()
+    assert max(query.waits) < 0.1
+    assert later.waits == [1.0]
 
 
 @pytest.mark.parametrize(("waited", "made"), [(4.0, 0), (6.0, 1)])
