@@ -34,7 +34,7 @@ class DataFaults(BaseModel):
     rejected_share: float = Field(default=0.05, gt=0, le=1)
     """Share of all events of those ten minutes from which that many are a fault."""
     silent_seconds: float = Field(default=180, gt=0)
-    """Time since the newest committed event, after an hour with `silent_minimum` events or more."""
+    """Time since the newest committed event, after an hour with `silent_minimum` events or more, imports left out."""
     silent_minimum: int = Field(default=600, ge=1)
     behind_seconds: float = Field(default=10, gt=0)
     """From broker to commit, median of the last 30 epochs."""
@@ -123,7 +123,7 @@ def _quarantined(transaction: Transaction, since: datetime) -> list[Member]:
 
 def _silent(transaction: Transaction, settings: DataFaults, now: datetime) -> list[Member]:
     rows = transaction.query(
-        "SELECT newest_log_time, (SELECT sum(applied) FROM epochs e WHERE e.epoch > l.epoch - 8000"
+        "SELECT newest_log_time, (SELECT sum(applied - imported) FROM epochs e WHERE e.epoch > l.epoch - 8000"
         " AND e.newest_log_time > l.newest_log_time - interval '1 hour')::bigint AS applied"
         " FROM (SELECT epoch, newest_log_time FROM epochs ORDER BY epoch DESC LIMIT 1) l"
     ).to_pylist()

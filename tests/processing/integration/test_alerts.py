@@ -324,6 +324,21 @@ def test_silence_delay_books_and_bots(store: Store, line: Any, now: datetime) ->
     assert found["data:bots"][0]["says"].startswith("400 of 700 events")
 
 
+def test_after_an_import_nobody_waits_for_more(store: Store, line: Any, now: datetime) -> None:
+    with store.transaction() as transaction:
+        commit(transaction, 1, now - 5 * MINUTE, log_time=now - 10 * MINUTE)
+        transaction.execute("UPDATE epochs SET applied = 9000, imported = 9000")
+    watch = line(data={"silent_seconds": 0.01})
+    for _ in range(2):
+        watch.look()
+        time.sleep(0.02)
+    assert _alerts(store) == []
+    with store.transaction() as transaction:
+        transaction.execute("UPDATE epochs SET imported = 1000")
+    watch.look()
+    assert [alert["key"] for alert in _alerts(store)] == ["data:silent"]
+
+
 def test_what_the_shop_says_of_long_ago_opens_nothing_and_ends_nothing(store: Store, line: Any, now: datetime) -> None:
     then = now - timedelta(hours=3)
     with store.transaction() as transaction:
