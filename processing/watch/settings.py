@@ -25,8 +25,8 @@ class Trained(BaseModel):
     """Spreads from what trend and season let expect; docs/detection.md has the table all three were chosen from."""
     isolation_forest: PositiveFloat | None = 1.3
     """1 is what one hour in a hundred exceeds of those learnt from."""
-    one_class_svm: PositiveFloat | None = 10.0
-    """The same."""
+    one_class_svm: PositiveFloat | None = 6.0
+    """The same. Far outside it grows no more, so a threshold may be too high to be reached at all."""
 
     @property
     def thresholds(self) -> dict[str, float]:

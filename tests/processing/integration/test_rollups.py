@@ -297,6 +297,14 @@ def test_a_fault_while_a_cell_is_made_leaves_it_to_the_next_step(shop: Shop, mon
     assert shop.held() == expected_rollups(shop.log)
 
 
+def test_work_says_whether_cells_are_left_that_it_had_no_time_for(shop: Shop) -> None:
+    shop.fold(clicks_at(0))
+    for seconds, has_more in ((0.0, True), (60.0, False)):
+        shop.roll_ups._step_seconds = seconds
+        shop.roll_ups.work(shop.epoch, LONG_AFTER)
+        assert shop.roll_ups.has_more is has_more
+
+
 def test_before_there_is_a_watermark_nothing_is_made(shop: Shop) -> None:
     shop.fold(clicks_at(0))
     assert shop.roll_ups.step(1, None) is False

@@ -206,7 +206,7 @@ def test_what_shorter_windows_rang_for_is_not_told_again_by_the_hour(watcher: Wa
 def test_a_model_that_can_not_be_read_is_left_out_and_the_watch_goes_on(
     settings: PostgresSettings, trained: dict[str, Any], store: Store
 ) -> None:
-    thresholds = {"seasonal_trend": 5.0, "one_class_svm": 10.0}
+    thresholds = {"seasonal_trend": 5.0, "one_class_svm": 6.0}
     found = models.Models(thresholds)
     with store.transaction() as transaction:
         transaction.execute(
