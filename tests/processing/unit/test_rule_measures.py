@@ -73,6 +73,13 @@ RULED: dict[str, dict[str, str]] = {
         "open": "open_additions",
         "rate": "addition_abandonment_rate",
     },
+    "EarlierAdditions": {
+        "additions": "additions",
+        "bought": "bought_additions",
+        "abandoned": "abandoned_additions",
+        "open": "open_additions",
+        "rate": "addition_abandonment_rate",
+    },
     "FunnelSegment": {"sessions": "sessions"},
     "FunnelStep": {
         "sessions": "sessions_added",
@@ -104,7 +111,8 @@ NOT_RULED = {
     "Session": f"{ONE_THING}; `sessions`, `session_duration` and others sum them up",
     **dict.fromkeys(("Report", "ReportCarts", "ReportProduct", "ReportQuality", "ReportStep", "ReportTotals"), A_DAY),
     **dict.fromkeys(("Shoppers", "Customers"), A_DAY),
-    **dict.fromkeys(("Alert", "Delivery"), "of an alert itself"),
+    **dict.fromkeys(("Alert", "Delivery", "Request"), "of what people are told or have asked for"),
+    "DaySoFar": "since midnight; the same measures are there by window",
     **dict.fromkeys(("Anomaly", "Contribution"), "a flag opens alerts by itself"),
     "Training": "of what detectors have learnt from",
     "ForecastHour": "what is expected, not what is",
