@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.e2e.millrace import TEST_PRODUCT, TEST_USER, Millrace, iso
+from tests.e2e.millrace import TEST_PRODUCT, TEST_USER, Millrace, iso, until
 from tests.e2e.seeded_run import Run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -29,7 +29,7 @@ CHANGES = """query ($range: TimeRange!, $since: Long!) { changes(range: $range, 
 
 
 async def test_a_posted_event_is_told_to_who_subscribes_over_a_web_socket(run: Run, millrace: Millrace) -> None:
-    url = millrace.status()["urls"]["graphql"].replace("http", "ws", 1)
+    url = f"ws://127.0.0.1:{millrace.base_port + 1}/graphql"
     async with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket, asyncio.timeout(90):
         await socket.send(json.dumps({"type": "connection_init"}))
         await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": LIVE}}))
@@ -47,22 +47,35 @@ def test_what_was_told_is_told_again_when_late_events_have_changed_it(run: Run, 
     start = (datetime.now(UTC) - timedelta(days=5)).replace(minute=0, second=0, microsecond=0)
     window = {"from": iso(start), "to": iso(start + HOUR)}
     assert millrace.post([_event(start), _sale(start, "10.50")]).status_code == 200
-    millrace.settled()
-    then = millrace.ask(NUMBERS, {"range": window})
+    then = until(lambda: _numbers(millrace, window), 60, "both to be told")
+    epoch = then.pop("asOf")["epoch"]
     late = [_event(start + timedelta(minutes=2)), _sale(start + timedelta(minutes=7), "99.9900"), _event(start)]
     assert millrace.post(late).status_code == 200
-    millrace.settled()
 
-    epoch = then.pop("asOf")["epoch"]
+    changes = _changes(millrace, window, epoch, 3)
     now, again = (millrace.ask(NUMBERS, {"range": window, "epoch": asked}) for asked in (None, epoch))
     del now["asOf"], again["asOf"]
     assert again == then
     assert all(now[root] != then[root] for root in then)
-    changes = millrace.ask(CHANGES, {"range": window, "since": epoch})["changes"]
     assert changes["added"] == {"events": 3, "lateEvents": 3, "views": 2, "purchases": 1, "revenue": "99.99"}
     named = {event.get("event_id") or event["transaction_id"] for event in late}
     assert {node["eventId"] for node in changes["events"]["nodes"]} == named
     assert all(node["late"] and node["epoch"] > epoch for node in changes["events"]["nodes"])
+
+
+def _numbers(millrace: Millrace, window: dict[str, str]) -> dict[str, Any] | None:
+    found = millrace.ask(NUMBERS, {"range": window})
+    return found if sum(row["views"] + row["purchases"] for row in found["productMetrics"]) == 2 else None
+
+
+def _changes(millrace: Millrace, window: dict[str, str], since: int, events: int) -> dict[str, Any]:
+    """What came into the window after an epoch, once the event log has so many events of it."""
+
+    def look() -> dict[str, Any] | None:
+        found: dict[str, Any] = millrace.ask(CHANGES, {"range": window, "since": since})["changes"]
+        return found if found["added"]["events"] >= events else None
+
+    return until(look, 120, f"{events} events in the log")
 
 
 async def _views(socket: ClientConnection, event: dict[str, Any]) -> int:

@@ -1,5 +1,6 @@
 """What is asked for by mutations is done by the stack itself, as the commands would do it."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -55,12 +57,14 @@ class Administrator:
 
 
 @pytest.fixture
-def administrator(millrace: Millrace) -> Iterator[Administrator]:
+def administrator(millrace: Millrace, tmp_path: Path) -> Iterator[Administrator]:
     """Who asks a second server over the same store: one that wants keys."""
-    key = millrace.command("keys", "create", "e2e-ops", "--scope", "admin").stdout.split()[-1]
+    key, keys = uuid.uuid4().hex, tmp_path / "keys.json"
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    keys.write_text(json.dumps([{"source": "ops", "sha256": digest, "scopes": ["admin"]}]))
     environment = json.loads(millrace.command("env", "--json").stdout)
     port = free_base_port(millrace.base_port)
-    environment |= {"MILLRACE_SERVING_PORT": str(port), "MILLRACE_SERVING_KEYS_FILE": str(millrace.home / "keys.json")}
+    environment |= {"MILLRACE_SERVING_PORT": str(port), "MILLRACE_SERVING_KEYS_FILE": str(keys)}
     server = subprocess.Popen([sys.executable, "-m", "serving"], cwd=REPOSITORY, env={**os.environ, **environment})
     try:
         with httpx.Client(timeout=30, headers={"authorization": f"Bearer {key}"}) as http:
