@@ -13,7 +13,7 @@ from contracts.rejections import Reason
 from contracts.settings import ShopSettings
 from contracts.topics import HEADER_CLIENT_IP, HEADER_IMPORT, HEADER_RECEIVED_AT, HEADER_SOURCE, TRANSACTIONS
 from processing.batch import Batch, span_of
-from processing.decode import EVENT_FIELDS, Decoded
+from processing.decode import EVENT_FIELDS, HEADERS, Decoded
 from processing.duck import Duck
 
 RAW_KEPT_BYTES: Final = 64 * 1024
@@ -47,15 +47,13 @@ _EVENTS: Final = """
         coalesce(header_{imported} = '1'::BLOB, false) AS imported
       FROM records
     )
-    SELECT * EXCLUDE (fault, value, at_ms, header_ms, {headers}),
+    SELECT source, client_ip, imported,
       CASE WHEN at_ms BETWEEN 0 AND {last_ms} THEN make_timestamptz(at_ms * 1000) END AS "timestamp",
       CASE WHEN header_ms BETWEEN 0 AND {last_ms} THEN header_ms END AS received_at,
       CASE
         WHEN fault IS NOT NULL THEN fault
         WHEN NOT ({valid_ids}) THEN '{r.INVALID_ID}'
-        WHEN {too_long} OR contains(concat({texts}), chr(0)) OR contains(
-            array_to_string(map_keys(properties) || map_values(properties), ' '), chr(0))
-          THEN '{r.INVALID_TEXT}'
+        WHEN {too_long} OR contains(concat({texts}), chr(0)) {nul_in_properties} THEN '{r.INVALID_TEXT}'
         WHEN coalesce(at_ms NOT BETWEEN 0 AND {last_ms}, true) THEN '{r.INVALID_TIMESTAMP}'
         WHEN at_ms > epoch_ms(log_time) + {tolerance_ms} THEN '{r.TIMESTAMP_IN_FUTURE}'
         WHEN topic = '{sales}' THEN CASE
@@ -66,9 +64,15 @@ _EVENTS: Final = """
       END AS quarantine,
       CASE WHEN quarantine IS NOT NULL THEN coalesce(array_slice(value, 1, {raw_kept}), ''::BLOB) END AS raw,
       unhex(md5(topic || ':' || event_id)) AS id_hash,
-      md5_number_lower(CAST(to_json([{payload}]) AS VARCHAR)) AS payload_hash
+      hash({payload}) AS payload_hash
     FROM read
 """
+"""What is found out of each record, in the records' order. What a hash is may be another thing in another version of
+DuckDB: copies of an event from before that change are told as conflicts then.
+"""
+
+_NUL_IN_PROPERTIES: Final = "OR contains(array_to_string(map_keys(properties) || map_values(properties), ' '), chr(0))"
+"""Dear, and true of hardly any record."""
 
 _REJECTED: Final = """
     SELECT topic, partition, "offset", log_time, {fields},
@@ -81,6 +85,11 @@ _REJECTED: Final = """
       coalesce(array_slice(value, 1, {raw_kept}), ''::BLOB) AS bytes
     FROM records
 """
+
+_PROPERTIES: Final = "/* properties */"
+"""Where the check of the properties goes, if it is needed."""
+_SPENT: Final = ["fault", "value", "at_ms", *(f"header_{name}" for name in HEADERS)]
+"""Columns of decoded events that nobody needs once they are judged."""
 
 _READ: Final = {"timestamp": "at_ms"}
 """Fields that the decoder gives under another name."""
@@ -97,10 +106,13 @@ class Judge:
 
     def judge(self, decoded: Decoded) -> Batch:
         """Every record in exactly one of the batch's tables."""
-        events = self._duck.query(self._events_sql, records=decoded.events)
-        position = events.schema.get_field_index("payload_hash")
-        signed = pa.chunked_array([chunk.view(pa.int64()) for chunk in events["payload_hash"].chunks], pa.int64())
-        events = events.set_column(position, "payload_hash", signed)
+        properties = _NUL_IN_PROPERTIES if _has_nul(decoded.events["properties"]) else ""
+        found = self._duck.query(self._events_sql.replace(_PROPERTIES, properties), records=decoded.events)
+        events = decoded.events.drop_columns(_SPENT)
+        for name in found.column_names:
+            events = events.append_column(name, found[name])
+        signed = pa.chunked_array([chunk.view(pa.int64()) for chunk in found["payload_hash"].chunks], pa.int64())
+        events = events.set_column(events.schema.get_field_index("payload_hash"), "payload_hash", signed)
         rejected = self._duck.query(self._rejected_sql, records=decoded.rejected)
         bad, bad_rejected = pc.is_valid(events["quarantine"]), pc.is_valid(rejected["quarantine"])
         kept = rejected.filter(bad_rejected)
@@ -113,15 +125,20 @@ class Judge:
         )
 
 
+def _has_nul(properties: pa.ChunkedArray) -> bool:
+    """Whether there is a NUL in any of the texts of the maps."""
+    texts = [text for chunk in properties.chunks for text in (chunk.keys, chunk.items)]
+    return any(pc.any(pc.match_substring(text, "\0")).as_py() for text in texts)
+
+
 def _events_sql(shop: ShopSettings) -> str:
     """The statement for this shop, put together from our own names and settings; no value of an event is in it."""
-    headers = (HEADER_RECEIVED_AT, HEADER_SOURCE, HEADER_CLIENT_IP, HEADER_IMPORT)
     return _EVENTS.format(
         received_at=HEADER_RECEIVED_AT,
         source=HEADER_SOURCE,
         client_ip=HEADER_CLIENT_IP,
         imported=HEADER_IMPORT,
-        headers=", ".join(f"header_{name}" for name in headers),
+        nul_in_properties=_PROPERTIES,
         valid_ids=" AND ".join(_VALID_ID.format(name) for name in ("event_id", "user_id", "session_id")),
         r=Reason,
         sales=TRANSACTIONS.name,
@@ -133,7 +150,7 @@ def _events_sql(shop: ShopSettings) -> str:
         max_quantity=MAX_QUANTITY,
         currency=shop.currency,
         raw_kept=RAW_KEPT_BYTES,
-        payload=", ".join(f"CAST({_READ.get(name, name)} AS VARCHAR)" for name in EVENT_FIELDS),
+        payload=", ".join(_READ.get(name, name) for name in EVENT_FIELDS),
     )
 
 
