@@ -5,7 +5,9 @@ DuckDB computes an epoch's deltas straight from its Arrow table, in one process 
 property test holds the two equal.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Final, Protocol
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ from pyspark.sql import SparkSession
 
 from processing import sketches
 from processing.arrow_types import typed
+from processing.batch import EVENT_LOG
 from processing.duck import Duck
 from processing.projection import Projection
 from processing.projections.measures import SKETCHES
@@ -31,6 +34,16 @@ class DeltaEngine(Protocol):
         """Each projection with its delta; `events` has the columns of `processing.batch.EVENT_LOG`."""
 
 
+def columns_of(projections: Iterable[Projection]) -> set[str]:
+    """The columns of events that the deltas may be about: converting the others costs more than many a delta."""
+    return {name for name in EVENT_LOG.names for projection in projections if name in _words(projection.delta)}
+
+
+@cache
+def _words(sql: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", sql))
+
+
 class DuckDeltas:
     """The engine of one machine."""
 
@@ -39,7 +52,11 @@ class DuckDeltas:
 
     def deltas(self, events: pa.Table, projections: tuple[Projection, ...]) -> Iterator[tuple[Projection, pa.Table]]:
         """See `DeltaEngine.deltas`."""
-        with self._duck.holding("events", events):
+        if not projections:
+            return
+        needed = columns_of(projections)
+        held = events.select([name for name in events.column_names if name in needed])
+        with self._duck.holding("events", held):
             for projection in projections:
                 yield projection, typed(_sketched(self._duck.query(projection.delta)), projection.table)
 

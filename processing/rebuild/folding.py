@@ -15,7 +15,7 @@ import pyarrow as pa
 from processing import ledger
 from processing.arrow_types import typed
 from processing.batch import EVENT_LOG
-from processing.deltas import DuckDeltas
+from processing.deltas import DuckDeltas, columns_of
 from processing.duck import Duck
 from processing.handover import Handover
 from processing.log_files import LogFiles, batches, open_duck
@@ -52,8 +52,8 @@ class Folding:
         self._reader = reader
         self._engine = DuckDeltas()
         self._duck = Duck()
-        words = set(re.findall(r"\w+", " ".join(projection.delta for projection in plan.projections) + plan.events))
-        self._columns = tuple(name for name in EVENT_LOG.names if name in words or name == "epoch")
+        needed = columns_of(plan.projections) | set(re.findall(r"\w+", plan.events)) | {"epoch"}
+        self._columns = tuple(name for name in EVENT_LOG.names if name in needed)
         self.epoch = 0
         """The shadow tables hold every epoch through this one."""
         self.events = 0
