@@ -98,10 +98,10 @@ def _drain(plan: BenchPlan, ground: Ground, progress: Progress) -> dict[str, Any
         sender.send(record, start_ms, sampled=False)
     sender.flush()
     del waiting
-    before, began = _cpu_seconds(), time.time()
+    began = time.time()
     with ground.processing(warm_up=False) as process:
         ground.await_query(process)
-        started = time.time()
+        before, started = _cpu_seconds(), time.time()
         epochs = EpochWatch(ground.postgres)
         task = progress.add_task("draining", total=plan.backlog)
         epochs.await_records(plan.backlog, lambda records: progress.update(task, completed=records))
