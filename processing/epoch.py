@@ -5,6 +5,7 @@ leaves a trace if it fails; everything after it can be repeated from the ledger 
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,7 +31,7 @@ from processing.judge import Judge
 from processing.kept import keep_quarantined, keep_rejected
 from processing.ledger import Entry, Position
 from processing.maintenance.rolling import RollUps
-from processing.merge import fold_in
+from processing.merge import fold_all
 from processing.metrics import EpochMetrics
 from processing.projection import Projection
 from processing.recent_ids import RecentIds
@@ -62,6 +63,14 @@ class Phases:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - begun
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A micro-batch that is ready to be folded."""
+
+    batch: Batch
+    phases: Phases
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,7 @@ class EpochRunner:
         self._results = results
         self._roll_ups = roll_ups
         self._duck = Duck()
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="merges")
         self._recent = RecentIds()
         self._erased = ErasedUsers()
         self._forgotten_at = monotonic()
@@ -120,19 +130,22 @@ class EpochRunner:
             self._erased.learn(transaction)
         return self.position
 
-    def run(self, records: pa.Table, read_seconds: float = 0.0) -> None:
-        """Fold one micro-batch of Kafka records. Returns after commit; raises with nothing committed.
+    def judge(self, records: pa.Table, read_seconds: float = 0.0) -> Judged:
+        """Decode and judge one micro-batch of Kafka records: what no epoch before it can change.
 
-        `read_seconds` is what reading the records took, for the record.
+        One thread at a time may do this, beside the one that runs epochs. `read_seconds` is what reading took.
         """
-        if records.num_rows == 0:
-            return
-        phases, started_at = Phases({"read": read_seconds}), datetime.now(UTC)
-        epoch = self.position.epoch + 1
+        phases = Phases({"read": read_seconds})
         with phases.time("decode"):
             decoded = self._decoder.decode(records)
         with phases.time("judge"):
-            batch = self._erased.sift(self._judge.judge(decoded))
+            return Judged(self._judge.judge(decoded), phases)
+
+    def run(self, judged: Judged) -> None:
+        """Fold one micro-batch. Returns after commit; raises with nothing committed."""
+        phases, started_at = judged.phases, datetime.now(UTC)
+        epoch = self.position.epoch + 1
+        batch = self._erased.sift(judged.batch)
         failpoints.at(failpoints.DECODED)
         work = self._prepare(batch, epoch, phases)
         with self._store.transaction() as transaction:
@@ -143,9 +156,9 @@ class EpochRunner:
             told, events = work.told, work.events
             with phases.time("merge"):
                 merged = []
-                for projection, delta in work.deltas:
-                    merged.append(fold_in(transaction, self._duck, projection, delta))
-                    failpoints.at(f"{failpoints.MERGED}:{projection.name}")
+                for each in fold_all(transaction, self._duck, self._beside, work.deltas):
+                    merged.append(each)
+                    failpoints.at(f"{failpoints.MERGED}:{each.projection.name}")
                 if self._roll_ups is not None:
                     self._roll_ups.note(transaction, merged)
             with phases.time("ledger"):

@@ -88,7 +88,13 @@ class Transaction:
 
 def connect(settings: PostgresSettings, search_path: str, **options: str) -> Any:
     """A connection, in UTC. `options` are run-time settings of the server; no value may have a space."""
-    chosen = {"search_path": search_path, "timezone": "UTC", "jit": "off", "application_name": "millrace-processing"}
+    chosen = {
+        "search_path": search_path,
+        "timezone": "UTC",
+        "jit": "off",
+        "application_name": "millrace-processing",
+        "temp_buffers": "64MB",  # an epoch's rows are loaded into temporary tables, and need not go to disk
+    }
     texts = " ".join(f"-c {name}={value}" for name, value in (chosen | options).items())
     url = settings.url.get_secret_value()
     separator = "&" if "?" in url else "?"

@@ -57,6 +57,7 @@ class Stream:
         self._tallies = tallies
         self._stopping = threading.Event()
         self._handover = Handover()
+        self._taking = threading.Lock()
         self._runs = 0
         self._rolled_up_at = monotonic()
         self.not_ready: str | None = "starting"
@@ -98,7 +99,7 @@ class Stream:
         query = (
             read_stream(self._spark, self._kafka, starting, self._settings.max_events_per_epoch)
             .writeStream.queryName("millrace")
-            .foreachBatch(self._take)
+            .foreachBatch(partial(self._take, self._handover))
             .option("checkpointLocation", str(self._fresh_checkpoint()))
             .trigger(processingTime=f"{self._settings.epoch_interval_ms} milliseconds")
             .start()
@@ -110,6 +111,8 @@ class Stream:
         finally:
             query.stop()
             self._handover.close()
+            with self._taking:  # what is being judged for nothing is done before the next query judges
+                pass
         if self._handover.failure is not None:
             raise self._handover.failure
         if self._stopping.is_set():
@@ -135,13 +138,15 @@ class Stream:
                 self._rolled_up_at = monotonic()
                 self._handover.put(self._runner.roll_up)
 
-    def _take(self, records: DataFrame, _batch_id: int) -> None:
-        """Read a micro-batch and hand it over; the next one is read while this one is folded."""
+    def _take(self, handover: Handover, records: DataFrame, _batch_id: int) -> None:
+        """Read and judge a micro-batch and hand it over; the next one is read while this one is folded."""
         if self._stopping.is_set():
             raise StoppingError
-        begun = perf_counter()
-        table = records.toArrow()
-        self._handover.put(self._runner.run, table, perf_counter() - begun)
+        with self._taking:
+            begun = perf_counter()
+            table = records.toArrow()
+            if table.num_rows:
+                handover.put(self._runner.run, self._runner.judge(table, perf_counter() - begun))
 
     def _fresh_checkpoint(self) -> Path:
         """An empty scratch folder: what Spark keeps there is never read again by another run.

@@ -15,12 +15,12 @@ from processing.projections.users import users
 
 
 def build_projections(shop: ShopSettings) -> tuple[Projection, ...]:
-    """The projections in the order in which an epoch folds them."""
+    """The projections in the order in which an epoch folds them: what takes longest to combine goes first."""
     return (
+        sessions(shop),
         product_minutes(),
         category_minutes(),
         site_minutes(),
-        sessions(shop),
         conversions(),
         carts(shop),
         orders(),

@@ -184,7 +184,9 @@ class Line:
     def epoch(self, events: Sequence[Event] = ()) -> None:
         """Send, then fold all that the ledger has not read as one epoch."""
         self.send(events)
-        self.runner.run(read_ranges(self.kafka, self.place.unread(self.runner.position.next_offsets)))
+        records = read_ranges(self.kafka, self.place.unread(self.runner.position.next_offsets))
+        if records.num_rows:
+            self.runner.run(self.runner.judge(records))
 
     def flush(self) -> None:
         """Append what waits to the event log."""

@@ -69,7 +69,7 @@ def process(place: Place, failpoint: str | None, log_interval_seconds: float, at
     roll_ups = RollUps(store, PROJECTIONS, SHOP, EpochMetrics().maintenance, again_seconds=0)
     runner = place.runner(store, place.home / "delta", log_interval_seconds, roll_ups)
     while ranges := place.unread(runner.position.next_offsets, at_most):
-        runner.run(read_ranges(place.kafka, ranges))
+        runner.run(runner.judge(read_ranges(place.kafka, ranges)))
         runner.roll_up()
     runner.flush_log()
     store.close()

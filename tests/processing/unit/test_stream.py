@@ -30,6 +30,8 @@ class Runner:
 
     def __init__(self) -> None:
         self.epochs: list[tuple[pa.Table, float, int]] = []
+        self.judged_by: list[int] = []
+        """The threads that judged."""
         self.may_go_on = threading.Event()
         self.may_go_on.set()
         self.log_is_due = False
@@ -41,8 +43,12 @@ class Runner:
     def roll_up(self) -> None:
         self.roll_ups.append(threading.get_ident())
 
-    def run(self, records: pa.Table, read_seconds: float) -> None:
-        self.epochs.append((records, read_seconds, threading.get_ident()))
+    def judge(self, records: pa.Table, read_seconds: float) -> tuple[pa.Table, float]:
+        self.judged_by.append(threading.get_ident())
+        return records, read_seconds
+
+    def run(self, judged: tuple[pa.Table, float]) -> None:
+        self.epochs.append((*judged, threading.get_ident()))
         self.may_go_on.wait(5)
 
 
@@ -85,16 +91,25 @@ def stream(runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
 
 
 def take(stream: Stream) -> None:
-    stream._take(cast(Any, MicroBatch()), 0)
+    stream._take(stream._handover, cast(Any, MicroBatch()), 0)
 
 
-def test_a_micro_batch_is_read_by_the_query_and_folded_by_another_thread(stream: Stream, runner: Runner) -> None:
+def test_a_micro_batch_is_read_and_judged_by_the_query_and_folded_by_another(stream: Stream, runner: Runner) -> None:
     take(stream)
     stream._handover.close()
     ((records, read_seconds, thread),) = runner.epochs
     assert records == RECORDS
     assert read_seconds >= 0
+    assert runner.judged_by == [threading.get_ident()]
     assert thread != threading.get_ident()
+
+
+def test_an_empty_micro_batch_is_no_epoch(stream: Stream, runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MicroBatch, "toArrow", lambda _: RECORDS.slice(0, 0))
+    take(stream)
+    stream._handover.close()
+    assert not runner.epochs
+    assert not runner.judged_by
 
 
 def test_the_next_micro_batch_is_read_while_the_one_before_is_folded(stream: Stream, runner: Runner) -> None:
