@@ -97,6 +97,7 @@ def server_options(settings: StackSettings, port: int) -> tuple[str, ...]:
         "unix_socket_directories": "",
         "max_connections": settings.postgres_max_connections,
         "shared_buffers": f"{settings.postgres_shared_buffers_mb}MB",
+        "wal_buffers": "32MB",
         "work_mem": "16MB",
         "maintenance_work_mem": "128MB",
         "effective_cache_size": f"{4 * settings.postgres_shared_buffers_mb}MB",
@@ -104,7 +105,7 @@ def server_options(settings: StackSettings, port: int) -> tuple[str, ...]:
         # An epoch a second rewrites the same pages: fewer checkpoints, fewer full-page images.
         "max_wal_size": "2GB",
         "checkpoint_timeout": "15min",
-        "wal_compression": "on",
+        "wal_compression": "off",
         # Statements are short and many; compiling them costs more than it saves.
         "jit": "off",
         # Hot counters die by the row; vacuum little and often.
