@@ -19,6 +19,10 @@ from processing.batch import EVENT_LOG
 from processing.duck import Duck
 from processing.projection import Projection
 from processing.projections.measures import SKETCHES
+from processing.slices import sliced
+
+TOGETHER: Final = 60_000
+"""Events grouped by session at a time: aggregates of texts over more groups cost twice as much per event."""
 
 _SPARK_EXTRA: Final = """
     CREATE OR REPLACE TEMPORARY FUNCTION json_texts(a STRING, b STRING, c STRING, d STRING, e STRING)
@@ -52,6 +56,15 @@ class DuckDeltas:
 
     def deltas(self, events: pa.Table, projections: tuple[Projection, ...]) -> Iterator[tuple[Projection, pa.Table]]:
         """See `DeltaEngine.deltas`."""
+        parts = 1 + events.num_rows // TOGETHER
+        apart = tuple(each for each in projections if parts > 1 and "session_id" in each.fold.common)
+        if apart:
+            found = [list(self._deltas(part, apart)) for part in sliced(self._duck, events, ("session_id",), parts)]
+            for of_each_part in zip(*found, strict=True):
+                yield of_each_part[0][0], pa.concat_tables([delta for _, delta in of_each_part])
+        yield from self._deltas(events, tuple(each for each in projections if each not in apart))
+
+    def _deltas(self, events: pa.Table, projections: tuple[Projection, ...]) -> Iterator[tuple[Projection, pa.Table]]:
         if not projections:
             return
         needed = columns_of(projections)

@@ -20,11 +20,11 @@ from processing.duck import Duck
 from processing.handover import Handover
 from processing.log_files import LogFiles, batches, open_duck
 from processing.merge import fold_in
-from processing.projection import Projection
-from processing.rebuild.parts import Parts, sliced
+from processing.rebuild.parts import Parts
 from processing.rebuild.plan import Plan
 from processing.rebuild.shadow import Shadow
 from processing.reread import EpochReader
+from processing.slices import sliced
 from processing.store import Transaction
 
 Tell: TypeAlias = Callable[[str, int, int], None]
@@ -64,7 +64,7 @@ class Folding:
         log = LogFiles.of(self._log_path)
         parts = Parts(self._folder, 1 + log.rows // _PART)
         for events in self._events(log, "true"):
-            for projection, delta in self._deltas(events):
+            for projection, delta in self._engine.deltas(events, self._plan.projections):
                 parts.add(projection, delta)
             self.events += events.num_rows
             tell("fold", self.events, log.rows)
@@ -111,14 +111,6 @@ class Folding:
         if parts:
             self._fold(transaction, pa.concat_tables(parts, promote_options="default"))
         self.epoch = last
-
-    def _deltas(self, events: pa.Table) -> Iterator[tuple[Projection, pa.Table]]:
-        """The deltas of many events. Aggregates of texts over many groups at a time cost twice as much per event."""
-        by_group = [each for each in self._plan.projections if set(each.fold.common) & {"session_id"}]
-        yield from self._engine.deltas(events, tuple(each for each in self._plan.projections if each not in by_group))
-        if by_group:
-            for part in sliced(self._duck, events, ("session_id",), 1 + events.num_rows // _SLICE):
-                yield from self._engine.deltas(part, tuple(by_group))
 
     def _events(self, log: LogFiles, where: str) -> Iterator[pa.Table]:
         """Events of the plan in the log's files, so many at a time."""

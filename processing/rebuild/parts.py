@@ -6,23 +6,11 @@ Rows that belong together agree in `Fold.common`, so by its hash they meet in th
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from processing.duck import Duck
 from processing.projection import Projection
-
-
-def sliced(duck: Duck, rows: pa.Table, common: tuple[str, ...], count: int) -> list[pa.Table]:
-    """The rows in so many parts, by the hash of the columns `common`."""
-    if count == 1:
-        return [rows]
-    places = duck.query(
-        f"SELECT hash({', '.join(common)}) % {count} AS place FROM rows", rows=rows.select(list(common))
-    )["place"].to_numpy()
-    ends = np.cumsum(np.bincount(places, minlength=count))
-    ordered = rows.take(pa.array(np.argsort(places, kind="stable")))
-    return [ordered.slice(start, end - start) for start, end in zip((0, *ends[:-1]), ends, strict=True)]
+from processing.slices import sliced
 
 
 class Parts:

@@ -28,6 +28,19 @@ def test_the_order_of_events_within_an_epoch_does_not_show(log: list[Row], rando
     assert one == other
 
 
+@settings(max_examples=examples(5), deadline=None)
+@given(logs(), st.integers(1, 20))
+def test_many_events_are_grouped_by_session_in_parts_and_it_does_not_show(log: list[Row], together: int) -> None:
+    whole = deltas(log)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("processing.deltas.TOGETHER", together)
+        in_parts = deltas(log)
+    assert in_parts.keys() == whole.keys()
+    for each in PROJECTIONS if log else ():
+        order = [(key, "ascending") for key in each.keys]
+        assert in_parts[each.name].sort_by(order).to_pylist() == whole[each.name].sort_by(order).to_pylist()
+
+
 def test_columns_of_a_delta_are_columns_of_its_table_in_its_types() -> None:
     for projection, delta in zip(PROJECTIONS, deltas([logged(click()), logged(sale())]).values(), strict=True):
         columns = projection.table.columns
