@@ -153,7 +153,8 @@ class Holdings:
         unread = sum(end - read.get(place, 0) for place, end in now.ends.items() if end)
         if unread:
             return f"{unread} records are in no epoch"
-        unlogged = now.totals.get("applied", 0) - now.totals.get("log_rows", 0)
+        applied, erased, logged = (now.totals.get(name, 0) for name in ("applied", "erased", "log_rows"))
+        unlogged = applied - erased - logged
         return f"{unlogged} events are not in the event log" if unlogged else None
 
     def _between(

@@ -10,7 +10,7 @@ import pytest
 from contracts.settings import KafkaSettings, LogSettings, PostgresSettings
 from loadtest.audit.checks import Check, check_books, check_laws
 from loadtest.audit.claims import Claims
-from loadtest.audit.holdings import RECORDS, Holdings, first_text
+from loadtest.audit.holdings import RECORDS, Holdings, Marks, first_text
 from loadtest.client_log import Verdict
 from loadtest.facts import Fact
 from loadtest.load.payloads import Pool
@@ -207,3 +207,10 @@ def test_of_the_totals_only_numbers_are_taken(monkeypatch: pytest.MonkeyPatch) -
     assert holdings.totals() == {"epoch": 3, "records": 7}
     monkeypatch.setattr(holdings, "rows", lambda _: [])
     assert holdings.totals() == {}
+
+
+def test_what_was_erased_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    holdings = Holdings(KafkaSettings(), PostgresSettings(), LogSettings())
+    monkeypatch.setattr(holdings, "rows", lambda _: [])
+    assert holdings._behind(Marks({}, 1, {"applied": 5, "erased": 2, "log_rows": 3})) is None
+    assert holdings._behind(Marks({}, 1, {"applied": 5, "erased": 2, "log_rows": 2})) is not None
