@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import asyncpg
-
 from stack.errors import SettingsError
 from stack.layout import Layout
+from stack.store import connected
 
 TABLE: Final = "rejected_events"
 """By its name: to import the contracts of all tables took half of the time in which every command starts."""
@@ -98,20 +97,8 @@ class Rejections:
 @asynccontextmanager
 async def open_rejections(url: str, schema: str) -> AsyncIterator[Rejections]:
     """The rejections of a serving store. Raises SettingsError where it cannot be read."""
-    try:
-        connection = await asyncpg.connect(url, timeout=5.0, server_settings={"search_path": schema})
-    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-        raise SettingsError(
-            f"Postgres does not answer ({type(error).__name__}); is the stack up? `millrace status` tells."
-        ) from error
-    try:
+    async with connected(url, schema, "rejected events") as connection:
         yield Rejections(connection)
-    except asyncpg.UndefinedTableError as error:
-        raise SettingsError(
-            "Postgres has no table of rejected events yet; processing makes it when it starts."
-        ) from error
-    finally:
-        await connection.close()
 
 
 class Record:

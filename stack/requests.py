@@ -15,6 +15,7 @@ from typing import Any, Final
 import asyncpg
 
 from stack.errors import MachineError, SettingsError, StackError
+from stack.store import connected
 
 TABLE: Final = "requests"
 CHANNEL: Final = "millrace_requests"
@@ -78,23 +79,14 @@ class Requests:
 @asynccontextmanager
 async def open_requests(url: str, schema: str) -> AsyncIterator[Requests]:
     """The requests of a store. Raises SettingsError where it cannot be read, MachineError while another does them."""
-    try:
-        connection = await asyncpg.connect(url, timeout=5.0, server_settings={"search_path": schema})
-    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-        raise SettingsError(
-            f"Postgres does not answer ({type(error).__name__}); is the stack up? `millrace status` tells."
-        ) from error
-    try:
-        lock = f"millrace-requests:{schema}"
-        if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", lock):
-            raise MachineError("Another process is doing the requests of this store.")
-        yield Requests(connection)
-    except asyncpg.UndefinedTableError as error:
-        raise SettingsError("Postgres has no table of requests yet; processing makes it when it starts.") from error
-    except (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
-        raise MachineError(f"Postgres has gone away meanwhile ({type(error).__name__}).") from error
-    finally:
-        await connection.close()
+    async with connected(url, schema, "requests") as connection:
+        try:
+            lock = f"millrace-requests:{schema}"
+            if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", lock):
+                raise MachineError("Another process is doing the requests of this store.")
+            yield Requests(connection)
+        except (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+            raise MachineError(f"Postgres has gone away meanwhile ({type(error).__name__}).") from error
 
 
 async def is_due(connection: Any) -> bool:
