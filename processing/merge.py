@@ -4,7 +4,7 @@ Only the one writer does this (`processing.store`), so what was read is still tr
 """
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,42 +28,11 @@ class Merged:
     """Keys of rows that are no longer there: they were joined into others."""
 
 
-class Merge:
-    """One delta on its way into its table: `read`, then `combine`, which any thread may do, then `write`."""
-
-    def __init__(self, projection: Projection, delta: pa.Table) -> None:
-        self.projection = projection
-        self._delta = delta
-        self._there = self._merged = delta.slice(0, 0)
-
-    def read(self, transaction: Transaction) -> None:
-        """Read the rows that the delta meets."""
-        staged, columns = f"meet_{self.projection.name}", self._delta.column_names
-        transaction.load(staged, self._delta.select(list(self.projection.fold.meeting)))
-        there = transaction.query(rows_met(self.projection, staged, columns))
-        self._there = typed(there, self.projection.table)
-
-    def combine(self, duck: Duck) -> None:
-        """Combine them with the delta."""
-        rows = pa.concat_tables([self._there, self._delta])
-        self._merged = typed(self.projection.fold.combine(duck, rows), self.projection.table)
-        self._was_there = _is_among(self.projection, self._merged, self._there)
-        self._remains = _is_among(self.projection, self._there, self._merged)
-
-    def write(self, transaction: Transaction) -> Merged:
-        """Write what came of it."""
-        gone = self._there.select(list(self.projection.keys)).filter(pc.invert(self._remains))
-        _delete(transaction, self.projection, gone)
-        _write(transaction, self.projection, self._merged, self._was_there)
-        return Merged(self.projection, self._merged, gone)
-
-
 def fold_in(transaction: Transaction, duck: Duck, projection: Projection, delta: pa.Table) -> Merged:
     """Fold a delta into the projection's table."""
-    merge = Merge(projection, delta)
-    merge.read(transaction)
-    merge.combine(duck)
-    return merge.write(transaction)
+    merged, was_there = _combined(duck, projection, _met(transaction, projection, delta), delta)
+    _write(transaction, merged, was_there)
+    return merged
 
 
 def fold_all(
@@ -73,14 +42,28 @@ def fold_all(
 
     `duck` is used by `beside` alone till all is done, and is given no two things at a time.
     """
-    under_way: list[tuple[Merge, Future[None]]] = []
+    under_way = []
     for projection, delta in deltas:
-        merge = Merge(projection, delta)
-        merge.read(transaction)
-        under_way.append((merge, beside.submit(merge.combine, duck)))
-    for merge, combined in under_way:
-        combined.result()
-        yield merge.write(transaction)
+        there = _met(transaction, projection, delta)
+        under_way.append(beside.submit(_combined, duck, projection, there, delta))
+    for each in under_way:
+        merged, was_there = each.result()
+        _write(transaction, merged, was_there)
+        yield merged
+
+
+def _met(transaction: Transaction, projection: Projection, delta: pa.Table) -> pa.Table:
+    """The rows of the table that the delta meets."""
+    staged = f"meet_{projection.name}"
+    transaction.load(staged, delta.select(list(projection.fold.meeting)))
+    return typed(transaction.query(rows_met(projection, staged, delta.column_names)), projection.table)
+
+
+def _combined(duck: Duck, projection: Projection, there: pa.Table, delta: pa.Table) -> tuple[Merged, pa.BooleanArray]:
+    """What is to be written, and which of its rows were there."""
+    rows = typed(projection.fold.combine(duck, pa.concat_tables([there, delta])), projection.table)
+    gone = there.select(list(projection.keys)).filter(pc.invert(_is_among(projection, there, rows)))
+    return Merged(projection, rows, gone), _is_among(projection, rows, there)
 
 
 def rows_met(projection: Projection, staged: str, columns: list[str]) -> str:
@@ -104,28 +87,25 @@ def _is_among(projection: Projection, rows: pa.Table, others: pa.Table) -> pa.Bo
     return pa.array(found)
 
 
-def _delete(transaction: Transaction, projection: Projection, gone: pa.Table) -> None:
-    if gone.num_rows:
-        staged = f"gone_{projection.name}"
-        transaction.load(staged, gone)
-        same = " AND ".join(f"t.{key} = g.{key}" for key in projection.keys)
-        transaction.execute(f"DELETE FROM {projection.name} t USING {staged} g WHERE {same}")
-
-
-def _write(transaction: Transaction, projection: Projection, merged: pa.Table, was_there: pa.BooleanArray) -> None:
+def _write(transaction: Transaction, merged: Merged, was_there: pa.BooleanArray) -> None:
     """Rows that were there are updated, others inserted: together in one statement they cost half as much again.
 
     A row that was not met may still be there: a copy of an event that came after its id was forgotten.
     """
+    projection, rows = merged.projection, merged.written
     name, staged = projection.name, f"merged_{projection.name}"
-    transaction.load(staged, merged.append_column("was_there", was_there))
-    values = [column for column in merged.column_names if column not in projection.keys]
+    if merged.gone.num_rows:
+        transaction.load(f"gone_{name}", merged.gone)
+        same = " AND ".join(f"t.{key} = g.{key}" for key in projection.keys)
+        transaction.execute(f"DELETE FROM {name} t USING gone_{name} g WHERE {same}")
+    transaction.load(staged, rows.append_column("was_there", was_there))
+    values = [column for column in rows.column_names if column not in projection.keys]
     if pc.any(was_there).as_py():
         updates = ", ".join(f'"{column}" = m."{column}"' for column in values)
         same = " AND ".join(f"t.{key} = m.{key}" for key in projection.keys)
         transaction.execute(f"UPDATE {name} t SET {updates} FROM {staged} m WHERE m.was_there AND {same}")
     if not pc.all(was_there).as_py():
-        columns = ", ".join(f'"{column}"' for column in merged.column_names)
+        columns = ", ".join(f'"{column}"' for column in rows.column_names)
         keys = ", ".join(projection.keys)
         updates = ", ".join(f'"{column}" = excluded."{column}"' for column in values)
         transaction.execute(
