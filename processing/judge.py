@@ -86,8 +86,6 @@ _REJECTED: Final = """
     FROM records
 """
 
-_PROPERTIES: Final = "/* properties */"
-"""Where the check of the properties goes, if it is needed."""
 _SPENT: Final = ["fault", "value", "at_ms", *(f"header_{name}" for name in HEADERS)]
 """Columns of decoded events that nobody needs once they are judged."""
 
@@ -101,13 +99,14 @@ class Judge:
     """Judges batches for one shop. Built once; not thread-safe."""
 
     def __init__(self, shop: ShopSettings) -> None:
-        self._events_sql, self._rejected_sql = _events_sql(shop), _rejected_sql()
+        self._events_sql = {check: _events_sql(shop, check) for check in ("", _NUL_IN_PROPERTIES)}
+        self._rejected_sql = _rejected_sql()
         self._duck = Duck()
 
     def judge(self, decoded: Decoded) -> Batch:
         """Every record in exactly one of the batch's tables."""
-        properties = _NUL_IN_PROPERTIES if _has_nul(decoded.events["properties"]) else ""
-        found = self._duck.query(self._events_sql.replace(_PROPERTIES, properties), records=decoded.events)
+        check = _NUL_IN_PROPERTIES if _has_nul(decoded.events["properties"]) else ""
+        found = self._duck.query(self._events_sql[check], records=decoded.events)
         events = decoded.events.drop_columns(_SPENT)
         for name in found.column_names:
             events = events.append_column(name, found[name])
@@ -131,14 +130,14 @@ def _has_nul(properties: pa.ChunkedArray) -> bool:
     return any(pc.any(pc.match_substring(text, "\0")).as_py() for text in texts)
 
 
-def _events_sql(shop: ShopSettings) -> str:
+def _events_sql(shop: ShopSettings, nul_in_properties: str) -> str:
     """The statement for this shop, put together from our own names and settings; no value of an event is in it."""
     return _EVENTS.format(
         received_at=HEADER_RECEIVED_AT,
         source=HEADER_SOURCE,
         client_ip=HEADER_CLIENT_IP,
         imported=HEADER_IMPORT,
-        nul_in_properties=_PROPERTIES,
+        nul_in_properties=nul_in_properties,
         valid_ids=" AND ".join(_VALID_ID.format(name) for name in ("event_id", "user_id", "session_id")),
         r=Reason,
         sales=TRANSACTIONS.name,
