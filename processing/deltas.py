@@ -22,7 +22,7 @@ from processing.projections.measures import SKETCHES
 from processing.slices import sliced
 
 TOGETHER: Final = 60_000
-"""Events grouped by session at a time: aggregates of texts over more groups cost twice as much per event."""
+"""Events or islands grouped by session at a time: aggregates of texts over more groups cost twice as much per event."""
 
 _SPARK_EXTRA: Final = """
     CREATE OR REPLACE TEMPORARY FUNCTION json_texts(a STRING, b STRING, c STRING, d STRING, e STRING)

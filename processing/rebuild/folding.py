@@ -15,7 +15,7 @@ import pyarrow as pa
 from processing import ledger
 from processing.arrow_types import typed
 from processing.batch import EVENT_LOG
-from processing.deltas import DuckDeltas, columns_of
+from processing.deltas import TOGETHER, DuckDeltas, columns_of
 from processing.duck import Duck
 from processing.handover import Handover
 from processing.log_files import LogFiles, batches, open_duck
@@ -32,8 +32,6 @@ Tell: TypeAlias = Callable[[str, int, int], None]
 
 _TOGETHER: Final = 500_000
 """Events whose deltas are computed at a time: about 1 GB of memory."""
-_SLICE: Final = 60_000
-"""Rows that are grouped at a time."""
 _PART: Final = 1_500_000
 """Events per part, on average."""
 _CAUGHT_UP: Final = 20_000
@@ -73,7 +71,7 @@ class Folding:
             for number, projection in enumerate(self._plan.projections):
                 tell("load", number, len(self._plan.projections))
                 for part in parts.take(projection):
-                    for rows in sliced(self._duck, part, projection.fold.common, 1 + part.num_rows // _SLICE):
+                    for rows in sliced(self._duck, part, projection.fold.common, 1 + part.num_rows // TOGETHER):
                         final = typed(projection.fold.combine(self._duck, rows), projection.table)
                         loading.put(self._shadow.load, projection, final)
                 loading.put(self._shadow.complete, projection)
