@@ -9,18 +9,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts import asyncapi, http_promise, odcs
+from contracts.client.generate import SDL, Document, client
 
 FOLDER: Final = Path(__file__).resolve().parent
+CONSUMERS: Final = FOLDER / "consumers"
 
 
-def documents() -> dict[Path, dict[str, Any]]:
+def documents() -> dict[Path, str]:
     """Every document by its file."""
     tables = {FOLDER / "tables_odcs" / f"{name}.odcs.json": told for name, told in odcs.contracts_of_tables().items()}
-    return {FOLDER / "kafka.asyncapi.json": asyncapi.document(), **tables}
+    described = {FOLDER / "kafka.asyncapi.json": asyncapi.document(), **tables}
+    asked = [
+        Document(path.relative_to(CONSUMERS).as_posix(), path.read_text("utf-8"))
+        for path in sorted(CONSUMERS.glob("*/*.graphql"))
+    ]
+    python = {CONSUMERS / "client.py": client(SDL.read_text("utf-8"), asked, "python -m contracts")}
+    return {path: _as_text(document) for path, document in described.items()} | python
 
 
-def as_text(document: dict[str, Any]) -> str:
-    """A document as it is written."""
+def _as_text(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -32,10 +39,11 @@ def main(arguments: list[str]) -> int:
             print(each, file=sys.stderr)
         return 1 if broke else 0
     (FOLDER / "tables_odcs").mkdir(exist_ok=True)
-    for path, document in documents().items():
-        path.write_text(as_text(document), "utf-8")
+    made = documents()
+    for path, document in made.items():
+        path.write_text(document, "utf-8")
     for path in FOLDER.glob("tables_odcs/*.odcs.json"):
-        if path not in documents():
+        if path not in made:
             path.unlink()
     return 0
 

@@ -319,6 +319,25 @@ def impact(
     raise typer.Exit(1 if found.conflicts else 0)
 
 
+@app.command("client")
+def make_client(
+    *,
+    documents: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Files of GraphQL operations.")],
+) -> None:
+    """Print a client in Python for GraphQL operations of your own, with types: `… queries/*.graphql > shop.py`.
+
+    It is one file that needs httpx and msgspec. Exit code 1 if an operation does not fit the schema.
+    """
+    from contracts.client import generate  # noqa: PLC0415 - reads the schema, which no other command needs
+
+    asked = [generate.Document(path.as_posix(), path.read_text("utf-8")) for path in documents]
+    command = shlex.join(["millrace", "client", *(document.name for document in asked)])
+    try:
+        typer.echo(generate.client(generate.SDL.read_text("utf-8"), asked, command), nl=False)
+    except generate.NoClient as error:
+        _fail(str(error))
+
+
 @app.command("test")
 def run_checks(
     *,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.__main__ import FOLDER, as_text, documents
+from contracts.__main__ import FOLDER, documents
 from contracts.tables import metadata
 from contracts.topics import ALL, RESULTS, TALLIES
 from schemas_avro import load_registry
@@ -14,9 +14,12 @@ from schemas_avro import load_registry
 pytestmark = pytest.mark.unit
 
 
-@pytest.mark.parametrize("path", sorted(documents()), ids=lambda path: path.name)
+DOCUMENTS = documents()
+
+
+@pytest.mark.parametrize("path", sorted(DOCUMENTS), ids=lambda path: path.name)
 def test_a_document_is_up_to_date(path: Path) -> None:
-    assert path.read_text("utf-8") == as_text(documents()[path]), "run `python -m contracts`"
+    assert path.read_text("utf-8") == DOCUMENTS[path], "run `python -m contracts`"
 
 
 def test_there_is_a_contract_for_every_table_and_no_orphan() -> None:
