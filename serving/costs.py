@@ -42,25 +42,29 @@ def _product_windows(arguments: Arguments, _below: frozenset[str], settings: Ser
     points = _points(arguments, arguments.get("slide") or arguments["window"])
     most = arguments.get("limit")
     rows = points * (len(arguments["products"]) if arguments.get("products") is not None else _UNNAMED_PRODUCTS)
-    return min(rows, settings.max_rows if most is None else max(0, most))
+    return min(rows, settings.max_rows if most is None else max(0, most)) * _periods(arguments)
 
 
 def _category_windows(arguments: Arguments, _below: frozenset[str], settings: ServingSettings) -> int:
     named = arguments.get("categories")
-    return min(
-        _points(arguments, arguments["window"]) * (len(named) if named is not None else _UNNAMED_CATEGORIES),
-        settings.max_rows,
-    )
+    points = _points(arguments, arguments["window"])
+    rows = points * (len(named) if named is not None else _UNNAMED_CATEGORIES)
+    return min(rows, settings.max_rows) * _periods(arguments)
 
 
 def _conversions(arguments: Arguments, _below: frozenset[str], settings: ServingSettings) -> int:
     named = arguments.get("products")
     points = _points(arguments, arguments["window"])
-    return min(points * (len(named) if named is not None else _UNNAMED_PRODUCTS), settings.max_rows)
+    rows = points * (len(named) if named is not None else _UNNAMED_PRODUCTS)
+    return min(rows, settings.max_rows) * _periods(arguments)
 
 
 def _sales(arguments: Arguments, _below: frozenset[str], _settings: ServingSettings) -> int:
-    return _points(arguments, timedelta(hours=1)) * (2 if arguments.get("compareWith") is not None else 1)
+    return _points(arguments, timedelta(hours=1)) * _periods(arguments)
+
+
+def _periods(arguments: Arguments) -> int:
+    return 2 if arguments.get("compareWith") is not None else 1
 
 
 def _listed(arguments: Arguments, below: frozenset[str], _settings: ServingSettings) -> int:

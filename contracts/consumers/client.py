@@ -316,8 +316,7 @@ class FunnelBySource(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     conversions: list[FunnelBySourceConversions]
     """Clicks on products that led to a purchase, by window (of the click's time) and product. Device and source are not
-    kept with a click: `funnel` has them. To compare periods, ask for it twice in one operation: both are of one
-    commit.
+    kept with a click: `funnel` has them.
     """
 
 
@@ -400,7 +399,7 @@ class Journeys(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     journeys: JourneysJourneys
     """Which page or action follows which in the sessions that started in the range, where they enter and where they
-    leave. To compare periods, ask for it twice in one operation: both are of one commit.
+    leave.
     """
 
 
@@ -577,8 +576,7 @@ class Overview(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     revenue: list[OverviewRevenue]
     """Revenue by category in tumbling windows that start in the range. Of single products it is in `productMetrics`.
-    Minutes, which this is summed up from, know neither device nor source; `sessions`, `funnel` and `journeys` do. To
-    compare periods, ask for it twice in one operation: both are of one commit.
+    Minutes, which this is summed up from, know neither device nor source; `sessions`, `funnel` and `journeys` do.
     """
     sales: list[OverviewSales]
     """Sales of every hour or day that starts in the range, empty ones as zero. Minutes, which this is summed up from,

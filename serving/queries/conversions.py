@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 
 from contracts.projections import conversions
 from serving.queries import Statement
-from serving.queries.measures import bucket, counted, moment
+from serving.queries.compared import beside, within
+from serving.queries.measures import bucket, counted
 from serving.windows import Span, Windows
 
 CONVERTS_WITHIN: Final = timedelta(minutes=10)
@@ -21,10 +22,12 @@ def conversion_windows(
     products: Sequence[str] | None,
     categories: Sequence[str] | None,
     *,
+    earlier: Span | None = None,
     bot: bool | None,
     limit: int,
 ) -> Statement:
-    """Clicks on each product in each window, those that converted, and the different purchases they led to.
+    """Clicks on each product in each window, those that converted, and the different purchases they led to; `beside`
+    those of `earlier`.
 
     `late` counts late clicks and late purchases among these: adding a late purchase takes at most one other late one
     out of the sum, so it never falls.
@@ -50,8 +53,7 @@ def conversion_windows(
         )
         .where(
             ~click.c.is_purchase,
-            click.c.happened_at >= moment(starts.start),
-            click.c.happened_at < moment(starts.end - windows.slide + windows.length),
+            within(click.c.happened_at, [starts] if earlier is None else [earlier, starts]),
             counted(click, bot),
         )
     )
@@ -62,15 +64,11 @@ def conversion_windows(
     found = part.subquery("part")
     purchases = func.count(found.c.purchase_id.distinct())
     keys = [found.c.window_start, found.c.product_id]
-    return (
-        select(
-            *keys,
-            func.count().label("clicks"),
-            func.count(found.c.purchase_id).label("converted_clicks"),
-            purchases.label("purchases"),
-            (func.count().filter(found.c.late) + purchases.filter(found.c.purchase_late)).label("late"),
-        )
-        .group_by(*keys)
-        .order_by(*keys)
-        .limit(limit)
-    )
+    rows = select(
+        *keys,
+        func.count().label("clicks"),
+        func.count(found.c.purchase_id).label("converted_clicks"),
+        purchases.label("purchases"),
+        (func.count().filter(found.c.late) + purchases.filter(found.c.purchase_late)).label("late"),
+    ).group_by(*keys)
+    return beside(rows, [key.name for key in keys], starts, earlier, limit)

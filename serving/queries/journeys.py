@@ -5,7 +5,7 @@ that no label follows itself. Journeys end with the path, at 50 events; a sessio
 left is not known.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -13,7 +13,9 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Integer,
+    Subquery,
     Text,
+    and_,
     case,
     func,
     literal,
@@ -26,9 +28,11 @@ from sqlalchemy import (
 
 from contracts.projections import sessions
 from serving.queries import Statement
+from serving.queries.compared import BEFORE
 from serving.queries.measures import total
 from serving.queries.paths import action, page, steps_of
 from serving.queries.visits import Visits
+from serving.windows import Span
 
 _SEGMENTS: Final = r"^(?:(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*)?/*([^/?#]*)(?:/+([^/?#])?)?.*$"
 """Of a URL, absolute or not: the first segment of its path, and a character of the second where there is one."""
@@ -55,6 +59,8 @@ class Asked:
     """Tell the first so many places of a journey apart; None for all places together."""
     first: int
     """Most nodes, and most moves."""
+    earlier: Span | None = None
+    """A span to compare with."""
 
 
 def journeys(asked: Asked, max_sessions: int) -> Statement:
@@ -64,16 +70,30 @@ def journeys(asked: Asked, max_sessions: int) -> Statement:
     to one over the maximum. Over it there is no other row.
     `node`: `count` visits of `source` by `sessions`, with its `entries`, `exits`, and `repeats`.
     `move`: `count` times, in `sessions`, `target` came next after `source`, of `departures` visits of the latter.
+
+    With an `earlier` span each row has the same columns of then under `before_…`, null where there was no such row.
     """
-    counting, allowed = asked.visits.scope(max_sessions)
+    now = _side(asked, asked.visits, asked.first, max_sessions, "scope")
+    order = (now.c["count"].desc(), now.c.place, now.c.source, now.c.target)
+    if asked.earlier is None:
+        return select(*now.c).order_by(*order)
+    then = _side(asked, replace(asked.visits, span=asked.earlier), None, max_sessions, f"{BEFORE}scope")
+    same = and_(*(then.c[key].is_not_distinct_from(now.c[key]) for key in ("kind", "place", "source", "target")))
+    before = [column.label(f"{BEFORE}{column.name}") for column in then.c]
+    return select(*now.c, *before).join_from(now, then, same, isouter=True).order_by(*order)
+
+
+def _side(asked: Asked, of: Visits, first: int | None, max_sessions: int, name: str) -> Subquery:
+    """The rows of some sessions; `first` None for all of them."""
+    counting, allowed = of.scope(max_sessions, name)
     chosen = (
         select(
             func.row_number().over().label("session"),
             sessions.c.path,
             (sessions.c.events > func.cardinality(sessions.c.path)).label("cut"),
         )
-        .where(*asked.visits.conditions, allowed)
-        .cte("chosen")
+        .where(*of.conditions, allowed)
+        .cte()
     )
     visits = _visits(_pages(chosen) if asked.by_page else _actions(chosen), asked.depth)
     nodes, moves = _nodes(visits), _moves(visits, asked.depth)
@@ -93,7 +113,7 @@ def journeys(asked: Asked, max_sessions: int) -> Statement:
             **{name: nodes.c[name] for name in ("sessions", "entries", "exits", "repeats")},
         )
         .order_by(nodes.c.visits.desc(), nodes.c.place, nodes.c.label)
-        .limit(asked.first)
+        .limit(first)
     )
     likeliest = (
         _rows(
@@ -107,10 +127,9 @@ def journeys(asked: Asked, max_sessions: int) -> Statement:
         )
         .join_from(moves, nodes, (nodes.c.label == moves.c.label) & (nodes.c.place == moves.c.place))
         .order_by(moves.c.times.desc(), moves.c.place, moves.c.label, moves.c.next)
-        .limit(asked.first)
+        .limit(first)
     )
-    rows = union_all(whole, busiest.subquery().select(), likeliest.subquery().select()).subquery("rows")
-    return select(*rows.c).order_by(rows.c["count"].desc(), rows.c.place, rows.c.source, rows.c.target)
+    return union_all(whole, busiest.subquery().select(), likeliest.subquery().select()).subquery()
 
 
 def _rows(kind: str, **columns: ColumnElement[Any]) -> Statement:
@@ -121,7 +140,7 @@ def _rows(kind: str, **columns: ColumnElement[Any]) -> Statement:
 def _actions(chosen: CTE) -> CTE:
     steps = steps_of(chosen.c.path)
     labelled = select(chosen.c.session, chosen.c.cut, steps.c.place, action(steps.c.step).label("label"))
-    return labelled.join_from(chosen, steps, true()).cte("labelled")
+    return labelled.join_from(chosen, steps, true()).cte()
 
 
 def _pages(chosen: CTE) -> CTE:
@@ -130,18 +149,18 @@ def _pages(chosen: CTE) -> CTE:
     told = (
         select(chosen.c.session, chosen.c.cut, steps.c.place, page(steps.c.step).label("page"))
         .join_from(chosen, steps, true())
-        .cte("told")
+        .cte()
     )
     different = select(told.c.page).where(told.c.page != "").distinct().subquery("different")
     segments = [func.regexp_replace(different.c.page, _SEGMENTS, part, type_=Text) for part in (r"\1", r"\2")]
     parts = select(different.c.page, segments[0].label("one"), segments[1].label("more")).subquery("parts")
-    labels = select(parts.c.page, _page_label(parts.c.one, parts.c.more).label("label")).cte("labels")
+    labels = select(parts.c.page, _page_label(parts.c.one, parts.c.more).label("label")).cte()
     # Inlined, it would be evaluated for each step and not for each page.
     labels = labels.prefix_with("MATERIALIZED", dialect="postgresql")
     return (
         select(told.c.session, told.c.cut, told.c.place, labels.c.label)
         .join_from(told, labels, labels.c.page == told.c.page)
-        .cte("labelled")
+        .cte()
     )
 
 
@@ -175,7 +194,7 @@ def _visits(labelled: CTE, depth: int | None) -> CTE:
         (func.count() - 1).label("repeats"),
         func.max(numbered.c.after).filter(numbered.c.after != numbered.c.label).label("next"),
     ).group_by(numbered.c.session, numbered.c.cut, numbered.c.at, numbered.c.label)
-    return (visits.where(numbered.c.at <= depth) if depth is not None else visits).cte("visits")
+    return (visits.where(numbered.c.at <= depth) if depth is not None else visits).cte()
 
 
 def _nodes(visits: CTE) -> CTE:
@@ -199,7 +218,7 @@ def _nodes(visits: CTE) -> CTE:
             *(total(per_session.c[name]).label(name) for name in ("visits", "entries", "exits", "repeats")),
         )
         .group_by(per_session.c.place, per_session.c.label)
-        .cte("nodes")
+        .cte()
     )
 
 
@@ -210,6 +229,4 @@ def _moves(visits: CTE, depth: int | None) -> CTE:
         per_session = per_session.where(visits.c.at < depth)
     move = per_session.group_by(visits.c.session, *keys).subquery("move")
     keys = (move.c.place, move.c.label, move.c.next)
-    return (
-        select(*keys, func.count().label("sessions"), total(move.c.times).label("times")).group_by(*keys).cte("moves")
-    )
+    return select(*keys, func.count().label("sessions"), total(move.c.times).label("times")).group_by(*keys).cte()

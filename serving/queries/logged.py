@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from serving.event_log import Reading
+from serving.queries.compared import BEFORE
 from serving.windows import MINUTE, Span, Windows
 
 _PURCHASE: Final = "kind = 'purchase'"
@@ -123,23 +124,33 @@ def of_session(session_id: str, epoch: int, limit: int) -> Reading:
 
 
 def product_windows(
-    starts: Span, windows: Windows, which: Of, *, epoch: int, wanted_sketches: Collection[str], limit: int
+    starts: Span,
+    windows: Windows,
+    which: Of,
+    *,
+    earlier: Span | None = None,
+    epoch: int,
+    wanted_sketches: Collection[str],
+    limit: int,
 ) -> Reading:
     """`windows.product_windows`, as of an epoch."""
     measures = {**MEASURES, **{name: _SKETCHES[name] for name in wanted_sketches}}
-    sql = f"""SELECT w."start" AS window_start, product_id, named AS category, {_listed(measures)}
-        {_windowed(_EVENTS)} WHERE product_id IS NOT NULL
-        GROUP BY ALL ORDER BY window_start, product_id, named LIMIT $limit"""
-    spans = _each(starts, windows)
-    return _reading(sql, spans, which, epoch=epoch, sketches=wanted_sketches, limit=limit)
+    rows = f"""SELECT w."start" AS window_start, product_id, named AS category, {_listed(measures)}
+        {_windowed(_EVENTS)} WHERE product_id IS NOT NULL GROUP BY ALL"""
+    sql = _beside(rows, ("window_start", "product_id", "category"), measures, compares=earlier is not None)
+    sketches = {side + name for side in ("", BEFORE) for name in wanted_sketches}
+    return _of_windows(sql, starts, earlier, windows, which, epoch=epoch, sketches=sketches, limit=limit)
 
 
-def revenue_windows(starts: Span, windows: Windows, which: Of, *, epoch: int, limit: int) -> Reading:
+def revenue_windows(
+    starts: Span, windows: Windows, which: Of, *, earlier: Span | None = None, epoch: int, limit: int
+) -> Reading:
     """`windows.revenue_windows`, as of an epoch."""
-    sql = f"""SELECT w."start" AS window_start, named AS category, {_listed({name: MEASURES[name] for name in _MONEY})}
-        {_windowed(_EVENTS)} GROUP BY ALL HAVING purchases > 0 OR refunds > 0
-        ORDER BY window_start, named LIMIT $limit"""
-    return _reading(sql, _each(starts, windows), which, epoch=epoch, limit=limit)
+    measures = {name: MEASURES[name] for name in _MONEY}
+    rows = f"""SELECT w."start" AS window_start, named AS category, {_listed(measures)}
+        {_windowed(_EVENTS)} GROUP BY ALL HAVING purchases > 0 OR refunds > 0"""
+    sql = _beside(rows, ("window_start", "category"), measures, compares=earlier is not None)
+    return _of_windows(sql, starts, earlier, windows, which, epoch=epoch, limit=limit)
 
 
 def sales(
@@ -152,6 +163,20 @@ def sales(
         SELECT w."start", w."end", {_listed(measures)} {_windowed(_EVENTS, "LEFT")} GROUP BY w."start", w."end") AS w
         ORDER BY w."start", w."end" """
     return _reading(sql, buckets, which, epoch=epoch, sketches=wanted_sketches, everywhere=wants_orders)
+
+
+def _beside(rows: str, keys: Sequence[str], columns: Collection[str], *, compares: bool) -> str:
+    """`compared.beside`, of windows that start from `$first` on."""
+    order = ", ".join(keys)
+    if not compares:
+        return f"{rows} ORDER BY {order} LIMIT $limit"
+    same = " AND ".join(f"before.{key} = now.{key}" for key in keys[1:])
+    before = ", ".join(f"before.{name} AS {BEFORE}{name}" for name in (*keys, *columns))
+    return f"""SELECT * FROM (WITH told AS MATERIALIZED ({rows}),
+        now AS (SELECT * FROM told WHERE window_start >= $first ORDER BY {order} LIMIT $limit)
+        SELECT now.*, {before} FROM now
+        LEFT JOIN told AS before ON before.window_start = now.window_start - $back::INTERVAL AND {same})
+        ORDER BY {order}"""
 
 
 def _windowed(events: str, kind: str = "") -> str:
@@ -167,6 +192,13 @@ def _each(starts: Span, windows: Windows) -> list[Span]:
     count = (starts.end - starts.start) // windows.slide
     begins = [starts.start + number * windows.slide for number in range(count)]
     return [Span(begin, begin + windows.length) for begin in begins]
+
+
+def _of_windows(sql: str, starts: Span, earlier: Span | None, windows: Windows, which: Of, **more: Any) -> Reading:
+    if earlier is None:
+        return _reading(sql, _each(starts, windows), which, **more)
+    spans = sorted({*_each(earlier, windows), *_each(starts, windows)}, key=lambda span: span.start)
+    return _reading(sql, spans, which, first=starts.start, back=starts.start - earlier.start, **more)
 
 
 def _reading(

@@ -3,13 +3,14 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, FromClause, Integer, cast, column, func, literal, null, or_, select
+from sqlalchemy import ColumnElement, DateTime, FromClause, Integer, cast, column, func, literal, null, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from contracts.projections import category_minutes, orders, product_minutes, site_minutes
 from contracts.rollup_reads import readable
 from serving.queries import Statement
-from serving.queries.measures import counted, moment, sketches, sums
+from serving.queries.compared import within
+from serving.queries.measures import counted, sketches, sums
 from serving.windows import MINUTE, Span, ceiling, minute_edges
 
 _TIME = DateTime(timezone=True)
@@ -42,7 +43,7 @@ def sales(
     conditions = [rows.c[key].in_(values) for key, values in named.items() if values is not None]
     part = (
         select(*rows.c, number.label("place"))
-        .where(counted(rows, bot), _within(rows.c.starts_at, buckets), *conditions)
+        .where(counted(rows, bot), _in_stretches(rows.c.starts_at, buckets), *conditions)
         .subquery("part")
     )
     parts = [
@@ -73,7 +74,7 @@ def sales(
     )
 
 
-def _within(time: ColumnElement[Any], buckets: Sequence[Span]) -> ColumnElement[bool]:
+def _in_stretches(time: ColumnElement[Any], buckets: Sequence[Span]) -> ColumnElement[bool]:
     """That a row is of one of the stretches that the buckets make: what lies between two of those is not read."""
     stretches: list[Span] = []
     for bucket in sorted(buckets, key=lambda bucket: bucket.start):
@@ -81,7 +82,7 @@ def _within(time: ColumnElement[Any], buckets: Sequence[Span]) -> ColumnElement[
             stretches[-1] = Span(stretches[-1].start, max(stretches[-1].end, bucket.end))
         else:
             stretches.append(bucket)
-    return or_(*((time >= moment(one.start)) & (time < moment(one.end)) for one in stretches))
+    return within(time, stretches)
 
 
 def _orders(axis: FromClause, bot: bool | None) -> ColumnElement[Any]:

@@ -37,7 +37,6 @@ from serving.schema.verifications import Verification, verifications
 NO_VISITS = (
     "Minutes, which this is summed up from, know neither device nor source; `sessions`, `funnel` and `journeys` do."
 )
-TWICE = "To compare periods, ask for it twice in one operation: both are of one commit."
 
 
 async def _as_of(
@@ -58,12 +57,12 @@ class Query:
     product_metrics: list[ProductWindow] = strawberry.field(
         resolver=product_metrics,
         description="Products in windows of any length, tumbling or sliding, by window, product and category. Windows "
-        f"align to 1970-01-01T00:00Z; those that start in the range are answered, each one whole. {NO_VISITS} {TWICE}",
+        f"align to 1970-01-01T00:00Z; those that start in the range are answered, each one whole. {NO_VISITS}",
     )
     revenue: list[RevenueWindow] = strawberry.field(
         resolver=revenue,
         description="Revenue by category in tumbling windows that start in the range. Of single products it is in "
-        f"`productMetrics`. {NO_VISITS} {TWICE}",
+        f"`productMetrics`. {NO_VISITS}",
     )
     top_products: list[RankedProduct] = strawberry.field(
         resolver=top_products,
@@ -88,7 +87,7 @@ class Query:
     conversions: list[ConversionWindow] = strawberry.field(
         resolver=conversions,
         description="Clicks on products that led to a purchase, by window (of the click's time) and product. Device "
-        f"and source are not kept with a click: `funnel` has them. {TWICE}",
+        "and source are not kept with a click: `funnel` has them.",
     )
     cart_abandonment: CartAbandonment = strawberry.field(
         resolver=cart_abandonment,
@@ -102,7 +101,7 @@ class Query:
     journeys: Journeys = strawberry.field(
         resolver=journeys,
         description="Which page or action follows which in the sessions that started in the range, where they enter "
-        f"and where they leave. {TWICE}",
+        "and where they leave.",
     )
     users: UserConnection = strawberry.field(
         resolver=users,

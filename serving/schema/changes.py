@@ -49,7 +49,7 @@ class ArrivalConnection:
 async def _added(root: strawberry.Parent["Changes"], info: Info) -> Added:
     (row,) = await info.context.logged(logged.added(root.news))
     currency = info.context.services.shop.currency
-    return Added(**measures(row), currency=currency, events=row.events, late_events=row.late)
+    return Added(**measures(row._mapping), currency=currency, events=row.events, late_events=row.late)
 
 
 async def _arrivals(

@@ -1,15 +1,16 @@
 """The earlier period that a range is compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 import strawberry
 
 from serving.errors import InvalidArgument
-from serving.windows import Span
+from serving.queries.compared import BEFORE
+from serving.windows import Span, Windows
 from serving.zones import day_before, day_so_far_before, hour_before
 
 _HOUR = timedelta(hours=1)
@@ -35,6 +36,18 @@ class Earlier(Enum):
             return Span(span.start - back, span.end - back)
         except OverflowError as error:
             raise _too_early() from error
+
+    def windows(self, starts: Span, windows: Windows) -> Span:
+        """Of the windows that start in a span the earlier ones; with RANGE_BEFORE, as many of them.
+
+        Raises:
+            InvalidArgument: none start then, or the calendar does not go back so far.
+        """
+        if timedelta(days=_DAYS[self]) % windows.slide:
+            raise InvalidArgument(
+                "compareWith", f"windows that start every {windows.slide} start at other times of that day"
+            )
+        return self.span(starts)
 
     def days(self, days: Sequence[Span], zone: ZoneInfo) -> list[Span | None]:
         """Of each day of a zone the one that it is compared with; None for one that the zone left out.
@@ -85,6 +98,20 @@ CompareWith = Annotated[
         description="Tell what was `previous`, too: the numbers of an earlier period, of one snapshot."
     ),
 ]
+
+
+PREVIOUS_WINDOW: Final = (
+    "The same {} in the window that this one is compared with; null without `compareWith`, and where there was none."
+)
+Columns = Mapping[Any, Any]
+"""Of a row, by name."""
+
+
+def row_before(told: Columns, key: str = "window_start") -> Columns | None:
+    """What a statement has put beside a row under `before_…`, by the same names; None where its `key` is null."""
+    if told.get(BEFORE + key) is None:
+        return None
+    return {name.removeprefix(BEFORE): value for name, value in told.items() if name.startswith(BEFORE)}
 
 
 def _too_early() -> InvalidArgument:

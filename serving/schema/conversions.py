@@ -5,9 +5,11 @@ from typing import Annotated
 
 import strawberry
 
+from serving.database import EpochRow
 from serving.errors import TooLarge
 from serving.queries.conversions import CONVERTS_WITHIN, conversion_windows
 from serving.schema.common import BotFilter, Range, Window, is_final
+from serving.schema.comparison import PREVIOUS_WINDOW, Columns, CompareWith, row_before
 from serving.schema.context import Info
 from serving.schema.products import Length
 from serving.schema.scalars import Long
@@ -28,6 +30,7 @@ class ConversionWindow(Window):
         "windows led to counts in both."
     )
     rate: float = strawberry.field(description="`convertedClicks` by `clicks`: 0 to 1.")
+    previous: "ConversionWindow | None" = strawberry.field(description=PREVIOUS_WINDOW.format("product"))
 
 
 async def conversions(
@@ -39,6 +42,7 @@ async def conversions(
     categories: Annotated[
         list[str] | None, strawberry.argument(description="Clicks that named one of these categories.")
     ] = None,
+    compare_with: CompareWith = None,
     bots: BotFilter = BotFilter.EXCLUDE,
 ) -> list[ConversionWindow]:
     """Windows by the time of the clicks; final ten minutes after their end, when the last purchase could have come."""
@@ -47,23 +51,29 @@ async def conversions(
     starts = windows.starts_in(range.span(), settings.max_points)
     if starts is None:
         return []
-    statement = conversion_windows(starts, windows, products, categories, bot=bots.bot, limit=settings.max_rows + 1)
+    earlier = compare_with.windows(starts, windows) if compare_with is not None else None
+    statement = conversion_windows(
+        starts, windows, products, categories, earlier=earlier, bot=bots.bot, limit=settings.max_rows + 1
+    )
     rows = await snapshot.rows(statement)
     if len(rows) > settings.max_rows:
         raise TooLarge("range", f"the answer has more than {settings.max_rows} rows; name products or shorten it")
     as_of = await snapshot.as_of()
-    return [
-        ConversionWindow(
-            window_start=row.window_start,
-            window_end=row.window_start + window,
-            is_final=is_final(row.window_start + window + CONVERTS_WITHIN, as_of),
-            revision=row.late,
-            late_events=row.late,
-            product_id=strawberry.ID(row.product_id),
-            clicks=row.clicks,
-            converted_clicks=row.converted_clicks,
-            purchases=row.purchases,
-            rate=row.converted_clicks / row.clicks,
-        )
-        for row in rows
-    ]
+    return [_window(row._mapping, row_before(row._mapping), window, as_of) for row in rows]
+
+
+def _window(told: Columns, before: Columns | None, length: timedelta, as_of: EpochRow | None) -> ConversionWindow:
+    end = told["window_start"] + length
+    return ConversionWindow(
+        window_start=told["window_start"],
+        window_end=end,
+        is_final=is_final(end + CONVERTS_WITHIN, as_of),
+        revision=told["late"],
+        late_events=told["late"],
+        product_id=strawberry.ID(told["product_id"]),
+        clicks=told["clicks"],
+        converted_clicks=told["converted_clicks"],
+        purchases=told["purchases"],
+        rate=told["converted_clicks"] / told["clicks"],
+        previous=_window(before, None, length, as_of) if before is not None else None,
+    )

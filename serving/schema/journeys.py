@@ -6,17 +6,18 @@ from typing import Annotated
 import strawberry
 
 from serving.errors import InvalidArgument, TooLarge
-from serving.queries import ResultRow
 from serving.queries.journeys import Asked
 from serving.queries.journeys import journeys as journeys_sql
 from serving.queries.visits import Visits
 from serving.schema.common import BotFilter, Range, page_size
+from serving.schema.comparison import Columns, CompareWith, row_before
 from serving.schema.context import Info
 from serving.schema.narrowing import CategoryOfVisit, Device, Medium, ProductOfVisit, Source
 from serving.schema.scalars import Long
 
 MAX_DEPTH = 50
 
+_PREVIOUS = "The same in the earlier period; null without `compareWith`, and where it was in no journey."
 _PLACE = "Place in the journey, from 1 on; null without `depth`."
 
 
@@ -45,6 +46,7 @@ class JourneyNode:
     entry_share: float = strawberry.field(description="`entries` by all journeys: 0 to 1.")
     exit_share: float = strawberry.field(description="`exits` by all journeys: 0 to 1.")
     exit_rate: float = strawberry.field(description="`exits` by `visits`: 0 to 1.")
+    previous: "JourneyNode | None" = strawberry.field(description=_PREVIOUS)
 
 
 @strawberry.type(description="From one step to the next one that is different.")
@@ -58,6 +60,13 @@ class Transition:
         description="`count` by the visits of `from`: 0 to 1. The other visits went on to other steps, ended the "
         "journey, or are where a journey is cut."
     )
+    previous: "Transition | None" = strawberry.field(description=_PREVIOUS)
+
+
+@strawberry.type(description="The journeys of an earlier period.")
+class EarlierJourneys:
+    journeys: Long = strawberry.field(description="Sessions with at least one step.")
+    cut: Long = strawberry.field(description="Those with more than 50 events.")
 
 
 @strawberry.type(
@@ -70,6 +79,9 @@ class Journeys:
     )
     nodes: list[JourneyNode] = strawberry.field(description="Most visits first.")
     transitions: list[Transition] = strawberry.field(description="Most frequent first.")
+    previous: EarlierJourneys | None = strawberry.field(
+        description="All of them in the earlier period; null without `compareWith`."
+    )
 
 
 async def journeys(
@@ -84,6 +96,7 @@ async def journeys(
             "layers of a Sankey diagram. Without it all places are added up."
         ),
     ] = None,
+    compare_with: CompareWith = None,
     device: Device = None,
     medium: Medium = None,
     source: Source = None,
@@ -97,44 +110,53 @@ async def journeys(
     if depth is not None and not 1 <= depth <= MAX_DEPTH:
         raise InvalidArgument("depth", f"must be from 1 to {MAX_DEPTH}")
     most = page_size("first", first, info)
-    visits = Visits(range.span(), bots.bot, device, medium, source, category, product_id)
-    asked = Asked(visits, by is JourneyStep.PAGE, depth, most)
-    rows = await info.context.snapshot.rows(journeys_sql(asked, limit))
-    whole = next(row for row in rows if row.kind == "total")
-    if whole.scope > limit:
-        raise TooLarge("range", f"more than {limit} sessions started in it, the limit for journeys; shorten it")
-    begun: int = whole._mapping["count"]
+    span = range.span()
+    visits = Visits(span, bots.bot, device, medium, source, category, product_id)
+    earlier = compare_with.span(span) if compare_with is not None else None
+    asked = Asked(visits, by is JourneyStep.PAGE, depth, most, earlier)
+    found = [row._mapping for row in await info.context.snapshot.rows(journeys_sql(asked, limit))]
+    whole = next(told for told in found if told["kind"] == "total")
+    before = row_before(whole, "kind")
+    for told, which in ((whole, "it"), (before, "the period it is compared with")):
+        if told is not None and told["scope"] > limit:
+            raise TooLarge(
+                "range", f"more than {limit} sessions started in {which}, the limit for journeys; shorten it"
+            )
+    begun = (whole["count"], before["count"] if before is not None else 0)
     return Journeys(
-        journeys=Long(begun),
-        cut=whole.repeats,
-        nodes=[_node(row, begun, depth) for row in rows if row.kind == "node"],
-        transitions=[_transition(row, depth) for row in rows if row.kind == "move"],
+        journeys=whole["count"],
+        cut=whole["repeats"],
+        nodes=[_node(told, row_before(told, "kind"), begun, depth) for told in found if told["kind"] == "node"],
+        transitions=[_transition(told, row_before(told, "kind"), depth) for told in found if told["kind"] == "move"],
+        previous=EarlierJourneys(journeys=before["count"], cut=before["repeats"]) if before is not None else None,
     )
 
 
-def _node(row: ResultRow, journeys: int, depth: int | None) -> JourneyNode:
-    visits = row._mapping["count"]
+def _node(told: Columns, before: Columns | None, journeys: tuple[int, int], depth: int | None) -> JourneyNode:
+    """`journeys` are how many there are, and were."""
+    now, then = journeys
     return JourneyNode(
-        place=row.place if depth else None,
-        label=row.source,
-        visits=visits,
-        sessions=row.sessions,
-        repeats=row.repeats,
-        entries=row.entries,
-        exits=row.exits,
-        entry_share=row.entries / journeys,
-        exit_share=row.exits / journeys,
-        exit_rate=row.exits / visits,
+        place=told["place"] if depth else None,
+        label=told["source"],
+        visits=told["count"],
+        sessions=told["sessions"],
+        repeats=told["repeats"],
+        entries=told["entries"],
+        exits=told["exits"],
+        entry_share=told["entries"] / now,
+        exit_share=told["exits"] / now,
+        exit_rate=told["exits"] / told["count"],
+        previous=_node(before, None, (then, 0), depth) if before is not None else None,
     )
 
 
-def _transition(row: ResultRow, depth: int | None) -> Transition:
-    count = row._mapping["count"]
+def _transition(told: Columns, before: Columns | None, depth: int | None) -> Transition:
     return Transition(
-        place=row.place if depth else None,
-        from_=row.source,
-        to=row.target,
-        count=count,
-        sessions=row.sessions,
-        share=count / row.departures,
+        place=told["place"] if depth else None,
+        from_=told["source"],
+        to=told["target"],
+        count=told["count"],
+        sessions=told["sessions"],
+        share=told["count"] / told["departures"],
+        previous=_transition(before, None, depth) if before is not None else None,
     )

@@ -10,11 +10,12 @@ import strawberry
 from serving.database import EpochRow
 from serving.errors import InvalidArgument, TooLarge
 from serving.queries import ResultRow, logged
+from serving.queries.compared import BEFORE
 from serving.queries.top_products import top_products as top_products_sql
 from serving.queries.windows import product_windows
 from serving.schema.common import CURRENCY, BotFilter, Range, Window, check_kept, is_final, page_size, users_in
-from serving.schema.comparison import CompareWith
-from serving.schema.context import Info, selected
+from serving.schema.comparison import PREVIOUS_WINDOW, Columns, CompareWith, row_before
+from serving.schema.context import Info, selected_below
 from serving.schema.history import AsOfEpoch, told_as_of
 from serving.schema.scalars import Long
 from serving.windows import Span, Windows, minute_edges
@@ -55,6 +56,7 @@ class ProductWindow(Window, ProductMeasures):
         description="Distinct users: exact up to 4,096, above that with a standard error of 1.6 %."
     )
     unique_buyers: Long | None = strawberry.field(description="Distinct users who bought; as exact.")
+    previous: "ProductWindow | None" = strawberry.field(description=PREVIOUS_WINDOW.format("product and category"))
 
 
 @strawberry.type(description="A product's sums over a range, and its place.")
@@ -84,6 +86,7 @@ async def product_metrics(
     range: Range,
     window: Length = timedelta(minutes=1),
     slide: Slide = None,
+    compare_with: CompareWith = None,
     products: list[strawberry.ID] | None = None,
     categories: list[str] | None = None,
     bots: BotFilter = BotFilter.EXCLUDE,
@@ -101,48 +104,64 @@ async def product_metrics(
         raise InvalidArgument("limit", f"must be from 0 to {settings.max_rows}")
     if starts is None:
         return []
-    wanted = {_SKETCH_OF[name] for name in selected(info, _SKETCH_OF)}
+    earlier = compare_with.windows(starts, windows) if compare_with is not None else None
+    wanted = {_SKETCH_OF[name] for name in selected_below(info, _SKETCH_OF)}
     most = settings.max_rows + 1 if limit is None else limit
     told = await told_as_of(info, as_of)
     if told.past:
         which, epoch = logged.Of(bots.bot, products, categories), told.epoch
         rows = await info.context.logged(
-            logged.product_windows(starts, windows, which, epoch=epoch, wanted_sketches=wanted, limit=most)
+            logged.product_windows(
+                starts, windows, which, earlier=earlier, epoch=epoch, wanted_sketches=wanted, limit=most
+            )
         )
     else:
-        check_kept(windows.edges(starts), told.as_of)
+        check_kept(windows.edges(starts) + (windows.edges(earlier) if earlier is not None else []), told.as_of)
         rows = await snapshot.rows(
-            product_windows(starts, windows, products, categories, bot=bots.bot, wanted_sketches=wanted, limit=most)
+            product_windows(
+                starts,
+                windows,
+                products,
+                categories,
+                earlier=earlier,
+                bot=bots.bot,
+                wanted_sketches=wanted,
+                limit=most,
+            )
         )
     if len(rows) > settings.max_rows:
         raise TooLarge(
             "range",
             f"the answer has more than {settings.max_rows} rows; name products, shorten the range or set `limit`",
         )
-    counts = {name: await users_in(rows, name) for name in wanted}
-    currency = info.context.services.shop.currency
-    return [
-        _product_window(row, window, told.as_of, currency, {name: counts[name][index] for name in wanted})
+    sides = ("",) if earlier is None else ("", BEFORE)
+    counts = {side + name: await users_in(rows, side + name) for side in sides for name in wanted}
+    everything = [
+        dict(zip(row._fields, row, strict=True)) | {name: users[index] for name, users in counts.items()}
         for index, row in enumerate(rows)
     ]
+    currency = info.context.services.shop.currency
+    return [_product_window(row, row_before(row), window, told.as_of, currency) for row in everything]
 
 
 def _product_window(
-    row: ResultRow, length: timedelta, as_of: EpochRow | None, currency: str, users: dict[str, int]
+    told: Columns, before: Columns | None, length: timedelta, as_of: EpochRow | None, currency: str
 ) -> ProductWindow:
-    end: datetime = row.window_start + length
+    """`users` and `buyers` are numbers here; where they were not asked for, they are not there."""
+    end: datetime = told["window_start"] + length
     return ProductWindow(
-        window_start=row.window_start,
+        window_start=told["window_start"],
         window_end=end,
         is_final=is_final(end, as_of),
-        revision=row.late,
-        late_events=row.late,
-        product_id=strawberry.ID(row.product_id),
-        category=row.category,
-        unique_users=Long(users["users"]) if "users" in users else None,
-        unique_buyers=Long(users["buyers"]) if "buyers" in users else None,
-        **measures(row),
+        revision=told["late"],
+        late_events=told["late"],
+        product_id=strawberry.ID(told["product_id"]),
+        category=told["category"],
+        unique_users=told.get("users"),
+        unique_buyers=told.get("buyers"),
+        **measures(told),
         currency=currency,
+        previous=_product_window(before, None, length, as_of, currency) if before is not None else None,
     )
 
 
@@ -184,7 +203,7 @@ def _ranked(row: ResultRow, prefix: str, currency: str, previous: RankedProduct 
         rank=told[f"{prefix}rank"],
         product_id=strawberry.ID(row.product_id),
         categories=sorted(told[f"{prefix}categories"]),
-        **measures(row, prefix),
+        **measures(told, prefix),
         currency=currency,
         previous=previous,
     )
@@ -205,6 +224,6 @@ _MEASURES = (
 )
 
 
-def measures(row: ResultRow, prefix: str = "") -> dict[str, Any]:
+def measures(told: Columns, prefix: str = "") -> dict[str, Any]:
     """The fields of `ProductMeasures` that a row has, by name."""
-    return {name: row._mapping[f"{prefix}{name}"] for name in _MEASURES}
+    return {name: told[f"{prefix}{name}"] for name in _MEASURES}

@@ -15,7 +15,7 @@ from serving.queries import ResultRow, logged
 from serving.queries.sales import sales as sales_sql
 from serving.queries.windows import revenue_windows
 from serving.schema.common import CURRENCY, BotFilter, Range, Window, average, check_kept, is_final, users_in
-from serving.schema.comparison import CompareWith
+from serving.schema.comparison import PREVIOUS_WINDOW, Columns, CompareWith, row_before
 from serving.schema.context import Info, selected_below
 from serving.schema.history import AsOfEpoch, told_as_of
 from serving.schema.products import Length
@@ -36,6 +36,7 @@ class RevenueWindow(Window):
     refunds: Long = strawberry.field(description="Order lines refunded.")
     refunded: Decimal = strawberry.field(description="Money of the refunds, positive.")
     currency: str = strawberry.field(description=CURRENCY)
+    previous: "RevenueWindow | None" = strawberry.field(description=PREVIOUS_WINDOW.format("category"))
 
 
 @strawberry.type(
@@ -76,6 +77,7 @@ async def revenue(
     range: Range,
     window: Length = timedelta(minutes=5),
     *,
+    compare_with: CompareWith = None,
     categories: list[str] | None = None,
     bots: BotFilter = BotFilter.EXCLUDE,
     as_of: AsOfEpoch = None,
@@ -86,33 +88,44 @@ async def revenue(
     starts = windows.starts_in(range.span(), settings.max_points)
     if starts is None:
         return []
+    earlier = compare_with.windows(starts, windows) if compare_with is not None else None
     most, told = settings.max_rows + 1, await told_as_of(info, as_of)
     if told.past:
         which = logged.Of(bots.bot, categories=categories)
-        rows = await info.context.logged(logged.revenue_windows(starts, windows, which, epoch=told.epoch, limit=most))
+        rows = await info.context.logged(
+            logged.revenue_windows(starts, windows, which, earlier=earlier, epoch=told.epoch, limit=most)
+        )
     else:
-        check_kept(windows.edges(starts), told.as_of)
-        rows = await snapshot.rows(revenue_windows(starts, windows, categories, bot=bots.bot, limit=most))
+        check_kept(windows.edges(starts) + (windows.edges(earlier) if earlier is not None else []), told.as_of)
+        rows = await snapshot.rows(
+            revenue_windows(starts, windows, categories, earlier=earlier, bot=bots.bot, limit=most)
+        )
     if len(rows) > settings.max_rows:
         raise TooLarge("range", f"the answer has more than {settings.max_rows} rows; name categories or shorten it")
-    return [
-        RevenueWindow(
-            window_start=row.window_start,
-            window_end=row.window_start + window,
-            is_final=is_final(row.window_start + window, told.as_of),
-            revision=row.late,
-            late_events=row.late,
-            category=row.category,
-            count=row.purchases,
-            units=row.units,
-            total=row.revenue,
-            average=average(row.revenue, row.purchases),
-            refunds=row.refunds,
-            refunded=row.refunded,
-            currency=info.context.services.shop.currency,
-        )
-        for row in rows
-    ]
+    currency = info.context.services.shop.currency
+    return [_revenue_window(row._mapping, row_before(row._mapping), window, told.as_of, currency) for row in rows]
+
+
+def _revenue_window(
+    told: Columns, before: Columns | None, length: timedelta, as_of: EpochRow | None, currency: str
+) -> RevenueWindow:
+    end = told["window_start"] + length
+    return RevenueWindow(
+        window_start=told["window_start"],
+        window_end=end,
+        is_final=is_final(end, as_of),
+        revision=told["late"],
+        late_events=told["late"],
+        category=told["category"],
+        count=told["purchases"],
+        units=told["units"],
+        total=told["revenue"],
+        average=average(told["revenue"], told["purchases"]),
+        refunds=told["refunds"],
+        refunded=told["refunded"],
+        currency=currency,
+        previous=_revenue_window(before, None, length, as_of, currency) if before is not None else None,
+    )
 
 
 async def sales(

@@ -117,7 +117,10 @@ NOT_RULED = {
     "Training": "of what detectors have learnt from",
     "ForecastHour": "what is expected, not what is",
     **dict.fromkeys(("Cohort", "CohortWeek"), "of weeks"),
-    **dict.fromkeys(("JourneyNode", "Journeys", "Transition"), "of each of many steps or pages, found in the paths"),
+    **dict.fromkeys(
+        ("EarlierJourneys", "JourneyNode", "Journeys", "Transition"),
+        "of each of many steps or pages, found in the paths",
+    ),
     **dict.fromkeys(("AlsoViewed", "ViewedTogether"), "of pairs of products"),
     **dict.fromkeys(("Books", "Check"), CLOSES),
     **dict.fromkeys(("Added", "Changes"), "between two epochs; the same measures are there by window"),

@@ -27,6 +27,7 @@ def span(start: datetime, end: datetime) -> dict[str, str]:
 EARLIER = {"RANGE_BEFORE": 2 * HOUR, "DAY_BEFORE": 24 * HOUR}
 SALES = "windowStart revenue purchases units orders uniqueCustomers averagePurchase refunded isFinal lateEvents"
 PRODUCT = "rank productId categories views clicks adds units revenue refunded"
+MEASURES = "views clicks searches adds removes checkouts purchases units revenue refunds refunded currency"
 STEPS = "segment sessions steps { action sessions shareOfFirst shareOfPrevious medianTime meanTime }"
 
 
@@ -84,6 +85,99 @@ def test_a_funnel_before_is_the_funnel_of_then(server: Server, by: str, steps: s
     assert [one.pop("previous") for one in now] == [before.get(one["segment"]) for one in now]
     assert now == found["plain"]["segments"]
     assert len(now) == (1 if by == "NONE" else 2)
+
+
+WINDOW = "windowStart windowEnd isFinal revision lateEvents"
+WINDOWED = {
+    "revenue": (f"{WINDOW} category count units total average refunds refunded currency", ("category",)),
+    "conversions": (f"{WINDOW} productId clicks convertedClicks purchases rate", ("productId",)),
+    "productMetrics": (f"{WINDOW} productId category uniqueUsers uniqueBuyers {MEASURES}", ("productId", "category")),
+}
+
+
+@pytest.mark.parametrize("how", list(EARLIER))
+@pytest.mark.parametrize(
+    ("root", "asked"),
+    [
+        ("revenue", ""),
+        ("revenue", ', window: "PT1H", categories: ["kitchen", "home"]'),
+        ("conversions", ', bots: INCLUDE, window: "PT30M"'),
+        ("productMetrics", ', window: "PT30M", products: ["p-mug", "p-rug"]'),
+        ("productMetrics", ', window: "PT2H", slide: "PT1H", limit: 7'),
+    ],
+)
+def test_a_window_before_is_the_window_of_then(server: Server, root: str, asked: str, how: str) -> None:
+    fields, keys = WINDOWED[root]
+    query = f"""query ($now: TimeRange!, $then: TimeRange!) {{
+      now: {root}(range: $now, compareWith: {how}{asked}) {{ {fields} previous {{ {fields} previous {{ isFinal }} }} }}
+      plain: {root}(range: $now{asked}) {{ {fields} previous {{ isFinal }} }}
+      then: {root}(range: $then{asked.replace(", limit: 7", "")}) {{ {fields} previous {{ isFinal }} }} }}"""
+    end, back = START + 2 * HOUR, EARLIER[how]
+    found = server.data(query, now=span(START, end), then=span(START - back, end - back))
+
+    def place(row: dict[str, Any], back: timedelta) -> tuple[Any, ...]:
+        return datetime.fromisoformat(row["windowStart"]) - back, *(row[key] for key in keys)
+
+    before = {place(row, timedelta(0)): row for row in found["then"]}
+    previous = [row["previous"] for row in found["now"]]
+    assert previous == [before.get(place(row, back)) for row in found["now"]]
+    assert any(previous) is (how == "RANGE_BEFORE")
+    assert [{**row, "previous": None} for row in found["now"]] == found["plain"]
+    assert len(previous) == 7 if "limit" in asked else len(previous) > 3
+
+
+def test_revenue_before_is_that_of_the_events_of_then(server: Server, shop: Shop) -> None:
+    query = """query ($range: TimeRange!) { revenue(range: $range, window: "PT1H", compareWith: RANGE_BEFORE) {
+      windowStart category previous { windowStart count total } } }"""
+    rows = server.data(query, range=span(START, START + 2 * HOUR))["revenue"]
+    for row in rows:
+        then = datetime.fromisoformat(row["windowStart"]) - 2 * HOUR
+        bought = [
+            one
+            for one in shop.people
+            if then <= one.at < then + HOUR and one.action == "purchase" and one.category == row["category"]
+        ]
+        assert datetime.fromisoformat(row["previous"]["windowStart"]) == then
+        assert row["previous"]["count"] == len(bought) > 0
+        assert Decimal(row["previous"]["total"]) == sum(one.amount for one in bought)
+    assert len(rows) == 8
+
+
+@pytest.mark.parametrize("root", list(WINDOWED))
+def test_windows_that_start_at_other_times_of_a_day_have_no_earlier_ones(server: Server, root: str) -> None:
+    query = f"""query ($range: TimeRange!, $how: Earlier!, $window: Duration!) {{
+      it: {root}(range: $range, window: $window, compareWith: $how) {{ windowStart }} }}"""
+    told: dict[str, Any] = {"range": span(START, START + 2 * HOUR)}
+    (error,) = server.post(query, **told, how="DAY_BEFORE", window="PT7M")["errors"]
+    assert error["extensions"] == {"code": "INVALID_ARGUMENT", "argument": "compareWith"}
+    assert "start every 0:07:00 start at other times of that day" in error["message"]
+    for how, window in (("WEEK_BEFORE", "PT7M"), ("RANGE_BEFORE", "PT7M"), ("DAY_BEFORE", "PT6M")):
+        assert server.data(query, **told, how=how, window=window)["it"]
+
+
+@pytest.mark.parametrize("asked", ["by: PAGE", "by: STEP, depth: 4", 'by: STEP, device: "mobile"'])
+def test_journeys_before_are_the_journeys_of_then(server: Server, asked: str) -> None:
+    node = "place label visits sessions repeats entries exits entryShare exitShare exitRate"
+    move = "place from to count sessions share"
+    query = f"""query ($now: TimeRange!, $then: TimeRange!) {{
+      now: journeys(range: $now, {asked}, first: 5, compareWith: RANGE_BEFORE) {{ journeys cut
+        previous {{ journeys cut }}
+        nodes {{ {node} previous {{ {node} }} }} transitions {{ {move} previous {{ {move} }} }} }}
+      plain: journeys(range: $now, {asked}, first: 5) {{ journeys cut previous {{ cut }}
+        nodes {{ {node} previous {{ label }} }} transitions {{ {move} previous {{ from }} }} }}
+      then: journeys(range: $then, {asked}, first: 200) {{ journeys cut
+        nodes {{ {node} }} transitions {{ {move} }} }} }}"""
+    found = server.data(query, now=span(START, START + HOUR), then=span(START - HOUR, START))
+    now, then = found["now"], found["then"]
+    for kind, keys in (("nodes", ("place", "label")), ("transitions", ("place", "from", "to"))):
+        before = {tuple(row[key] for key in keys): row for row in then[kind]}
+        previous = [row["previous"] for row in now[kind]]
+        assert previous == [before.get(tuple(row[key] for key in keys)) for row in now[kind]]
+        assert any(previous)
+        now[kind] = [{**row, "previous": None} for row in now[kind]]
+    assert now.pop("previous") == {"journeys": then["journeys"], "cut": then["cut"]}
+    assert {**now, "previous": None} == found["plain"]
+    assert now["journeys"] != then["journeys"] > 0
 
 
 def test_sales_of_products_are_those_of_their_events(server: Server, shop: Shop) -> None:

@@ -30,9 +30,11 @@ SALES = f"{WINDOW} revenue purchases units orders uniqueCustomers averagePurchas
 ROOTS = {
     "minutes": f"productMetrics(range: $range, limit: 9000 %s) {{ {PRODUCT} }}",
     "sliding": f'productMetrics(range: $range, window: "PT1H", slide: "PT15M", bots: INCLUDE %s) {{ {PRODUCT} }}',
-    "narrowed": f'productMetrics(range: $range, window: "PT1H", products: ["p-mug", "p-tent"] %s) {{ {PRODUCT} }}',
+    "narrowed": f"""productMetrics(range: $range, window: "PT2H", slide: "PT1H", products: ["p-mug", "p-tent"],
+      compareWith: RANGE_BEFORE, limit: 9 %s) {{ {PRODUCT} previous {{ {PRODUCT} }} }}""",
     "revenue": f"revenue(range: $range %s) {{ {REVENUE} }}",
-    "bots": f'revenue(range: $range, window: "PT2H", bots: ONLY, categories: ["home", "books"] %s) {{ {REVENUE} }}',
+    "bots": f"""revenue(range: $range, window: "PT2H", bots: ONLY, categories: ["home", "books"],
+      compareWith: RANGE_BEFORE %s) {{ {REVENUE} previous {{ {REVENUE} }} }}""",
     "hours": f"sales(range: $range, grain: HOUR, compareWith: RANGE_BEFORE %s) {{ {SALES} previous {{ {SALES} }} }}",
     "days": f'sales(range: $range, grain: DAY, timeZone: "Pacific/Auckland", bots: INCLUDE %s) {{ {SALES} }}',
     "of": f'sales(range: $range, grain: HOUR, categories: ["kitchen"] %s) {{ {SALES} }}',

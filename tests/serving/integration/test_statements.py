@@ -28,7 +28,12 @@ RANGE = f'range: {{from: "{NOW.replace(hour=8).isoformat()}", to: "{NOW.isoforma
 ROOTS = {
     "asOf": ("asOf { epoch }", 0),
     "productMetrics": (f"productMetrics({RANGE}) {{ views uniqueUsers isFinal }}", 1),
+    "productMetrics compared": (
+        f'productMetrics({RANGE}, window: "PT1H", compareWith: RANGE_BEFORE) {{ views previous {{ uniqueUsers }} }}',
+        1,
+    ),
     "revenue": (f"revenue({RANGE}) {{ total }}", 1),
+    "revenue compared": (f"revenue({RANGE}, compareWith: RANGE_BEFORE) {{ total previous {{ total }} }}", 1),
     "topProducts": (f"topProducts({RANGE}, by: VIEWS) {{ views }}", 1),
     "topProducts compared": (
         f"topProducts({RANGE}, by: VIEWS, compareWith: DAY_BEFORE) {{ views previous {{ views }} }}",
@@ -36,6 +41,10 @@ ROOTS = {
     ),
     "sessions": ("sessions(first: 150) { edges { cursor node { id device path { action } asOf { epoch } } } }", 1),
     "conversions": (f"conversions({RANGE}) {{ clicks isFinal }}", 1),
+    "conversions compared": (
+        f"conversions({RANGE}, compareWith: RANGE_BEFORE) {{ clicks previous {{ clicks }} }}",
+        1,
+    ),
     "alsoViewed": (f'alsoViewed(productId: "p-tent", {RANGE}) {{ sessions products {{ share }} }}', 1),
     "cartAbandonment": (f"cartAbandonment({RANGE}) {{ rate isFinal products {{ abandoned }} }}", 1),
     "cartAbandonment compared": (
@@ -50,6 +59,11 @@ ROOTS = {
     ),
     "custom funnel": (f"funnel({RANGE}, steps: [VIEW, CLICK]) {{ segments {{ steps {{ sessions }} }} }}", 1),
     "journeys": (f"journeys({RANGE}) {{ nodes {{ label }} transitions {{ from to }} }}", 1),
+    "journeys compared": (
+        f'journeys({RANGE}, compareWith: RANGE_BEFORE, productId: "p-mug") '
+        "{ previous { journeys } nodes { previous { visits } } transitions { previous { count } } }",
+        1,
+    ),
     "users": ("users(first: 60) { nodes { sessions orders favouriteCategory } edges { node { sessions } } }", 1),
     "user": ('user(id: "u-1") { sessions orders favouriteCategory }', 1),
     "retention": ("retention(weeks: 20) { weeks { users } }", 1),
@@ -93,7 +107,7 @@ def counted() -> Iterator[list[str]]:
 
 async def run(server: Server, document: str) -> tuple[dict[str, Any], list[str]]:
     """The data of a document that is run in this process, and the statements it took."""
-    settings = ServingSettings()
+    settings = ServingSettings(max_aliases=len(ROOTS))
     database = Database(PostgresSettings(url=SecretStr(server.database_url), db_schema=server.schema), settings)
     services = Services(
         database, EpochFeed(database.connect, 5), settings, ShopSettings(), EventLog(server.home / "delta", 2)

@@ -162,6 +162,17 @@ YEARS = 'range: {from: "1926-03-01T00:00:00", to: "2026-03-01T00:00:00"}'
             200,
             "UNAVAILABLE",
         ),
+        *(
+            (
+                "{" + " ".join(f"r{n}: {root}({RANGE}, {more}) {{ windowStart }}" for n in range(3)) + "}",
+                *expected,
+            )
+            for root in ("productMetrics", "revenue", "conversions")
+            for more, expected in (
+                ('window: "PT1M"', (200, "UNAVAILABLE")),
+                ('window: "PT1M", compareWith: WEEK_BEFORE', (400, "TOO_LARGE")),
+            )
+        ),
         ("{" + " ".join(f"r{n}: users(first: 200) {{ nodes {{ id }} }}" for n in range(6)) + "}", 200, "UNAVAILABLE"),
         (
             "{" + " ".join(f"r{n}: sessions(first: 200) {{ nodes {{ path {{ at }} }} }}" for n in range(6)) + "}",
