@@ -9,6 +9,7 @@ from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined] # what it 
 
 from contracts.problems import Problem
 from ingestion.errors import RequestRefusedError
+from ingestion.patience import Patience
 from ingestion.request import Headers
 
 _DISCARDED_BYTES: Final = 1024 * 1024
@@ -44,19 +45,20 @@ class Budget:
 
 
 async def read_body(
-    source: BodySource, content_length: str | None, max_bytes: int, timeout_seconds: float, budget: Budget
+    source: BodySource, content_length: str | None, max_bytes: int, patience: Patience, budget: Budget
 ) -> bytes:
     """The body; its size stays reserved in the budget, for the caller to release. Raises RequestRefusedError.
 
     A chunked body that is cut off looks to us like a short one: the server does not tell.
     """
+    if content_length is not None and content_length.isdecimal():
+        reading = _read_announced(source, int(content_length), max_bytes, budget)
+    else:
+        reading = _read_chunked(source, max_bytes, budget)
     try:
-        async with asyncio.timeout(timeout_seconds):
-            if content_length is not None and content_length.isdecimal():
-                return await _read_announced(source, int(content_length), max_bytes, budget)
-            return await _read_chunked(source, max_bytes, budget)
+        return await patience.wait(reading)
     except TimeoutError as error:
-        raise RequestRefusedError(Problem.BODY_TIMEOUT, f"Not there after {timeout_seconds:g} s.") from error
+        raise RequestRefusedError(Problem.BODY_TIMEOUT, f"Not there after {patience.seconds:g} s.") from error
 
 
 async def discard(source: BodySource, headers: Headers) -> None:

@@ -28,6 +28,7 @@ from ingestion.kafka import Broker
 from ingestion.keys import KeyRing, presented_key
 from ingestion.once import Once
 from ingestion.origin import Origin, valid_traceparent, wants_import
+from ingestion.patience import Patience
 from ingestion.rate_limit import RateLimiter
 from ingestion.request import Request
 from ingestion.sender import Senders
@@ -63,6 +64,7 @@ class Intake:
         self._encode_rejected = make_encoder(registry.latest("rejected"))
         self._limits = Limits(settings.max_decompressed_bytes, settings.max_compression_ratio)
         self.budget = Budget(settings.max_buffered_bytes)
+        self._patience = Patience(settings.read_timeout_seconds)
         self._once = Once(settings.idempotency_hours * 3600)
         self._rate_limiter = RateLimiter(
             1 / settings.workers, instruments.counter("millrace_gateway_rate_limited_requests_total")
@@ -87,7 +89,7 @@ class Intake:
             source,
             header("content-length"),
             self._settings.max_body_bytes,
-            self._settings.read_timeout_seconds,
+            self._patience,
             self.budget,
         )
         self._body_bytes.inc(len(sent))

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from contracts.topics import Topic
 from ingestion.answers import Answer
 from ingestion.body import BodySource, Budget, read_body
+from ingestion.patience import Patience
 from ingestion.registry_wire import Call, RegistryError, problem, reply_with, whole_number
 from ingestion.request import Scope
 from ingestion.routes import Handler, Route
@@ -42,7 +43,7 @@ class RegistryApi:
         self._registry = registry
         self._subjects = {f"{topic_prefix}{topic.name}-value": topic.subject for topic in topics if topic.subject}
         self._names = {subject: name for name, subject in self._subjects.items()}
-        self._read_timeout_seconds = read_timeout_seconds
+        self._patience = Patience(read_timeout_seconds)
         self._budget = Budget(_MAX_BUFFERED_BYTES)
 
     def routes(self) -> list[Route]:
@@ -100,7 +101,7 @@ class RegistryApi:
 
     async def _with_body(self, scope: Scope, exchange: BodySource, reply: Callable[[bytes], Any]) -> Answer:
         length = scope.headers.get("content-length")
-        body = await read_body(exchange, length, _MAX_BODY_BYTES, self._read_timeout_seconds, self._budget)
+        body = await read_body(exchange, length, _MAX_BODY_BYTES, self._patience, self._budget)
         try:
             return reply_with(200, await asyncio.to_thread(reply, body))  # a large schema takes its time
         finally:

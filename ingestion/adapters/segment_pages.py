@@ -13,6 +13,7 @@ from ingestion.answers import Answer, document, problem_for_sdks
 from ingestion.body import BodySource, Budget, read_body
 from ingestion.cors import Cors
 from ingestion.keys import KeyRing
+from ingestion.patience import Patience
 from ingestion.request import Scope
 from ingestion.routes import Route
 from ingestion.settings import KIB, GatewaySettings
@@ -31,6 +32,7 @@ class SegmentPages:
         self._keys = keys
         self._cors = cors
         self._budget = Budget(_MAX_METRICS_BUFFERED)
+        self._patience = Patience(settings.read_timeout_seconds)
 
     def routes(self) -> tuple[Route, ...]:
         """The settings document by write key, and the metrics, which are counted as requests and not kept."""
@@ -72,7 +74,7 @@ class SegmentPages:
 
     async def _ignore(self, scope: Scope, body: BodySource) -> Answer:
         length = scope.headers.get("content-length")
-        read = await read_body(body, length, _MAX_METRICS_BYTES, self._settings.read_timeout_seconds, self._budget)
+        read = await read_body(body, length, _MAX_METRICS_BYTES, self._patience, self._budget)
         self._budget.release(len(read))
         return document(200, {"success": True})
 

@@ -17,6 +17,7 @@ from ingestion.body import Budget, read_body
 from ingestion.decompress import Limits, decompress
 from ingestion.errors import RequestRefusedError, StartRefusedError
 from ingestion.keys import KeyRing
+from ingestion.patience import Patience
 
 pytestmark = pytest.mark.unit
 
@@ -45,7 +46,7 @@ class Source:
 @pytest.mark.parametrize("limit", [10, 9])
 async def test_a_body_is_read_up_to_its_limit(length: str | None, limit: int) -> None:
     budget = Budget(100)
-    reading = read_body(Source(b"01234", b"56789"), length, limit, 1, budget)
+    reading = read_body(Source(b"01234", b"56789"), length, limit, Patience(1), budget)
     if limit == 10:
         assert await reading == b"0123456789"
         assert budget.reserved == 10
@@ -60,7 +61,7 @@ async def test_bodies_together_stay_within_the_budget(length: str | None) -> Non
     budget = Budget(19)
     budget.reserve(10)
     with pytest.raises(RequestRefusedError, match="overloaded"):
-        await read_body(Source(b"01234", b"56789"), length, 100, 1, budget)
+        await read_body(Source(b"01234", b"56789"), length, 100, Patience(1), budget)
     assert budget.reserved == 10
 
 
@@ -68,7 +69,7 @@ async def test_bodies_together_stay_within_the_budget(length: str | None) -> Non
 async def test_a_body_that_takes_too_long_is_given_up_and_its_memory_given_back(length: str | None) -> None:
     budget = Budget(100)
     with pytest.raises(RequestRefusedError, match="body_timeout"):
-        await read_body(Source(b"01234", b"56789", pause_seconds=0.2), length, 100, 0.05, budget)
+        await read_body(Source(b"01234", b"56789", pause_seconds=0.2), length, 100, Patience(0.05), budget)
     assert budget.reserved == 0
 
 
