@@ -10,13 +10,15 @@ from typing import Final
 
 import numpy as np
 
-from processing.detection.bench_series import KINDS, MINUTES, Grid, Incident, Labelled, labelled
+from processing.detection.bench_series import KINDS, MINUTES, Grid, Incident, Labelled, labelled, paid
 from processing.detection.detector import CRITICAL_AT, Detector, Values
 from processing.detection.season import DAY, Season
 from processing.detection.trained import Trained
 from processing.detection.watches import MINIMUM_HISTORY
 
 VOLUMES: Final = (30, 300, 5000)
+PURCHASES: Final = (50, 200, 1000)
+"""A minute, whose revenue is watched: the first are just as many that at night there are the least that is judged."""
 
 Scorer = Callable[[Values], Values]
 """Scores of all windows of a series, each from what came before it alone; NaN where there is none."""
@@ -28,6 +30,7 @@ class Figures:
 
     method: str
     window_minutes: int
+    is_money: bool
     kind: str
     threshold: float
     incidents: int
@@ -58,6 +61,11 @@ def series(days: int, seed: int, grid: Grid = MINUTES) -> list[Labelled]:
     return [labelled(kind, volume, days, seed, grid) for kind in KINDS for volume in VOLUMES]
 
 
+def revenue(days: int, seed: int) -> list[Labelled]:
+    """What is paid in minutes, every kind at every number of purchases."""
+    return [paid(labelled(kind, purchases, days, seed), seed) for kind in KINDS for purchases in PURCHASES]
+
+
 def measure(
     method: str, thresholds: Sequence[float], score: Scorer, of: Iterable[Labelled], tell: Callable[[], None]
 ) -> list[Figures]:
@@ -74,7 +82,7 @@ def measure(
 
 
 def _figures(method: str, kind: str, threshold: float, scored: list[tuple[Labelled, Values]]) -> Figures:
-    incidents, found, false, days, minutes = 0, 0, 0, 0.0, 0
+    incidents, found, false, days, minutes, is_money = 0, 0, 0, 0.0, 0, False
     delays: list[int] = []
     for each, scores in scored:
         flagged = np.nan_to_num(scores) >= threshold
@@ -89,8 +97,8 @@ def _figures(method: str, kind: str, threshold: float, scored: list[tuple[Labell
                 delays.append(delay)
         false += runs(flagged & quiet)
         days += int(quiet.sum()) / each.grid.day
-        minutes = each.grid.window_minutes
-    return Figures(method, minutes, kind, threshold, incidents, found, false, days, tuple(delays))
+        minutes, is_money = each.grid.window_minutes, each.is_money
+    return Figures(method, minutes, is_money, kind, threshold, incidents, found, false, days, tuple(delays))
 
 
 def _delay(flagged: np.typing.NDArray[np.bool_], incident: Incident) -> int | None:

@@ -1,7 +1,7 @@
 """Seeded series with known incidents, to measure detectors by: a shop's day, chance, and what goes wrong in it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -37,6 +37,10 @@ MINUTES: Final = Grid(1, 1440, 1440, 480, 150, (1, 4), (5, 20), (5, 40), 120, 18
 HOURS: Final = Grid(60, 24, 28 * 24, 8 * 24, 72, (1, 4), (3, 9), (2, 9), 72, 120, 0.03, 0.05)
 
 
+_AMOUNTS: Final = 1.27
+"""Standard deviation of the logarithms of amounts."""
+
+
 @dataclass(frozen=True)
 class Incident:
     """Something that went wrong, [start, end)."""
@@ -56,6 +60,8 @@ class Labelled:
     counts: Values
     incidents: tuple[Incident, ...]
     grid: Grid = MINUTES
+    is_money: bool = False
+    """Whether `counts` are not purchases but what was paid for them."""
 
 
 def _spike(at: Values, grid: Grid, dice: np.random.Generator) -> Values:
@@ -108,6 +114,17 @@ def labelled(kind: str, volume: int, days: int, seed: int, grid: Grid = MINUTES)
     if grid.daily_variation:
         rates *= np.repeat(_varying(dice, grid.daily_variation, days), grid.day)
     return Labelled(kind, volume, dice.poisson(rates).astype(float), tuple(incidents), grid)
+
+
+def paid(series: Labelled, seed: int) -> Labelled:
+    """Revenue: what is paid for so many purchases, each of an amount of its own.
+
+    Most are small and few are large: the spread of amounts is twice their mean, as in the simulated shop.
+    """
+    dice = np.random.default_rng([seed, series.volume, list(KINDS).index(series.kind), 1])
+    ends = np.concatenate(([0], np.cumsum(series.counts.astype(int))))
+    sums = np.concatenate(([0.0], np.cumsum(dice.lognormal(0.0, _AMOUNTS, int(ends[-1])))))
+    return replace(series, counts=sums[ends[1:]] - sums[ends[:-1]], is_money=True)
 
 
 def _varying(dice: np.random.Generator, share: float, length: int) -> Values:

@@ -7,8 +7,19 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from processing.detection.bench import VOLUMES, Figures, Scorer, confirmed, measure, retrained, rolling, series
-from processing.detection.bench_series import HOURS, KINDS, MINUTES
+from processing.detection.bench import (
+    PURCHASES,
+    VOLUMES,
+    Figures,
+    Scorer,
+    confirmed,
+    measure,
+    retrained,
+    revenue,
+    rolling,
+    series,
+)
+from processing.detection.bench_series import HOURS, KINDS, MINUTES, Labelled
 from processing.detection.detector import Values
 from processing.detection.iqr import Iqr
 from processing.detection.models import METHODS
@@ -25,12 +36,16 @@ Tell = Callable[[str, int, int], None]
 def run(days: int, weeks: int, seed: int, thresholds: Mapping[str, Sequence[float]], tell: Tell) -> list[Figures]:
     """Figures of every method at every threshold asked for, and of what an alert makes of it.
 
-    Of minutes in series of so many days, of hours in series of so many weeks; none of either for 0.
+    Of minutes and their revenue in series of so many days, of hours in series of so many weeks; none of either for 0.
     """
     found: list[Figures] = []
-    for grid, length, methods in ((MINUTES, days, _of_minutes()), (HOURS, 7 * weeks, _of_hours())):
-        of = series(length, seed, grid) if length else []
-        for name, score in methods if of else ():
+    kinds: list[tuple[list[Labelled], Iterator[tuple[str, Scorer]]]] = []
+    if days:
+        kinds += [(series(days, seed, MINUTES), _of_minutes()), (revenue(days, seed), _of_minutes(counts=False))]
+    if weeks:
+        kinds.append((series(7 * weeks, seed, HOURS), _of_hours()))
+    for of, methods in kinds:
+        for name, score in methods:
             tell(name, 0, len(of))
             found += measure(name, thresholds[name.partition(",")[0]], score, of, _counting(tell, name, len(of)))
     return found
@@ -41,9 +56,9 @@ def _counting(tell: Tell, name: str, total: int) -> Callable[[], None]:
     return lambda: tell(name, next(done), total)
 
 
-def _of_minutes() -> Iterator[tuple[str, Scorer]]:
+def _of_minutes(*, counts: bool = True) -> Iterator[tuple[str, Scorer]]:
     for detector in (RobustZ(1.0), Iqr(1.0)):
-        yield from and_its_alerts(detector.method, rolling(detector, HISTORY))
+        yield from and_its_alerts(detector.method, rolling(detector, HISTORY, counts=counts))
 
 
 def _of_hours() -> Iterator[tuple[str, Scorer]]:
@@ -76,15 +91,24 @@ def _remembered(score: Scorer) -> Scorer:
 def as_tables(figures: Sequence[Figures]) -> list[Table]:
     """A table per length of window: precision and false alarms over all kinds, then recall and delay of each."""
     tables = []
-    for grid, length, days in ((MINUTES, "minutes", 1), (HOURS, "hours", 7)):
-        own = [each for each in figures if each.window_minutes == grid.window_minutes]
+    counts, money = f"volumes {_several(VOLUMES)}", f"revenue of {_several(PURCHASES)} purchases"
+    for is_money, grid, title, days in (
+        (False, MINUTES, f"Windows are minutes; {counts} a minute", 1),
+        (True, MINUTES, f"Windows are minutes; {money} a minute", 1),
+        (False, HOURS, f"Windows are hours; {counts} a minute", 7),
+    ):
+        own = [each for each in figures if (each.window_minutes, each.is_money) == (grid.window_minutes, is_money)]
         if own:
-            tables.append(_table(own, length, days))
+            tables.append(_table(own, title, days))
     return tables
 
 
-def _table(figures: Sequence[Figures], length: str, days: int) -> Table:
-    table = Table(title=f"Windows are {length}; volumes {', '.join(map(str, VOLUMES))} a minute")
+def _several(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _table(figures: Sequence[Figures], title: str, days: int) -> Table:
+    table = Table(title=title)
     incidents = [kind for kind, change in KINDS.items() if change is not None]
     for heading in ("method", "threshold", "precision", "false/day" if days == 1 else "false/week", *incidents):
         table.add_column(heading, justify="left" if heading == "method" else "right")

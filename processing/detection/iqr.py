@@ -1,11 +1,14 @@
-"""Interquartile range: distance beyond the nearer quartile, in widths of the middle half of the history."""
+"""Interquartile range: distance beyond the nearer quartile, in widths of the middle half of the history.
+
+Of money: between logarithms.
+"""
 
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from processing.detection.detector import Values, Verdict, known, noise
+from processing.detection.detector import Values, Verdict, known, measured
 
 _NORMAL: Final = 1.349
 """Width of the middle half of a normal distribution, in standard deviations."""
@@ -22,7 +25,8 @@ class Iqr:
     def judge(self, history: Values, observed: float, *, counts: bool, place: int = 0) -> Verdict:
         """See `Detector`."""
         history = known(history)
-        low, expected, high = (float(value) for value in np.quantile(history, (0.25, 0.5, 0.75)))
-        width = max(high - low, _NORMAL * noise(expected, counts=counts))
-        beyond = max(low - observed, observed - high, 0.0)
-        return Verdict(expected, beyond / width, self.threshold)
+        scaled, value, least = measured(history, observed, counts=counts)
+        low, high = (float(each) for each in np.quantile(scaled, (0.25, 0.75)))
+        width = max(high - low, _NORMAL * least)
+        beyond = max(low - value, value - high, 0.0)
+        return Verdict(float(np.median(history)), beyond / width, self.threshold)

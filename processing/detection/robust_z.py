@@ -1,11 +1,14 @@
-"""Robust z-score: distance from the median in median absolute deviations, which a few odd windows can not move."""
+"""Robust z-score: distance from the median in median absolute deviations, which a few odd windows can not move.
+
+Of money: between logarithms.
+"""
 
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from processing.detection.detector import Values, Verdict, known, noise
+from processing.detection.detector import Values, Verdict, known, measured
 
 _NORMAL: Final = 1.4826
 """Makes the median absolute deviation of a normal distribution its standard deviation."""
@@ -22,6 +25,7 @@ class RobustZ:
     def judge(self, history: Values, observed: float, *, counts: bool, place: int = 0) -> Verdict:
         """See `Detector`."""
         history = known(history)
-        expected = float(np.median(history))
-        spread = _NORMAL * float(np.median(np.abs(history - expected)))
-        return Verdict(expected, abs(observed - expected) / max(spread, noise(expected, counts=counts)), self.threshold)
+        scaled, value, least = measured(history, observed, counts=counts)
+        middle = float(np.median(scaled))
+        spread = max(_NORMAL * float(np.median(np.abs(scaled - middle))), least)
+        return Verdict(float(np.median(history)), abs(value - middle) / spread, self.threshold)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.imports import with_pandas
-from processing.detection.detector import Values, noise
+from processing.detection.detector import Values, noise_of_root
 
 DAY: Final = 24
 WEEK: Final = 7 * DAY
@@ -77,7 +77,7 @@ class Season:
     def scores(self, place: int, observed: Values) -> Values:
         """How far hours from a place on are above what is expected, or below (negative), in spreads; NaN if unknown."""
         roots = self.roots(place, len(observed))
-        least = np.array([noise(root**2, counts=self.counts) / max(2 * root, 1.0) for root in roots])
+        least = np.array([noise_of_root(root, counts=self.counts) for root in roots])
         found: Values = (np.sqrt(np.maximum(observed, 0.0)) - roots) / np.maximum(least, self.spread)
         found[~self.seen[np.arange(place, place + len(observed)) % len(self.seen)]] = np.nan
         return found

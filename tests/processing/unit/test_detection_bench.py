@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from processing.detection.bench import confirmed, measure, rolling
-from processing.detection.bench_series import KINDS, MINUTES, Incident, Labelled, labelled
+from processing.detection.bench_series import KINDS, MINUTES, Incident, Labelled, labelled, paid
 from processing.detection.bench_table import false_per_day, precision
 from processing.detection.robust_z import RobustZ
 
@@ -26,6 +26,18 @@ def test_in_an_outage_nothing_happens_and_around_it_all_is_as_usual() -> None:
         assert not series.counts[incident.start : incident.end].any()
         assert series.counts[incident.start - 10 : incident.start].all()
         assert series.counts[incident.end : incident.end + 10].all()
+
+
+def test_revenue_follows_its_purchases_and_is_paid_anew_by_every_seed() -> None:
+    purchases = labelled("outage", 50, 3, 1)
+    series, again, other = paid(purchases, 1), paid(purchases, 1), paid(purchases, 2)
+    assert np.array_equal(series.counts, again.counts)
+    assert not np.array_equal(series.counts, other.counts)
+    assert series.is_money
+    assert series.incidents == purchases.incidents
+    assert np.array_equal(series.counts > 0, purchases.counts > 0)
+    each = series.counts.sum() / purchases.counts.sum()
+    assert each == pytest.approx(np.exp(1.27**2 / 2), rel=0.02)  # the mean of a lognormal distribution
 
 
 def _scored(scores: dict[int, float], incidents: tuple[Incident, ...]) -> Labelled:

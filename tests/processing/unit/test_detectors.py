@@ -47,6 +47,20 @@ def test_what_chance_does_to_counts_is_no_flag_however_calm_the_history_was(dete
 
 
 @pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.method)
+def test_what_chance_does_to_the_revenue_of_few_purchases_is_hardly_ever_flagged_and_none_at_all_is(
+    detector: Detector,
+) -> None:
+    dice = np.random.default_rng(1)
+    windows = dice.lognormal(4.0, 1.27, (2000, 50)).sum(axis=1)
+    verdicts = [
+        detector.judge(windows[place - 60 : place], windows[place], counts=False) for place in range(60, len(windows))
+    ]
+    assert sum(verdict.is_flagged for verdict in verdicts) <= 8
+    assert np.median(windows) / 1.1 < verdicts[-1].expected < np.median(windows) * 1.1
+    assert detector.judge(windows[:60], 0.0, counts=False).is_flagged
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.method)
 def test_a_few_odd_windows_in_the_history_hide_nothing(detector: Detector) -> None:
     history = np.concatenate([np.full(54, 1000.0), np.full(6, 50_000.0)])
     assert detector.judge(history, 100.0, counts=True).severity == "critical"
