@@ -256,6 +256,13 @@ WATCH: Final = (
         (),
         EPOCH_SECONDS,
     ),
+    Metric(
+        "millrace_watch_flag_seconds",
+        "histogram",
+        "From the commit that closed a window to its flags, for each end of flagged windows.",
+        (),
+        EPOCH_SECONDS,
+    ),
     Metric("millrace_watch_failures_total", "counter", "Looks that failed; they are tried again."),
     Metric(
         "millrace_watch_flags_total",

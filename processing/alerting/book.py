@@ -22,8 +22,9 @@ _COLUMNS: Final = (
 class AlertBook:
     """Brings alerts up to date with what holds."""
 
-    def __init__(self, destinations: Mapping[str, Destination]) -> None:
+    def __init__(self, destinations: Mapping[str, Destination], source: str) -> None:
         self._destinations = destinations
+        self._source = source
 
     def settle(
         self, transaction: Transaction, firings: Sequence[Firing], unknown: Collection[str], epoch: int, now: datetime
@@ -73,7 +74,7 @@ class AlertBook:
         )["destination"].to_pylist()
         if step.notify:
             for name in told:
-                _deliver(transaction, alert.id, name, "resolved", _body(alert, "resolved"), now, now)
+                self._deliver(transaction, alert.id, name, "resolved", _body(alert, "resolved"), now, now)
 
     def _enqueue(  # noqa: PLR0917
         self, transaction: Transaction, alert_id: int, alert: Alert, notice: str, firing: Firing, now: datetime
@@ -82,7 +83,7 @@ class AlertBook:
         for name, destination in self._destinations.items():
             if destination.wants(alert.kind, alert.severity):
                 body = _body(alert, notice) | {"id": alert_id}
-                _deliver(transaction, alert_id, name, notice, body, now, quiet_until or now)
+                self._deliver(transaction, alert_id, name, notice, body, now, quiet_until or now)
         transaction.execute("UPDATE alerts SET notified_at = $1 WHERE id = $2", (now, alert_id))
 
     def _tell_acknowledged(self, transaction: Transaction, now: datetime) -> None:
@@ -93,8 +94,30 @@ class AlertBook:
             assert alert.id is not None
             for name, destination in self._destinations.items():
                 if destination.knows_acknowledgement and destination.wants(alert.kind, alert.severity):
-                    _deliver(transaction, alert.id, name, "acknowledged", _body(alert, "acknowledged"), now, now)
+                    self._deliver(transaction, alert.id, name, "acknowledged", _body(alert, "acknowledged"), now, now)
             transaction.execute("UPDATE alerts SET acknowledgement_sent = true WHERE id = $1", (alert.id,))
+
+    def _deliver(  # noqa: PLR0917
+        self,
+        transaction: Transaction,
+        alert_id: int,
+        destination: str,
+        notice: str,
+        body: Mapping[str, Any],
+        now: datetime,
+        due_at: datetime,
+    ) -> None:
+        """Put a notice into the outbox.
+
+        Whatever the stack calls itself by now, an alert keeps the name that its first notice had: receivers know the
+        alert by it, and a container has another host name each time that it is made.
+        """
+        transaction.execute(
+            "INSERT INTO deliveries (alert_id, destination, notice, body, created_at, due_at)"
+            " VALUES ($1, $2, $3, $4::text::jsonb || jsonb_build_object('source', coalesce((SELECT body ->> 'source'"
+            " FROM deliveries WHERE alert_id = $1 ORDER BY id LIMIT 1), $5::text)), $6, $7)",
+            (alert_id, destination, notice, json.dumps(body), self._source, now, due_at),
+        )
 
 
 def _faults(transaction: Transaction, now: datetime) -> list[Alert]:
@@ -163,19 +186,3 @@ def _body(alert: Alert, notice: str) -> dict[str, Any]:
         "opened_at": alert.opened_at.isoformat(),
         "resolved_at": alert.resolved_at.isoformat() if alert.resolved_at else None,
     }
-
-
-def _deliver(  # noqa: PLR0917
-    transaction: Transaction,
-    alert_id: int,
-    destination: str,
-    notice: str,
-    body: Mapping[str, Any],
-    now: datetime,
-    due_at: datetime,
-) -> None:
-    transaction.execute(
-        "INSERT INTO deliveries (alert_id, destination, notice, body, created_at, due_at)"
-        " VALUES ($1, $2, $3, $4::text::jsonb, $5, $6)",
-        (alert_id, destination, notice, json.dumps(body), now, due_at),
-    )

@@ -9,8 +9,9 @@ from processing.store import Transaction
 _LIST = """
     SELECT id, kind, severity, title, members::text AS members, explained_by, opened_at, resolved_at, acknowledged_at,
       acknowledged_by, coalesce((SELECT json_agg(json_build_object('destination', destination, 'notice', notice,
-        'attempts', attempts, 'delivered', delivered_at IS NOT NULL, 'dropped', dropped_at IS NOT NULL, 'error', error)
-        ORDER BY d.id) FROM deliveries d WHERE d.alert_id = a.id), '[]')::text AS deliveries
+        'attempts', attempts, 'delivered', delivered_at IS NOT NULL,
+        'seconds', extract(epoch FROM delivered_at - created_at)::float8, 'dropped', dropped_at IS NOT NULL,
+        'error', error) ORDER BY d.id) FROM deliveries d WHERE d.alert_id = a.id), '[]')::text AS deliveries
     FROM alerts a WHERE resolved_at IS NULL OR $1
     ORDER BY resolved_at IS NULL DESC, opened_at DESC LIMIT $2
 """

@@ -53,9 +53,10 @@ def _members(rule: Rule, by_subject: Mapping[str, Windows], stretch: Stretch) ->
         holding = windows[rule.volume] >= rule.minimum_events
         for condition in rule.conditions:
             holding &= np.array([condition.holds(value) for value in metric_of(condition, windows)])
-        held = [holding[last - rule.for_minutes : last].all() for last in range(rule.for_minutes, stretch.ends + 1)]
-        if any(held):
-            found.append((windows[rule.volume][-1], subject, _says(rule, windows, stretch)))
+        ends = range(rule.for_minutes, stretch.ends + 1)
+        held = [last - 1 for last in ends if holding[last - rule.for_minutes : last].all()]
+        if held:
+            found.append((windows[rule.volume][held[-1]], subject, _says(rule, windows, stretch, held[-1])))
     for _, subject, says in sorted(found, key=lambda each: (-each[0], each[1])):
         yield Member(rule.scope, subject, says)
 
@@ -71,8 +72,11 @@ def metric_of(condition: Condition, windows: Windows) -> Values:
     return quotients
 
 
-def _says(rule: Rule, windows: Windows, stretch: Stretch) -> str:
+def _says(rule: Rule, windows: Windows, stretch: Stretch, place: int) -> str:
+    """The numbers of the last window that it held in: those of a later one are not beyond anything."""
     numbers = ", ".join(
-        f"{condition.metric} {number(metric_of(condition, windows)[-1])} ({condition})" for condition in rule.conditions
+        f"{condition.metric} {number(metric_of(condition, windows)[place])} ({condition})"
+        for condition in rule.conditions
     )
-    return f"{numbers} in the {rule.window_minutes} minutes before {stretch.until:%H:%M} UTC"
+    end = stretch.until - (stretch.ends - 1 - place) * MINUTE
+    return f"{numbers} in the {rule.window_minutes} minutes before {end:%H:%M} UTC"

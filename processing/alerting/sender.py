@@ -1,12 +1,17 @@
 """Empties the outbox: what is due, in order, again after growing pauses, until it is taken or refused for good.
 
+Each destination is sent to by itself, so that one that hangs holds up nobody else's notices.
+
 An attempt is noted before it is made, and its outcome after it. Between the two the process may die, or the answer be
 lost: then the notice is sent again. So every notice that is not refused arrives at least once; once exactly where the
 destination tells a repetition by the id that all attempts have in common.
 """
 
 import json
-from collections.abc import Mapping
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Any, Final
 
@@ -20,13 +25,16 @@ log = structlog.get_logger()
 
 _FIRST_PAUSE: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(minutes=10)
+_PATIENCE_SECONDS: Final = 0.5
+_TOLD: Final = ("key", "kind", "severity", "title", "members", "opened_at", "resolved_at", "source")
 GIVEN_UP_AFTER: Final = timedelta(days=1)
 
 _DUE: Final = """
     SELECT id, alert_id, destination, notice, body::text AS body, attempts,
       created_at < clock_timestamp() - make_interval(secs => $1::float8) AS last
     FROM deliveries d
-    WHERE delivered_at IS NULL AND dropped_at IS NULL AND due_at <= clock_timestamp() AND NOT EXISTS (
+    WHERE delivered_at IS NULL AND dropped_at IS NULL AND due_at <= clock_timestamp()
+      AND destination <> ALL ($2::text[]) AND NOT EXISTS (
       SELECT FROM deliveries earlier WHERE earlier.alert_id = d.alert_id AND earlier.destination = d.destination
         AND earlier.id < d.id AND earlier.delivered_at IS NULL AND earlier.dropped_at IS NULL)
     ORDER BY id LIMIT 20
@@ -37,21 +45,56 @@ _DUE: Final = """
 class Sender:
     """Sends what is due. Safe beside another one: an attempt belongs to who noted it."""
 
-    def __init__(self, postgres: PostgresSettings, destinations: Mapping[str, Destination], source: str) -> None:
+    def __init__(
+        self,
+        postgres: PostgresSettings,
+        destinations: Mapping[str, Destination],
+        patience_seconds: float = _PATIENCE_SECONDS,
+    ) -> None:
         self._postgres = postgres
         self._destinations = destinations
-        self._source = source
+        self._patience_seconds = patience_seconds
+        self._stopping = threading.Event()
+        self._pool = ThreadPoolExecutor(len(destinations) + 1, "sender")
+        self._under_way: dict[str, Future[Counter[str]]] = {}
+        """By destination, what it is being sent."""
 
     def run_once(self) -> dict[str, int]:
-        """Try all that is due now. Returns how many were delivered, put off and dropped."""
+        """Try all that is due now, to destinations that are not being sent to still.
+
+        Waits for them, though not for long. Returns how many notices were delivered, put off and dropped since the
+        last call.
+        """
+        for name, rows in self._due().items():
+            self._under_way[name] = self._pool.submit(self._attempt_all, rows)
+        wait(self._under_way.values(), self._patience_seconds)
+        outcomes: Counter[str] = Counter()
+        for name in [name for name, sending in self._under_way.items() if sending.done()]:
+            outcomes += self._under_way.pop(name).result()
+        return dict(outcomes)
+
+    def stop(self) -> None:
+        """Begin no more attempts, and wait for those that were begun."""
+        self._stopping.set()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _due(self) -> dict[str, list[dict[str, Any]]]:
+        """By destination, the notices to send now, in order."""
         with one_transaction(self._postgres, self._postgres.db_schema) as transaction:
             if not transaction.query("SELECT FROM pg_class WHERE oid = to_regclass('deliveries')").num_rows:
                 return {}
-            due = transaction.query(_DUE, (GIVEN_UP_AFTER.total_seconds(),)).to_pylist()
-        outcomes: dict[str, int] = {}
-        for row in due:
-            outcome = self._attempt(row)
-            outcomes[outcome] = outcomes.get(outcome, 0) + 1
+            rows = transaction.query(_DUE, (GIVEN_UP_AFTER.total_seconds(), list(self._under_way))).to_pylist()
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            found.setdefault(row["destination"], []).append(row)
+        return found
+
+    def _attempt_all(self, rows: Sequence[dict[str, Any]]) -> Counter[str]:
+        outcomes: Counter[str] = Counter()
+        for row in rows:
+            if self._stopping.is_set():
+                break
+            outcomes[self._attempt(row)] += 1
         return outcomes
 
     def _attempt(self, row: dict[str, Any]) -> str:
@@ -84,14 +127,14 @@ class Sender:
         return bool(claimed.num_rows == 1)
 
     def _put_off(self, row: dict[str, Any], error: NotDeliveredError) -> str:
-        wait = max(pause(row["attempts"] + 1), timedelta(seconds=min(error.after_seconds or 0, 3600)))
+        later = max(pause(row["attempts"] + 1), timedelta(seconds=min(error.after_seconds or 0, 3600)))
         self._note(
             "due_at = clock_timestamp() + make_interval(secs => $2::float8), error = $3",
             row,
-            wait.total_seconds(),
+            later.total_seconds(),
             str(error),
         )
-        log.warning("not_delivered", destination=row["destination"], error=str(error), again_in=wait.total_seconds())
+        log.warning("not_delivered", destination=row["destination"], error=str(error), again_in=later.total_seconds())
         return "put_off"
 
     def _drop(self, row: dict[str, Any], error: str) -> str:
@@ -109,10 +152,7 @@ class Sender:
             delivery_id=row["id"],
             notice=row["notice"],
             alert_id=row["alert_id"],
-            source=self._source,
-            **{
-                name: body[name] for name in ("key", "kind", "severity", "title", "members", "opened_at", "resolved_at")
-            },
+            **{name: body[name] for name in _TOLD},
         )
 
 

@@ -64,11 +64,11 @@ class Loop:
             self.not_ready = None if looked else "waiting for processing to make the tables"
             if looked and looked.seen:
                 self._metrics.look_seconds.observe(perf_counter() - begun)
-                self._metrics.observe(looked.seen.epoch, looked.flags, looked.steps)
+                self._metrics.observe(looked.seen.epoch, looked.flags, looked.waits, looked.steps)
 
 
 def _deliver(sender: Sender, metrics: WatchMetrics, stopping: threading.Event) -> None:
-    """Empty the outbox now and again. A destination that hangs holds up other notices, never a look."""
+    """Empty the outbox now and again, whatever a look takes."""
     while not stopping.wait(_DELIVER_SECONDS):
         try:
             metrics.observe_deliveries(sender.run_once())
@@ -76,6 +76,7 @@ def _deliver(sender: Sender, metrics: WatchMetrics, stopping: threading.Event) -
             metrics.failures.inc()
             log.warning("outbox_failed", error=f"{type(error).__name__}: {error}"[:1000])
             stopping.wait(_LONGEST_PAUSE_SECONDS)
+    sender.stop()
 
 
 def main() -> int:
@@ -91,7 +92,7 @@ def main() -> int:
     metrics = WatchMetrics()
     store = Store(settings.postgres, role="watch", work_mem="16MB")
     loop = Loop(Watcher(store, options, settings.shop, load_registry()), metrics, options.interval_seconds)
-    sender = Sender(settings.postgres, options.destinations, options.source)
+    sender = Sender(settings.postgres, options.destinations)
     deliveries = threading.Thread(target=_deliver, args=(sender, metrics, loop.stopping), name="sender", daemon=True)
     learning = Background(
         [

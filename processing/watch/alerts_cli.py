@@ -106,9 +106,15 @@ def _print(alert: dict[str, Any]) -> None:
     for member in alert["members"]:
         typer.echo(f"    {member['subject'] or member['scope']}: {member['says']}")
     for each in alert["deliveries"]:
-        became = "delivered" if each["delivered"] else "dropped" if each["dropped"] else "waits"
         error = f": {each['error']}" if each["error"] else ""
-        typer.echo(f"    → {each['destination']} {each['notice']} {became} ({each['attempts']} attempts){error}")
+        typer.echo(f"    → {each['destination']} {each['notice']} {_became(each)}{error}")
+
+
+def _became(delivery: dict[str, Any]) -> str:
+    attempts = "1 attempt" if delivery["attempts"] == 1 else f"{delivery['attempts']} attempts"
+    if delivery["delivered"]:
+        return f"delivered after {delivery['seconds']:.1f} s ({attempts})"
+    return f"{'dropped' if delivery['dropped'] else 'waits'} ({attempts})"
 
 
 def _with_store(work: Callable[[Transaction], T]) -> T:

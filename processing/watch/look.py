@@ -41,6 +41,8 @@ class Looked:
     """What was looked at; None where there is nothing yet."""
     flags: Sequence[Flag] = ()
     steps: Sequence[Step] = ()
+    waits: Sequence[float] = ()
+    """Seconds from the commit that closed a window to its flags, for each end of such windows."""
 
 
 class Watcher:
@@ -55,7 +57,7 @@ class Watcher:
         self._registry = registry
         self._detectors: tuple[Detector, ...] = (RobustZ(options.robust_z_threshold), Iqr(options.iqr_threshold))
         self._models = Models(options.trained.thresholds)
-        self._book = AlertBook(options.destinations)
+        self._book = AlertBook(options.destinations, options.source)
         self._settled_at = -inf
         self._watching_since: datetime | None = None
         """By the database's clock. Of the silence before it nothing is known: the whole stack may have been off."""
@@ -65,34 +67,38 @@ class Watcher:
 
         Raises what the database raises; nothing was written then, and the next look does the same work.
         """
-        settles = monotonic() - self._settled_at >= self._options.alert_seconds
         with self._store.transaction() as transaction:
             if tables_missing(transaction):
                 return None
             seen = read_committed(transaction)
             if seen is None:
                 return Looked(None)
-            flags = self._flag(transaction, seen)
+            flags, waits = self._flag(transaction, seen)
+            # What was just flagged may be an alert, and need not wait for its turn.
+            settles = bool(waits) or monotonic() - self._settled_at >= self._options.alert_seconds
             steps = self._settle(transaction, seen) if settles else []
         if settles:
             self._settled_at = monotonic()
         for step in steps:
             _tell(step)
-        return Looked(seen, flags, steps)
+        return Looked(seen, flags, steps, waits)
 
-    def _flag(self, transaction: Transaction, now: Seen) -> list[Flag]:
+    def _flag(self, transaction: Transaction, now: Seen) -> tuple[list[Flag], list[float]]:
+        """The flags, and how long those of windows that have closed since the last look were waited for."""
         before = read_watched(transaction)
         if now == before:
-            return []
+            return [], []
         if before is not None and now.epoch < before.epoch:
             before = None  # the store is an older one, restored: its windows are judged anew
         self._models.refresh(transaction)
         flags = find(transaction, before, now, timedelta(hours=self._options.look_back_hours), self._detectors_of)
         write_watched(transaction, now)
+        waits = _waits(transaction, before, flags) if before else []
         if flags:
             windows = {(flag.scope, flag.subject, flag.metric, flag.window_start) for flag in flags}
-            log.info("flagged", epoch=now.epoch, windows=len(windows), watermark=now.watermark.isoformat())
-        return flags
+            waited = {"seconds_after_close": round(max(waits), 3)} if waits else {}
+            log.info("flagged", epoch=now.epoch, windows=len(windows), watermark=now.watermark.isoformat(), **waited)
+        return flags, waits
 
     def _detectors_of(self, watch: Watch, series: Series) -> Sequence[Detector]:
         return self._models.of(watch, series) if watch.by_hour else self._detectors
@@ -120,6 +126,19 @@ class Watcher:
         yield from rules.firings(transaction, self._rules("events"), clock, self._zone)
         if self._options.anomaly_alerts:
             yield from anomalies.firings(anomalies.read(transaction, watermark))
+
+
+def _waits(transaction: Transaction, before: Seen, flags: Sequence[Flag]) -> list[float]:
+    """By end of the windows that were flagged for the first time: seconds since the commit that closed them."""
+    ends = sorted({flag.window_end for flag in flags if flag.window_end > before.watermark})
+    if not ends:
+        return []
+    found: list[float] = transaction.query(
+        "SELECT extract(epoch FROM clock_timestamp() - min(committed_at))::float8 AS waited FROM epochs,"
+        " unnest($2::timestamptz[]) AS ends (at) WHERE epoch > $1 AND watermark >= ends.at GROUP BY ends.at",
+        (before.epoch, ends),
+    )["waited"].to_pylist()
+    return found
 
 
 def _tell(step: Step) -> None:

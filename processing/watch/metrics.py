@@ -18,6 +18,7 @@ class WatchMetrics:
         instruments = Instruments(WATCH, self.registry)
         self.look_seconds = instruments.histogram("millrace_watch_look_seconds")
         self.failures = instruments.counter("millrace_watch_failures_total")
+        self._flag_seconds = instruments.histogram("millrace_watch_flag_seconds")
         self._epoch = instruments.gauge("millrace_watch_epoch")
         self._flags = instruments.counter("millrace_watch_flags_total")
         self._alerts = instruments.counter("millrace_watch_alerts_total")
@@ -26,9 +27,11 @@ class WatchMetrics:
         self._forecasts = instruments.counter("millrace_watch_forecasts_total")
         self._version = instruments.gauge("millrace_watch_model_version")
 
-    def observe(self, epoch: int, flags: Iterable[Flag], steps: Iterable[Step]) -> None:
+    def observe(self, epoch: int, flags: Iterable[Flag], waits: Iterable[float], steps: Iterable[Step]) -> None:
         """A committed state was looked at."""
         self._epoch.set(epoch)
+        for seconds in waits:
+            self._flag_seconds.observe(seconds)
         for flag in flags:
             self._flags.labels(flag.scope, flag.method).inc()
         for step in steps:

@@ -7,6 +7,7 @@ import json
 import re
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ class Receiver:
     """Headers of every attempt, taken or not."""
     faults: list[str] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    hangs: threading.Event = field(default_factory=threading.Event)
+    """While it is set, nothing is answered."""
 
     def url(self, path: str = "/") -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -81,6 +84,8 @@ def receiving(fault: Callable[[dict[str, str], bytes], str | None]) -> Iterator[
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             receiver.tried.append(headers)
+            while receiver.hangs.is_set():
+                time.sleep(0.01)
             status, extra = receiver.answers.pop(0) if receiver.answers else (0, {"answered": "yes"})
             if not status:
                 found = fault(headers, body)

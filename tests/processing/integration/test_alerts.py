@@ -73,13 +73,14 @@ class Line:
     """A watch and a sender that are moved by hand."""
 
     def __init__(self, store: Store, postgres_url: str, options: dict[str, Any]) -> None:
+        patience_seconds = options.pop("patience_seconds", 30)
         settings = PostgresSettings(url=SecretStr(postgres_url), db_schema=store.schema)
         usual: dict[str, Any] = {"alert_seconds": 0, "anomaly_alerts": False, "rules": NONE, "source": "test"}
         chosen = WatchSettings(**usual | options)
         self.settings, self.destinations = settings, options.get("destinations", {})
         self.own = Store(settings, role="watch")
         self.watcher = Watcher(self.own, chosen, ShopSettings(), load_registry())
-        self.sender = Sender(settings, chosen.destinations, chosen.source)
+        self.sender = Sender(settings, chosen.destinations, patience_seconds)
 
     def look(self) -> dict[str, int]:
         """Look once and send what is due; returns what became of the deliveries."""
@@ -141,6 +142,20 @@ def test_the_flash_sale_rule_at_its_thresholds(
     if fires:
         assert [member["subject"] for member in alerts[0]["members"]] == ["b-1", "s-1"]
         assert "views 101 (views above 100), purchases 4 (purchases below 5)" in alerts[0]["members"][0]["says"]
+
+
+def test_a_rule_that_holds_on_says_what_it_held_for(store: Store, line: Any, now: datetime) -> None:
+    _calm(store, now)
+    rules = {**NONE, "flash-sale": {"window_minutes": 2}}
+    with store.transaction() as transaction:
+        write_minute(transaction, now - 3 * MINUTE, 2, {"events": 400, "views": 400, "purchases": 0})
+        write_minutes(transaction, now - 2 * MINUTE, now, 2, {"events": 4, "views": 2, "purchases": 0})
+    line(rules=rules).look()
+    (alert,) = _alerts(store)
+    until = now - MINUTE
+    assert alert["members"][0]["says"] == (
+        f"views 201 (views above 100), purchases 0 (purchases below 5) in the 2 minutes before {until:%H:%M} UTC"
+    )
 
 
 def test_a_rule_with_duration_quotient_and_minimum_volume(store: Store, line: Any, now: datetime) -> None:
@@ -239,6 +254,27 @@ def test_a_notice_of_the_beginning_and_of_the_end_and_none_in_between(
     assert _told(hook) == [("alert.opened", "Views down"), ("alert.resolved", "Views down")]
     assert len({told["data"]["incident"] for told in hook.got}) == 1
     assert len({headers["webhook-id"] for headers in hook.headers}) == 2
+
+
+def test_what_was_just_flagged_does_not_wait_until_rules_are_looked_at(
+    store: Store, line: Any, now: datetime, hook: Receiver
+) -> None:
+    _calm(store, now, hours=2)
+    watch = line(anomaly_alerts=True, destinations=_webhook(hook), alert_seconds=3600)
+    assert watch.look() == {}
+    with store.transaction() as transaction:
+        write_minute(transaction, now - 4 * MINUTE, 2, {**CALM, "views": 4})
+        commit(transaction, 2, now - 3 * MINUTE - timedelta(seconds=30), log_time=now)
+        commit(transaction, 3, now - 3 * MINUTE, log_time=now)  # this one closes the minute,
+        commit(transaction, 4, now - 3 * MINUTE, log_time=now)  # which is looked at after two more
+        commit(transaction, 5, now - 3 * MINUTE, log_time=now)
+        transaction.execute("UPDATE epochs SET committed_at = committed_at - interval '1 minute' * (5 - epoch)")
+    looked = watch.watcher.look()
+    assert [step.alert.title for step in looked.steps] == ["Views down"]
+    (waited,) = looked.waits
+    assert 120 <= waited < 180
+    assert watch.sender.run_once() == {"delivered": 1}
+    assert watch.watcher.look().waits == []
 
 
 def _reject(transaction: Any, count: int, at: datetime, schema_id: int | None = 5) -> None:
@@ -416,6 +452,41 @@ def test_what_is_refused_is_not_sent_again_and_redirects_are_not_followed(
     (row,) = rows(store, "SELECT error, dropped_at FROM deliveries")
     assert row["error"] == "127.0.0.1 answered 302: it redirects"
     assert hook.got == []
+
+
+def test_a_destination_that_hangs_holds_up_nobody_else(store: Store, line: Any, now: datetime, hook: Receiver) -> None:
+    with receiving(webhook_fault) as slow:
+        destinations = {"a-slow": _webhook(slow)["ops"], **_webhook(hook)}
+        watch = _flash(store, now, line, destinations=destinations, patience_seconds=0.3)
+        slow.hangs.set()
+        looked = [watch.look()]
+        _over(store)
+        looked += [watch.look(), watch.look()]
+        assert sum(each.get("delivered", 0) for each in looked) == 2
+        assert [told["type"] for told in hook.got] == ["alert.opened", "alert.resolved"]
+        assert (slow.got, len(slow.tried)) == ([], 1)
+        slow.hangs.clear()
+        watch.sender.stop()
+        assert [told["type"] for told in slow.got] == ["alert.opened"]  # one that was begun is waited for
+
+
+def test_an_alert_keeps_the_name_of_the_stack_that_its_first_notice_had(
+    store: Store, line: Any, now: datetime, hook: Receiver
+) -> None:
+    """A container that is made anew has another host name, and PagerDuty would know no such incident."""
+    _flash(store, now, line, destinations=_webhook(hook), source="first").look()
+    _over(store)
+    renamed = line(rules=FLASH, destinations=_webhook(hook), source="second")
+    renamed.look()
+    with store.transaction() as transaction:
+        write_minutes(transaction, now - 20 * MINUTE, now - MINUTE, 1, {"events": 400, "views": 400})
+    renamed.look()
+    assert [(told["type"], told["data"]["source"]) for told in hook.got] == [
+        ("alert.opened", "first"),
+        ("alert.resolved", "first"),
+        ("alert.opened", "second"),
+    ]
+    assert len({told["data"]["incident"] for told in hook.got}) == 2
 
 
 def test_private_addresses_are_refused_unless_allowed(store: Store, line: Any, now: datetime, hook: Receiver) -> None:
