@@ -117,6 +117,7 @@ async function load() {
 }
 
 function again() {
+  dialog.openFromAddress(page);
   reload();
   live.again();
   alerts.again();

@@ -1,4 +1,4 @@
-// The one dialog: a session, a user, an event, the shortcuts. What it shows has an address, so it can be shared and gone back from.
+// The one dialog: a session, a user, an event, requests, the shortcuts. What it shows has an address, so it can be shared and gone back from.
 
 import { $, h, setText, show } from "./dom.js";
 import { parameter, setParameters } from "./url.js";
@@ -7,10 +7,12 @@ import { parameter, setParameters } from "./url.js";
 const KINDS = {
   session: () => import("./details/session.js"), user: () => import("./details/user.js"),
   event: () => import("./details/event.js"), also: () => import("./details/also.js"),
+  requests: () => import("./details/requests.js"),
 };
 
 let shown = null;
 let page = null;
+let locked = false; // the view behind it asks for a key: the address stays, so that it opens again with one
 
 export function build() {
   const dialog = $("dialog");
@@ -19,7 +21,7 @@ export function build() {
   dialog.addEventListener("close", () => {
     if (dialog.open) return; // opened again meanwhile
     shown = null;
-    setParameters(Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, null])));
+    if (!locked) setParameters(Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, null])));
   });
 }
 
@@ -40,6 +42,7 @@ export function openFromAddress(itsPage) {
 /** Open a detail by its kind and id. */
 export async function openDetail(kind, id) {
   if (shown === `${kind} ${id}`) return;
+  locked = false;
   shown = `${kind} ${id}`;
   setParameters({ ...Object.fromEntries(Object.keys(KINDS).map((name) => [name, null])), [kind]: id });
   const module = await KINDS[kind]();
@@ -48,6 +51,10 @@ export async function openDetail(kind, id) {
     const content = await module.load(id, page);
     if (shown === `${kind} ${id}`) show($("dialog-body"), content);
   } catch (error) {
+    if (error.code === "UNAUTHENTICATED") {
+      locked = true;
+      return $("dialog").close();
+    }
     show($("dialog-body"), h("p", { class: "empty" }, `${error.message} Close this and try again.`));
   }
 }

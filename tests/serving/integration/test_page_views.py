@@ -2,9 +2,12 @@
 
 import asyncio
 import csv
+import hashlib
 import io
+import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 from sqlalchemy import text
 
+from contracts.keys import READ_SCOPES
 from stack.settings import StackSettings
 from tests import npm
 from tests.browser import chromium, needs_chromium, tab
@@ -442,6 +446,106 @@ async def test_an_alert_is_acknowledged_and_what_was_odd_is_told(browser: Browse
         await expect(page.locator("#alerts .seen")).to_contain_text("Kim sees to it since")
         await expect(page.locator("#alerts-open")).to_be_hidden()
         assert busy.data("{ alerts { acknowledgedBy } }")["alerts"] == [{"acknowledgedBy": "Kim"}]
+
+
+@pytest.fixture(scope="module")
+def guarded(busy: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A second server over the same shop, which asks for keys."""
+    home = tmp_path_factory.mktemp("guarded")
+    keys = [{"source": "ops", "sha256": hashlib.sha256(b"ops").hexdigest(), "scopes": list(READ_SCOPES)}]
+    (home / "keys.json").write_text(json.dumps(keys))
+    with serving(busy.database_url, busy.schema, home, serving_keys_file=str(home / "keys.json")) as running:
+        assert eventually(lambda: running.ready().status_code == 200)
+        yield running
+
+
+@asynccontextmanager
+async def unlocked(browser: Browser, url: str, **look: Any) -> AsyncIterator[Page]:
+    """The page once it has the key; that it had none at first is in the console."""
+    async with tab(browser, url, ready="#read-key", **look) as opened:
+        await expect(opened.page.locator("#dialog")).to_be_hidden()  # it gives way to the field for the key
+        await opened.page.locator("#read-key").fill("ops")
+        await opened.page.keyboard.press("Enter")
+        await opened.page.locator("html[data-drawn]").wait_for(state="attached")
+        await opened.page.reload()
+        await opened.page.locator("html[data-drawn]").wait_for(state="attached")
+        opened.complaints[:] = [one for one in opened.complaints if "401" not in one and "WebSocket" not in one]
+        yield opened.page
+
+
+async def became(server: Server, key: str, **told: Any) -> None:
+    """What the stack writes when it does a request."""
+    types = {"receipt": "jsonb", "started_at": "timestamptz", "finished_at": "timestamptz", "attempts": "integer"}
+    changes = ", ".join(f"{name} = CAST(:{name} AS {types.get(name, 'text')})" for name in told)
+    writer = engine(server.database_url, server.schema)
+    async with writer.begin() as connection:
+        await connection.execute(text(f"UPDATE requests SET {changes} WHERE key = :key"), {"key": key, **told})
+    await writer.dispose()
+
+
+async def test_refused_events_are_sent_again_and_who_asked_sees_what_becomes_of_it(
+    browser: Browser, busy: Server, guarded: Server
+) -> None:
+    async with unlocked(browser, f"{guarded.url}/quality?reason=invalid_enum") as page:
+        await page.get_by_role("button", name="Send them again …").click()
+        await expect(page.locator("#requests")).to_contain_text("Nothing was asked for yet")
+        await page.locator("#request-patch").fill('.action = "view"')
+        await page.locator("#request-key").fill("ticket 7")
+        await page.locator("#request-send").click()
+        await expect(page.locator("#dialog .seen")).to_contain_text("It is asked for")
+        request = page.locator('#requests [data-key="ticket 7"]')
+        await expect(request).to_contain_text("Waiting")
+        await expect(request).to_contain_text("ops, ")
+        kept = await arguments(busy, "ticket 7")
+        assert kept == {"reason": "invalid_enum", "patch": '.action = "view"'}
+        now = datetime.now(UTC)
+        await became(busy, "ticket 7", state="running", started_at=now, attempts=2)
+        await expect(request).to_contain_text("Being done")
+        await expect(request).to_contain_text("Tried 2 times")
+        receipt = json.dumps({"counts": {"accepted": 12, "refused": 1}, "not_accepted": []})
+        await became(busy, "ticket 7", state="done", finished_at=now, receipt=receipt)
+        await expect(request).to_contain_text("12 accepted, 1 refused")
+    async with tab(browser, f"{busy.url}/quality?reason=invalid_enum") as opened:
+        # Where nobody is asked for a key nothing may be asked for: the command is named.
+        await expect(opened.page.locator(".samples code").first).to_contain_text("millrace rejected replay")
+        await expect(opened.page.get_by_role("button", name="Requests")).to_have_count(0)
+
+
+@npm.needs_node
+async def test_a_user_is_erased_after_the_id_was_said_once_more(
+    browser: Browser, busy: Server, guarded: Server, axe: str
+) -> None:
+    user = busy.data("{ users(first: 1) { nodes { id } } }")["users"]["nodes"][0]["id"]
+    async with unlocked(browser, f"{guarded.url}/users?user={user}", width=360, scheme="dark") as page:
+        await page.get_by_role("button", name="Erase this user …").click()
+        await page.locator("#request-user").fill("somebody else")
+        await page.locator("#request-key").fill("ticket 8")
+        await page.locator("#request-send").click()
+        await expect(page.locator("#dialog .fault")).to_contain_text("another id")
+        assert await violations(page, axe) == []
+        assert await page.evaluate(CLIPPED) == []
+        await page.locator("#request-user").fill(user)
+        await page.locator("#request-send").click()
+        request = page.locator('#requests [data-key="ticket 8"]')
+        await expect(request).to_contain_text("The stack begins within seconds")
+        assert await arguments(busy, "ticket 8") == {"user_id": user}
+        await became(busy, "ticket 8", state="waiting", attempts=1, error="Postgres has gone away.")
+        await expect(request).to_contain_text("is tried again: Postgres has gone away.")
+        await became(busy, "ticket 8", state="failed", attempts=5, error="The log is read-only.")
+        await expect(request).to_contain_text("Given up")
+        await expect(request).to_contain_text("The log is read-only. Tried 5 times.")
+        assert await violations(page, axe) == []
+        assert await page.evaluate(CLIPPED) == []
+
+
+async def arguments(server: Server, key: str) -> Any:
+    reader = engine(server.database_url, server.schema)
+    async with reader.connect() as connection:
+        told = (
+            await connection.execute(text("SELECT arguments FROM requests WHERE key = :key"), {"key": key})
+        ).scalar()
+    await reader.dispose()
+    return told
 
 
 async def test_a_chart_is_saved_as_a_picture(browser: Browser, busy: Server) -> None:

@@ -3,6 +3,7 @@
 import { query } from "../api.js";
 import { h } from "../dom.js";
 import * as format from "../format.js";
+import { requestsButton } from "./requests.js";
 import { sessionList } from "../parts/sessionList.js";
 
 export const title = "User";
@@ -24,6 +25,7 @@ export async function load(id) {
     user.bot ? h("p", {}, h("span", { class: "pill warn" }, `Bot, ${user.botScore} of 100`)) : null,
     h("dl", { class: "facts" }, facts(user).map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))),
     h("h3", {}, "Newest sessions"), list.element,
+    requestsButton(`erase:${id}`, "Erase this user …"),
   ];
 }
 

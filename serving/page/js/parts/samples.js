@@ -1,5 +1,6 @@
 // Events that were refused for one reason: what it means, what to do, and what exactly was sent.
 
+import { requestsButton } from "../details/requests.js";
 import { h } from "../dom.js";
 import * as format from "../format.js";
 
@@ -12,7 +13,8 @@ export function samples(group, rejections) {
     : rejections.samples.filter((one) => one.reason === group.reason).map(fromGateway);
   return h("div", { class: "samples", "data-reason": group.reason },
     h("p", {}, group.meaning), group.remedy && h("p", {}, h("b", {}, "What to do: "), group.remedy),
-    group.where === "gateway" && h("p", { class: "muted" }, "To send them again, mended or as they are: ", h("code", {}, `millrace rejected replay --reason ${group.reason}`)),
+    group.where === "gateway" && (requestsButton(`replay:${group.reason}`, "Send them again …")
+      ?? h("p", { class: "muted" }, "To send them again, mended or as they are: ", h("code", {}, `millrace rejected replay --reason ${group.reason}`))),
     found.length ? found.slice(0, MOST).map(sample) : h("p", { class: "muted" }, "None of them is among the newest that were kept for this page."));
 }
 

@@ -4,6 +4,7 @@ import { AS_OF, query } from "../api.js";
 import { Chart } from "../charts/chart.js";
 import { lateness } from "../charts/lateness.js";
 import { eventLink } from "../details/event.js";
+import { requestsButton } from "../details/requests.js";
 import { openDetail } from "../dialog.js";
 import { h, show } from "../dom.js";
 import * as format from "../format.js";
@@ -52,7 +53,7 @@ export function build(page) {
 
   const wanted = h("input", { type: "search", id: "event-search", placeholder: "Event or transaction id", "aria-label": "Explain an event by its id" });
   const search = h("form", { class: "filters", id: "explain", onsubmit: (event) => { event.preventDefault(); if (wanted.value.trim()) openDetail("event", wanted.value.trim()); } },
-    wanted, h("button", { type: "submit", class: "plain" }, "Explain"), h("span", { class: "muted" }, "Where an event is, what was decided about it, and where it counts."));
+    wanted, h("button", { type: "submit", class: "plain" }, "Explain"), h("span", { class: "muted" }, "Where an event is, what was decided about it, and where it counts."), requestsButton("all", "Requests"));
 
   const reasons = panel({ id: "reasons", title: "Refused events", size: "wide", body: [bars, refused],
     csv: () => [["where", "reason", "source", "count", "meaning", "remedy"],
