@@ -1,5 +1,7 @@
 """`bench`: one part measured by itself. What is measured and how is in the `bench_*` modules."""
 
+import signal
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -16,6 +18,16 @@ from loadtest.summary import print_bench, print_figures, to_json
 
 app = typer.Typer(help="Measure one part by itself, or the whole, beside its limits.", no_args_is_help=True)
 app.command()(rate)
+
+
+@app.callback()
+def _end_in_order() -> None:
+    """SIGTERM ends a measurement as Ctrl+C does: with the parts, topics and schemas that it has made."""
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 @app.command()

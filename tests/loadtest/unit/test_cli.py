@@ -1,10 +1,13 @@
 """The command line: what is asked wrongly is answered with 2 and a sentence, a part that is away with 1."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from loadtest import bench_cli
 from loadtest.cli import app
 from loadtest.load.run import problems
 
@@ -114,3 +117,23 @@ def test_each_problem_is_a_sentence(changed: dict[str, object], sentence: str) -
     found = problems({**FINE, **changed})
     assert len(found) == 1
     assert found[0].startswith(sentence)
+
+
+def test_a_measurement_that_is_terminated_ends_what_it_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+
+    def measure(*_: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.sigtimedwait([], 5)
+        finally:
+            ended.append("the parts of its own")
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(bench_cli, "run_gateway_bench", measure)
+    try:
+        result = CliRunner().invoke(app, ["bench", "gateway"])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert result.exit_code == 128 + signal.SIGTERM
+    assert ended
