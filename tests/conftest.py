@@ -27,11 +27,12 @@ from stack.orphans import stop_orphans
 from stack.part import Launch, Part, Report
 from stack.settings import PORT_OFFSETS, StackSettings
 from stack.state import PartState, State, read_state, write_state
+from tests.examples import examples
 
 _HOME_PREFIX = "millrace-test-"
 
 # A time per example says something about the machine, not about the code.
-settings.register_profile("millrace", deadline=None)
+settings.register_profile("millrace", deadline=None, max_examples=examples(40))
 settings.load_profile("millrace")
 
 # A test's JVM lives for seconds: the second compiler would spend more of them than it saves.

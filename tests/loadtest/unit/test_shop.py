@@ -165,6 +165,6 @@ def test_the_rhythm_averages_to_one_and_never_passes_its_peak() -> None:
 
 def test_the_evening_is_busier_than_the_early_morning() -> None:
     def sent_from(hour: int) -> int:
-        return sum(1 for _ in Shop(1).events(60, seconds=120, rhythm_from_ms=20_000 * DAY_MS + hour * 3_600_000))
+        return sum(1 for _ in Shop(1).events(60, seconds=30, rhythm_from_ms=20_000 * DAY_MS + hour * 3_600_000))
 
     assert sent_from(20) > 2 * sent_from(5)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from contracts.topics import CLICKSTREAM, TRANSACTIONS
 from processing.dedupe import Deduplicated, deduplicate
 from processing.recent_ids import RecentIds
+from tests.examples import examples
 
 pytestmark = pytest.mark.unit
 
@@ -58,7 +59,7 @@ def table_of(records: list[Record], first_offset: int = 0) -> pa.Table:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(40))
 @given(EPOCHS, st.randoms(use_true_random=False))
 def test_the_first_record_of_an_id_owns_it_and_all_others_are_duplicates(
     epochs: list[list[Record]], dice: np.random.Generator
