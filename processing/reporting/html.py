@@ -28,11 +28,12 @@ li { overflow-wrap: anywhere }
 def as_html(report: Report) -> str:
     """A whole document."""
     first = report.funnel[0].sessions
+    whole = wording.is_whole(report)
     parts = [
         f"<h1>{escape(wording.title(report))}</h1>",
         f'<p class="soft">{escape(wording.as_of(report))}</p>',
         "<h2>Totals</h2>",
-        _table(("", "The day", "A week before", "Change"), wording.totals(report)),
+        _table(("", "The day" if whole else "So far", "A week before", "Change"), wording.totals(report)),
         "<h2>Funnel of sessions</h2>",
         _drawn(
             ("Step", "Sessions", "Of the first", ""),
@@ -87,7 +88,7 @@ def as_html(report: Report) -> str:
         ),
         "<h2>Odd</h2>",
         f"<p>{escape(wording.odd(report))}</p>",
-        _list([wording.oddity(each) for each in report.oddest]),
+        _list([wording.oddity(each, report) for each in report.oddest]),
         "<h2>Quality of the data</h2>",
         _quality(wording.quality(report), good=not report.quality.residue and not report.quality.mismatches),
     ]

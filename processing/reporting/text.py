@@ -8,9 +8,10 @@ from processing.reporting.figures import Report
 
 def as_text(report: Report) -> str:
     """The whole report; lines end with a newline."""
+    whole = wording.is_whole(report)
     parts = [
         [f"Report of {wording.title(report)}", wording.as_of(report)],
-        ["Totals, and the same weekday a week before", *_columns(wording.totals(report))],
+        [f"Totals, and the same {'weekday' if whole else 'hours'} a week before", *_columns(wording.totals(report))],
         ["Funnel of sessions", *_columns(wording.funnel(report)), wording.carts(report)],
         [
             "Most viewed",
@@ -50,7 +51,7 @@ def as_text(report: Report) -> str:
                 for each in report.customers
             ),
         ],
-        ["Odd", wording.odd(report), *(wording.oddity(each) for each in report.oddest)],
+        ["Odd", wording.odd(report), *(wording.oddity(each, report) for each in report.oddest)],
         ["Quality of the data", *wording.quality(report)],
     ]
     return "\n".join("\n".join([part[0], *(f"  {line}" for line in part[1:]), ""]) for part in parts)

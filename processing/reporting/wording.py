@@ -1,9 +1,12 @@
 """How figures are put into words, the same in text, HTML and mail."""
 
 from collections.abc import Callable
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from processing.reporting.day import Day
 from processing.reporting.figures import Oddity, Report, Totals
 
 GROUPS: Final = {
@@ -26,10 +29,18 @@ def title(report: Report) -> str:
 
 def as_of(report: Report) -> str:
     """What the figures are of."""
-    span = f"{report.since} to {report.until}, a day of {report.time_zone}"
+    weekday = f"{date.fromisoformat(report.day):%A}"
+    until = "the whole day" if is_whole(report) else f"until {_clock(report.until, report)}"
+    span = f"{weekday}, {until} ({report.time_zone})"
     final = "final" if report.is_final else "not final yet: what comes in time can still change it"
     of = f"Amounts are in {report.currency}. People only; what bots did is left out."
     return f"{span}; as of epoch {report.epoch}, {final}. {of}"
+
+
+def is_whole(report: Report) -> bool:
+    """Whether it is of all the day, and not of a part that has been so far."""
+    zone = ZoneInfo(report.time_zone)
+    return datetime.fromisoformat(report.until) == Day(date.fromisoformat(report.day), zone).end
 
 
 def count(value: float) -> str:
@@ -53,7 +64,13 @@ def change(now: float | Decimal, before: float | Decimal) -> str:
 
 
 def totals(report: Report) -> list[tuple[str, str, str, str]]:
-    """What, the day, the week before, the change."""
+    """What, the day, the week before, the change; of a week before of which nothing is known, nothing."""
+    if not report.week_before.events:
+        return [(name, told, "–", "–") for name, told, _, _ in _totals(report)]
+    return _totals(report)
+
+
+def _totals(report: Report) -> list[tuple[str, str, str, str]]:
     now, then = report.totals, report.week_before
 
     def row(name: str, of: str, *, as_money: bool = False) -> tuple[str, str, str, str]:
@@ -91,13 +108,12 @@ def carts(report: Report) -> str:
     return f"{found.additions:,} put into carts: {found.bought:,} bought, {found.abandoned:,} abandoned{still}."
 
 
-def oddity(found: Oddity) -> str:
-    """A sentence."""
-    of = f"{found.scope} {found.subject}" if found.subject else f"the {found.scope}"
-    return (
-        f"{found.window_start} {found.metric} of {of}: {found.observed:,.0f} where {found.expected:,.0f} was expected"
-        f" ({found.severity})"
-    )
+def oddity(found: Oddity, report: Report) -> str:
+    """A line, by the shop's clock."""
+    of = f"{found.scope} {found.subject}" if found.subject else "the shop"
+    window = f"{_clock(found.window_start, report)}–{_clock(found.window_end, report)}"
+    off = f"{found.observed:,.0f}, expected {found.expected:,.0f}"
+    return f"{window} {found.metric} of {of} {found.direction}: {off} ({found.severity})"
 
 
 def odd(report: Report) -> str:
@@ -123,6 +139,10 @@ def quality(report: Report) -> list[str]:
         if found.verifications
         else "Not verified.",
     ]
+
+
+def _clock(instant: str, report: Report) -> str:
+    return f"{datetime.fromisoformat(instant).astimezone(ZoneInfo(report.time_zone)):%H:%M}"
 
 
 def _both(report: Report, told: Callable[[Totals], str]) -> tuple[str, str]:

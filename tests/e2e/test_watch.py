@@ -4,6 +4,7 @@ On a stack of its own: what other tests break on theirs opens alerts, and a rule
 is told as its consequence.
 """
 
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -62,6 +63,8 @@ def test_a_flash_sale_is_flagged_rings_and_its_end_is_told(millrace: Millrace, r
         return [flag for flag in found if flag["contributions"][0]["value"] == DROP.category] or None
 
     assert {flag["direction"] for flag in until(flagged, 60, "the flag")} == {"UP"}
+    metrics = millrace.http.get(f"http://127.0.0.1:{millrace.base_port + 6}/metrics").text
+    assert re.search(r"^millrace_watch_flag_seconds_count [1-9]", metrics, re.MULTILINE)
     (alert,) = (
         each
         for each in millrace.ask("{ alerts { id key title deliveries { notice deliveredAt } } }")["alerts"]

@@ -90,7 +90,8 @@ def test_a_week_before_is_the_same_time_of_day_where_the_clock_has_changed_since
 def test_text_has_every_part_in_columns() -> None:
     lines = as_text(a_report()).splitlines()
     assert lines[0] == "Report of 2026-03-01"
-    assert lines[1].startswith("  2026-03-01T00:00:00Z to 2026-03-02T00:00:00Z, a day of UTC; as of epoch 42, final.")
+    assert lines[1].startswith("  Sunday, the whole day (UTC); as of epoch 42, final.")
+    assert "Totals, and the same weekday a week before" in lines
     assert "  Revenue            12,345.60  10,000.00  +23.5%" in lines
     assert "  Average order         123.46     125.00" in lines
     assert "  People who bought      11.2%      11.2%" in lines
@@ -99,6 +100,22 @@ def test_text_has_every_part_in_columns() -> None:
     assert "  2 windows flagged; the 1 farthest off:" in lines
     assert "  The books close." in lines
     assert "  Held against the event log 24 times: no row differed." in lines
+
+
+def test_times_are_by_the_clock_of_the_shop() -> None:
+    berlin = a_report(
+        time_zone="Europe/Berlin",
+        since="2026-02-28T23:00:00Z",
+        until="2026-03-01T17:12:00Z",
+        is_final=False,
+    )
+    lines = as_text(berlin).splitlines()
+    assert lines[1].startswith("  Sunday, until 18:12 (Europe/Berlin); as of epoch 42, not final yet")
+    assert "Totals, and the same hours a week before" in lines
+    assert f"  13:00–13:05 views of product {RUDE} up: 90, expected 10 (critical)" in lines
+    assert "So far" in as_html(berlin)
+    whole = a_report(time_zone="Europe/Berlin", until="2026-03-01T23:00:00Z")
+    assert as_text(whole).splitlines()[1].startswith("  Sunday, the whole day (Europe/Berlin)")
 
 
 def test_of_nothing_there_is_no_share_and_no_change() -> None:
@@ -113,7 +130,7 @@ def test_of_nothing_there_is_no_share_and_no_change() -> None:
     assert "The books do not close: 7 records are missing." in text
     assert "Not verified." in text
     assert "nan" not in (text + as_html(empty)).lower()
-    assert "Revenue            0.00  0.00  –" in text
+    assert "Revenue            0.00  –  –" in text
 
 
 def test_html_is_well_formed_fetches_nothing_and_shows_names_as_they_are() -> None:
