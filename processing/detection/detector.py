@@ -67,16 +67,17 @@ def noise_of_root(root: float, *, counts: bool) -> float:
     return noise(root**2, counts=counts) / max(2 * root, 1.0)
 
 
-def measured(history: Values, observed: float, *, counts: bool) -> tuple[Values, float, float]:
+def measured(history: Values, observed: float, *, counts: bool, least: float) -> tuple[Values, float, float]:
     """What distances are measured in: the windows before, the window itself, and the least spread to be reckoned with.
 
-    Counts are as they are. Of money it is the logarithm of how many times the median, cut off at a hundredth. Amounts
-    differ a hundredfold, so the sum of few is skewed: what one large purchase adds is chance, and the same amount less
-    is not. Logarithms are as far above their middle as below.
+    Counts are as they are, and chance does to them at least what it does to `least`. Of money it is the logarithm of
+    how many times the median, cut off at a hundredth. Amounts differ a hundredfold, so the sum of few is skewed: what
+    one large purchase adds is chance, and the same amount less is not. Logarithms are as far above their middle as
+    below.
     """
     middle = float(np.median(history))
     if counts:
-        return history, observed, noise(middle, counts=True)
+        return history, observed, noise(max(middle, least), counts=True)
     middle = max(middle, _LEAST_MONEY)
     times = np.log(np.maximum(np.append(history, observed) / middle, _LEAST_SHARE))
     return times[:-1], float(times[-1]), _RELATIVE_NOISE

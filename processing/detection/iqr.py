@@ -19,13 +19,15 @@ class Iqr:
     """See the module."""
 
     threshold: float
+    least: float = 1.0
+    """Where less is expected, chance is still that of so many: one visitor more is no incident."""
     method: str = "iqr"
     version: None = None
 
     def judge(self, history: Values, observed: float, *, counts: bool, place: int = 0) -> Verdict:
         """See `Detector`."""
         history = known(history)
-        scaled, value, least = measured(history, observed, counts=counts)
+        scaled, value, least = measured(history, observed, counts=counts, least=self.least)
         low, high = (float(each) for each in np.quantile(scaled, (0.25, 0.75)))
         width = max(high - low, _NORMAL * least)
         beyond = max(low - value, value - high, 0.0)

@@ -19,13 +19,15 @@ class RobustZ:
     """See the module."""
 
     threshold: float
+    least: float = 1.0
+    """Where less is expected, chance is still that of so many: one visitor more is no incident."""
     method: str = "robust_z"
     version: None = None
 
     def judge(self, history: Values, observed: float, *, counts: bool, place: int = 0) -> Verdict:
         """See `Detector`."""
         history = known(history)
-        scaled, value, least = measured(history, observed, counts=counts)
+        scaled, value, least = measured(history, observed, counts=counts, least=self.least)
         middle = float(np.median(scaled))
         spread = max(_NORMAL * float(np.median(np.abs(scaled - middle))), least)
         return Verdict(float(np.median(history)), abs(value - middle) / spread, self.threshold)

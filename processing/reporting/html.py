@@ -30,7 +30,7 @@ def as_html(report: Report) -> str:
     first = report.funnel[0].sessions
     whole = wording.is_whole(report)
     parts = [
-        f"<h1>{escape(wording.title(report))}</h1>",
+        f"<h1>Report of {escape(wording.title(report))}</h1>",
         f'<p class="soft">{escape(wording.as_of(report))}</p>',
         "<h2>Totals</h2>",
         _table(("", "The day" if whole else "So far", "A week before", "Change"), wording.totals(report)),

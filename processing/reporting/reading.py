@@ -222,7 +222,10 @@ def _carts(transaction: Transaction, start: datetime, until: datetime, decided: 
 
 
 def _oddities(transaction: Transaction, start: datetime, until: datetime) -> tuple[int, list[Oddity]]:
-    """How many windows were flagged, and the worst, each by the method that is surest of it."""
+    """How many windows were flagged, each counted once, and what was farthest off, each thing by its worst window.
+
+    What went on for an hour is flagged a dozen times, and would leave no room for anything else.
+    """
     surest = (
         "SELECT DISTINCT ON (window_start, window_end, metric, scope, subject) *, score / threshold AS sure"
         " FROM anomalies WHERE window_start >= $1 AND window_start < $2 AND standing"
@@ -230,8 +233,10 @@ def _oddities(transaction: Transaction, start: datetime, until: datetime) -> tup
     )
     (count,) = transaction.query(f"SELECT count(*) AS n FROM ({surest}) flagged", (start, until))["n"].to_pylist()
     rows = transaction.query(
-        "SELECT window_start, window_end, metric, scope, subject, direction, severity, expected, observed"
-        f" FROM ({surest}) flagged ORDER BY sure DESC, window_start, scope, subject, metric LIMIT $3",
+        "SELECT window_start, window_end, metric, scope, subject, direction, severity, expected, observed FROM ("
+        f" SELECT DISTINCT ON (metric, scope, subject, direction) * FROM ({surest}) flagged"
+        " ORDER BY metric, scope, subject, direction, sure DESC, window_start"
+        ") worst ORDER BY sure DESC, window_start, scope, subject, metric LIMIT $3",
         (start, until, _MOST_ODDITIES),
     ).to_pylist()
     times = ("window_start", "window_end")

@@ -120,7 +120,7 @@ def odd(report: Report) -> str:
     """The sentence ahead of the list."""
     if not report.oddities:
         return "Nothing was flagged."
-    shown = f"; the {len(report.oddest)} farthest off" if report.oddities > len(report.oddest) else ""
+    shown = "; what was farthest off" if report.oddities > len(report.oddest) else ""
     return f"{report.oddities:,} window{'s' if report.oddities != 1 else ''} flagged{shown}:"
 
 
@@ -137,7 +137,7 @@ def quality(report: Report) -> list[str]:
         f" ({found.conflicts:,} with other contents), {found.late:,} late.",
         f"Held against the event log {found.verifications:,} times: {differ}."
         if found.verifications
-        else "Not verified.",
+        else "Not held against the event log that day.",
     ]
 
 

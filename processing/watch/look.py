@@ -55,7 +55,6 @@ class Watcher:
         self._lateness = timedelta(seconds=shop.allowed_lateness_seconds)
         self._cart = timedelta(minutes=shop.cart_minutes)
         self._registry = registry
-        self._detectors: tuple[Detector, ...] = (RobustZ(options.robust_z_threshold), Iqr(options.iqr_threshold))
         self._models = Models(options.trained.thresholds)
         self._book = AlertBook(options.destinations, options.source)
         self._settled_at = -inf
@@ -101,7 +100,9 @@ class Watcher:
         return flags, waits
 
     def _detectors_of(self, watch: Watch, series: Series) -> Sequence[Detector]:
-        return self._models.of(watch, series) if watch.by_hour else self._detectors
+        if watch.by_hour:
+            return self._models.of(watch, series)
+        return RobustZ(self._options.robust_z_threshold, watch.minimum), Iqr(self._options.iqr_threshold, watch.minimum)
 
     def _settle(self, transaction: Transaction, seen: Seen) -> list[Step]:
         (now,) = transaction.query("SELECT clock_timestamp() AS now")["now"].to_pylist()

@@ -277,6 +277,17 @@ def test_what_was_just_flagged_does_not_wait_until_rules_are_looked_at(
     assert watch.watcher.look().waits == []
 
 
+def test_in_a_small_shop_one_visitor_rings_nobody(store: Store, line: Any, now: datetime) -> None:
+    with store.transaction() as transaction:
+        write_minutes(transaction, now - timedelta(hours=2), now - MINUTE, 1, {"events": 2, "views": 2})
+        write_minute(transaction, now - 6 * MINUTE, 1, {"events": 24, "views": 24})
+        commit(transaction, 1, now - 5 * MINUTE, log_time=now)
+    line(anomaly_alerts=True, data={"enabled": False}).look()
+    flagged = rows(store, "SELECT DISTINCT severity FROM anomalies WHERE scope = 'site' AND metric = 'views'")
+    assert [each["severity"] for each in flagged] == ["warning"]
+    assert _alerts(store) == []
+
+
 def _reject(transaction: Any, count: int, at: datetime, schema_id: int | None = 5) -> None:
     transaction.execute(
         'INSERT INTO rejected_events (topic, partition, "offset", epoch, rejection_id, received_at, source, reason,'

@@ -201,19 +201,25 @@ def test_the_day_so_far_is_held_against_the_same_hours_a_week_before(shop: Shop,
     assert (quality.duplicates, quality.conflicts, quality.late, quality.residue) == (0, 0, 0, 0)  # at noon sharp
 
 
-def test_what_was_odd_is_told_once_per_window_by_the_surest_and_not_if_taken_back(
+def test_what_was_odd_is_counted_by_window_told_by_the_worst_and_not_if_taken_back(
     shop: Shop, postgres: PostgresSettings
 ) -> None:
     yesterday = at(START_MS) - DAY
     with shop.store.transaction() as transaction:
-        for number, (subject, method, score, standing) in enumerate(
-            (("", "robust_z", 9.0, True), ("", "iqr", 9.0, True), ("p1", "iqr", 3.0, True), ("p2", "iqr", 99.0, False))
+        for number, (subject, method, score, standing, minutes) in enumerate(
+            (
+                ("", "robust_z", 9.0, True, 0),
+                ("", "iqr", 9.0, True, 0),
+                ("p1", "iqr", 3.0, True, 0),
+                ("p2", "iqr", 99.0, False, 0),
+                ("", "iqr", 35.0, True, 5),  # the same thing goes on, less surely
+            )
         ):
             transaction.execute(
                 "INSERT INTO anomalies VALUES ($1, $1 + interval '5 minutes', 'views', $2, $3, $4, 10, $5, $6, $7,"
                 " 'warning', 'up', '[]', $8, 1, $1)",
                 (
-                    yesterday,
+                    yesterday + timedelta(minutes=minutes),
                     "product" if subject else "site",
                     subject,
                     method,
@@ -230,7 +236,7 @@ def test_what_was_odd_is_told_once_per_window_by_the_surest_and_not_if_taken_bac
         )
         transaction.execute("UPDATE totals SET records = 5")
     found = report(postgres)
-    assert found.oddities == 2
+    assert found.oddities == 3
     assert [(each.scope, each.subject, each.observed) for each in found.oddest] == [
         ("site", "", 90.0),
         ("product", "p1", 92.0),

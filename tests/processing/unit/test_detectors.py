@@ -1,5 +1,6 @@
 """What every detector promises, and how each scores."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -44,6 +45,17 @@ def test_what_chance_does_to_counts_is_no_flag_however_calm_the_history_was(dete
     assert detector.judge(calm, 160.0, counts=True).is_flagged
     # With money there is no such chance: it may be as calm as the hours of the day let it.
     assert detector.judge(calm, 130.0, counts=False).is_flagged
+
+
+@pytest.mark.parametrize("kind", [lambda least: RobustZ(4.0, least), lambda least: Iqr(2.5, least)], ids=["z", "iqr"])
+def test_one_visitor_more_is_nothing_critical_where_hardly_anything_is_expected(
+    kind: Callable[[float], Detector],
+) -> None:
+    calm, busy = np.tile([0.0, 1.0, 2.0], 20), np.full(60, 400.0)
+    assert kind(1.0).judge(calm, 24.0, counts=True).severity == "critical"
+    assert kind(20.0).judge(calm, 24.0, counts=True).severity == "warning"
+    assert kind(20.0).judge(calm, 200.0, counts=True).severity == "critical"
+    assert kind(20.0).judge(busy, 300.0, counts=True) == kind(1.0).judge(busy, 300.0, counts=True)
 
 
 @pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.method)

@@ -97,7 +97,7 @@ def test_text_has_every_part_in_columns() -> None:
     assert "  People who bought      11.2%      11.2%" in lines
     assert "  Bought             90   10.0%" in lines
     assert "  300 put into carts: 90 bought, 200 abandoned, 10 not decided yet." in lines
-    assert "  2 windows flagged; the 1 farthest off:" in lines
+    assert "  2 windows flagged; what was farthest off:" in lines
     assert "  The books close." in lines
     assert "  Held against the event log 24 times: no row differed." in lines
 
@@ -128,7 +128,7 @@ def test_of_nothing_there_is_no_share_and_no_change() -> None:
     assert text.startswith("Report of 2026-03-01, so far\n")
     assert "Nothing was flagged." in text
     assert "The books do not close: 7 records are missing." in text
-    assert "Not verified." in text
+    assert "Not held against the event log that day." in text
     assert "nan" not in (text + as_html(empty)).lower()
     assert "Revenue            0.00  –  –" in text
 

@@ -56,7 +56,7 @@ export class Forecast {
     this.panel.note("and the last; eight hours in ten end up within the band; bots left out");
     this.panel.empty(data.forecast.length ? null
       : data.subject ? `Nothing is forecast of ${data.subject}: only the largest categories are.`
-        : "Nothing is forecast yet. It takes three days of hours, and is made whenever an hour has closed.");
+        : "Nothing is forecast yet. It takes three days of hours, one of them with twenty purchases, and is made whenever an hour has closed.");
     if (data.forecast.length) {
       draw(this.#chart, { hours: this.#shown, show, zone: this.#page.zone, title: `${isMoney ? "Revenue" : "Purchases"} of ${data.subject || "the shop"}`,
         tick: (value) => (isMoney ? format.money(value, currency, { whole: true }) : format.short(value)) });
