@@ -25,8 +25,8 @@ class Keeper(threading.Thread):
     """Keeps one part running until it is told to stop.
 
     `settled` is set once the part was ready for the first time or has failed for good; `failure` tells which. A part
-    that dies before it was ever ready has failed; one that dies later is started again, at growing intervals, at most
-    `restart_limit` times in ten minutes.
+    that dies or takes too long before it was ever ready has failed; one that does so later is started again, at growing
+    intervals, at most `restart_limit` times in ten minutes.
     """
 
     def __init__(
@@ -68,9 +68,7 @@ class Keeper(threading.Thread):
         with self._starting:
             child = self._child
         if child is not None:
-            identity = process.ProcessId.of(child.pid)
-            if identity is not None:
-                process.stop(identity, self.part.stop_signal, self._settings.stop_timeout_seconds)
+            self._end()
             if self.is_alive():
                 self.join()
             if child.returncode is None:
@@ -85,25 +83,26 @@ class Keeper(threading.Thread):
         if not self._await_needs():
             return
         while self._start(launch):
-            if self._await_ready():
+            how = self._await_ready()
+            if how is None:
                 self.part.complete()
                 self._tell(stage=Stage.READY, note="")
                 self.settled.set()
-                self._await_death()
+                how = self._await_death()
             if self._stopping.is_set():
                 return
-            code = self._bury()
+            how = f"{how} ({self._bury()})"
             if not self.settled.is_set():
-                raise PartFailedError(f"{self.part.name} ended ({code}) before it was ready.{self._last_lines()}")
+                raise PartFailedError(f"{self.part.name} {how} before it was ready.{self._last_lines()}")
             deaths.append(time.monotonic())
             if len(deaths) > self._settings.restart_limit and deaths[-1] - deaths[0] < _RESTART_WINDOW_SECONDS:
                 raise PartFailedError(
-                    f"{self.part.name} ended ({code}) after {len(deaths) - 1} restarts in ten minutes and was given "
+                    f"{self.part.name} {how} after {len(deaths) - 1} restarts in ten minutes and was given "
                     f"up; `millrace logs {self.part.name}` tells more."
                 )
             recent = sum(1 for death in deaths if deaths[-1] - death < _RESTART_WINDOW_SECONDS)
             pause = min(0.25 * 2 ** (recent - 1), self._settings.restart_pause_seconds)
-            note = f"ended ({code}), restart {self._state.restarts + 1}"
+            note = f"{how}, restart {self._state.restarts + 1}"
             self._tell(stage=Stage.RESTARTING, process=None, restarts=self._state.restarts + 1, note=note)
             if self._stopping.wait(pause):
                 return
@@ -132,26 +131,33 @@ class Keeper(threading.Thread):
             self._tell(stage=Stage.STARTING, process=identity, since=since, note="")
         return True
 
-    def _await_ready(self) -> bool:
-        """Wait until the probe says ready; False if the process ended or was told to."""
+    def _await_ready(self) -> str | None:
+        """Wait until the probe says ready; else what became of it, in words.
+
+        What takes too long at first fails; later it is ended and counts as dead: the machine may be less busy then.
+        """
         started = time.monotonic()
         while not self._has_ended():
             reason = self.part.probe()
             if reason is None:
-                return not self._has_ended()
+                return "ended" if self._has_ended() else None
             if time.monotonic() - started > self._settings.start_timeout_seconds:
-                raise PartFailedError(
-                    f"{self.part.name} was not ready within {self._settings.start_timeout_seconds:g} s "
-                    f"(MILLRACE_STACK_START_TIMEOUT_SECONDS): {reason}.{self._last_lines()}"
-                )
+                late = f"was not ready within {self._settings.start_timeout_seconds:g} s"
+                if not self.settled.is_set():
+                    raise PartFailedError(
+                        f"{self.part.name} {late} (MILLRACE_STACK_START_TIMEOUT_SECONDS): {reason}.{self._last_lines()}"
+                    )
+                self._end()
+                return late
             self._tell(note=reason)
             if self._stopping.wait(_POLL_SECONDS):
-                return False
-        return False
+                break
+        return "ended"
 
-    def _await_death(self) -> None:
+    def _await_death(self) -> str:
         while not self._has_ended() and not self._stopping.wait(_POLL_SECONDS):
             pass
+        return "ended"
 
     def _has_ended(self) -> bool:
         """Whether the process has ended; it stays unburied, so that its pid is nobody else's."""
@@ -165,11 +171,16 @@ class Keeper(threading.Thread):
         code = self._child.wait()
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
+    def _end(self) -> None:
+        """Ask the process to stop, wait, kill it."""
+        assert self._child is not None
+        identity = process.ProcessId.of(self._child.pid)
+        if identity is not None:
+            process.stop(identity, self.part.stop_signal, self._settings.stop_timeout_seconds)
+
     def _fail(self, reason: str) -> None:
         if self._child is not None and self._child.returncode is None:
-            identity = process.ProcessId.of(self._child.pid)
-            if identity is not None:
-                process.stop(identity, self.part.stop_signal, self._settings.stop_timeout_seconds)
+            self._end()
             self._bury()
         self.failure = reason
         self._tell(stage=Stage.FAILED, process=None, note=reason)

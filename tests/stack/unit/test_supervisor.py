@@ -110,6 +110,26 @@ def test_a_part_that_dies_is_started_again_and_the_state_says_so(tmp_path: Path)
     assert any("ended (signal 9), restart 1" in state.parts["one"].note for state in bench.states)
 
 
+def test_a_part_that_is_not_ready_in_time_when_started_again_is_not_given_up(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, start_timeout_seconds=1, restart_limit=2)
+    busy = threading.Event()
+    ready = bench.layout.home / "one.ready"
+    bench.start(bench.part("one", probe=lambda: None if ready.exists() and not busy.is_set() else "busy"))
+    first = bench.await_state(is_ready).parts["one"].process
+    assert first is not None
+    busy.set()
+    os.kill(first.pid, 9)
+    late = bench.await_state(lambda state: "restart 2" in state.parts["one"].note).parts["one"]
+    busy.clear()
+    bench.await_state(lambda state: state.parts["one"].restarts == 2 and is_up(state))
+    assert bench.finish().phase is Phase.STOPPED
+    assert "was not ready within 1 s (exit code 0), restart 2" in {
+        *(s.parts["one"].note for s in bench.states),
+        late.note,
+    }
+    assert bench.layout.log("one").read_text().splitlines() == ["bye", "bye"]
+
+
 def test_what_goes_on_beside_begins_when_all_are_ready_and_ends_before_they_do(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     noted: list[tuple[Phase, bool]] = []
