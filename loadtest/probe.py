@@ -98,19 +98,22 @@ class Probe:
         """Probe for `seconds`, then wait for stragglers up to the grace. The parts' faults are counted, not raised."""
         self._began = time.monotonic()
         watching = [asyncio.create_task(self._poll()), asyncio.create_task(self._listen())]
-        async with asyncio.TaskGroup() as markers:
-            while not self._stopped and time.monotonic() < self._began + seconds:
-                markers.create_task(self._mark())
-                # Uneven, or the markers would beat in time with the epochs.
-                await asyncio.sleep(self._interval * self._dice.uniform(0.5, 1.5))
-        deadline = time.monotonic() + grace_seconds
-        while (self._unseen or self._untold) and time.monotonic() < deadline:  # noqa: ASYNC110 - two tasks empty them
-            await asyncio.sleep(_POLL_SECONDS)
-        for watcher in watching:
-            watcher.cancel()
-        for ended in await asyncio.gather(*watching, return_exceptions=True):
-            if isinstance(ended, Exception):
-                raise ended
+        try:
+            async with asyncio.TaskGroup() as markers:
+                while not self._stopped and time.monotonic() < self._began + seconds:
+                    markers.create_task(self._mark())
+                    # Uneven, or the markers would beat in time with the epochs.
+                    await asyncio.sleep(self._interval * self._dice.uniform(0.5, 1.5))
+            deadline = time.monotonic() + grace_seconds
+            while (self._unseen or self._untold) and time.monotonic() < deadline:  # noqa: ASYNC110 - two tasks empty them
+                await asyncio.sleep(_POLL_SECONDS)
+        finally:  # of a run that is broken off, too: their clients are closed next
+            for watcher in watching:
+                watcher.cancel()
+            ended = await asyncio.gather(*watching, return_exceptions=True)
+        for each in ended:
+            if isinstance(each, Exception):
+                raise each
         self.freshness.missing, self.freshness.never_told = len(self._unseen), len(self._untold)
         return self.freshness
 

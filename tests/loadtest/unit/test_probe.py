@@ -105,6 +105,16 @@ async def test_a_poll_without_an_answer_is_counted_and_survived() -> None:
     assert len(freshness.seen) == freshness.sent
 
 
+async def test_a_run_that_is_broken_off_leaves_nobody_asking() -> None:
+    pipeline = Pipeline()
+    running = asyncio.create_task(Probe(pipeline, pipeline, markers_per_second=20).run(60))
+    await asyncio.sleep(0.1)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_many_markers_are_asked_for_in_pieces() -> None:
     pipeline = Pipeline()
     await _probed(pipeline, per_second=200)
