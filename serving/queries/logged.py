@@ -7,6 +7,7 @@ earlier ones add up to.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -46,6 +47,9 @@ _EVENTS: Final = """(
       AND ($session::VARCHAR IS NULL OR session_id = $session)
       AND ($products::VARCHAR[] IS NULL OR list_contains($products, product_id))
       AND ($categories::VARCHAR[] IS NULL OR list_contains($categories, coalesce(category, ''))))"""
+_PURCHASES: Final = f"""(
+    SELECT user_id, product_id, "timestamp", event_id, late FROM log
+    WHERE {_PURCHASE} AND epoch <= $epoch AND "timestamp" >= $start AND "timestamp" <= $end + $within::INTERVAL)"""
 _ORDERS: Final = f"""(SELECT count(*) FROM (
     SELECT min("timestamp") FILTER (WHERE {_PURCHASE}) AS ordered_at, bool_or(bot) AS of_bot FROM log
     WHERE kind IS NOT NULL AND epoch <= $epoch GROUP BY coalesce(order_id, event_id), user_id)
@@ -153,6 +157,47 @@ def revenue_windows(
     return _of_windows(sql, starts, earlier, windows, which, epoch=epoch, limit=limit)
 
 
+def top_products(now: Span, earlier: Span | None, which: Of, *, epoch: int, measure: str, first: int) -> Reading:
+    """`top_products.top_products`, as of an epoch; the spans are whole minutes."""
+    rows = f"""SELECT w."start" AS window_start, product_id,
+            row_number() OVER (PARTITION BY w."start" ORDER BY {MEASURES[measure]} DESC, product_id) AS rank,
+            list_filter(list(DISTINCT named), lambda name: name <> '') AS categories, {_listed(MEASURES)}
+        {_windowed(_EVENTS)} WHERE product_id IS NOT NULL
+        GROUP BY w."start", product_id HAVING {MEASURES[measure]} > 0"""
+    told = ("rank", "categories", *MEASURES)
+    sql = _beside(rows, ("window_start", "product_id"), told, compares=earlier is not None, order="rank")
+    back: dict[str, Any] = {} if earlier is None else {"first": now.start, "back": now.start - earlier.start}
+    spans = [now] if earlier is None else [earlier, now]
+    return _reading(sql, spans, which, epoch=epoch, limit=first, **back)
+
+
+def conversion_windows(
+    starts: Span,
+    windows: Windows,
+    which: Of,
+    *,
+    earlier: Span | None = None,
+    within: timedelta,
+    epoch: int,
+    limit: int,
+) -> Reading:
+    """`conversions.conversion_windows`, as of an epoch. What a click led to may be `within` so long after the range."""
+    rows = f"""SELECT window_start, product_id, count(*) AS clicks, count(led_to) AS converted_clicks,
+            count(DISTINCT led_to.event_id) AS purchases,
+            count(*) FILTER (WHERE late) + count(DISTINCT led_to.event_id) FILTER (WHERE led_to.late) AS late
+        FROM (
+            SELECT w."start" AS window_start, e.product_id, e.event_id, e.late,
+                min({{'at': p."timestamp", 'event_id': p.event_id, 'late': p.late}})
+                    FILTER (WHERE p.event_id IS NOT NULL) AS led_to
+            {_windowed(_EVENTS)} LEFT JOIN {_PURCHASES} AS p ON p.user_id = e.user_id AND p.product_id = e.product_id
+                AND p."timestamp" >= e."timestamp" AND p."timestamp" <= e."timestamp" + $within::INTERVAL
+            WHERE e.action = 'click' AND e.product_id IS NOT NULL GROUP BY ALL)
+        GROUP BY window_start, product_id"""
+    told = ("clicks", "converted_clicks", "purchases", "late")
+    sql = _beside(rows, ("window_start", "product_id"), told, compares=earlier is not None)
+    return _of_windows(sql, starts, earlier, windows, which, epoch=epoch, limit=limit, within=within)
+
+
 def sales(
     buckets: Sequence[Span], which: Of, *, epoch: int, wanted_sketches: Collection[str], wants_orders: bool
 ) -> Reading:
@@ -165,9 +210,9 @@ def sales(
     return _reading(sql, buckets, which, epoch=epoch, sketches=wanted_sketches, everywhere=wants_orders)
 
 
-def _beside(rows: str, keys: Sequence[str], columns: Collection[str], *, compares: bool) -> str:
-    """`compared.beside`, of windows that start from `$first` on."""
-    order = ", ".join(keys)
+def _beside(rows: str, keys: Sequence[str], columns: Collection[str], *, compares: bool, order: str = "") -> str:
+    """`compared.beside`, of windows that start from `$first` on; in order of the keys, where no other is named."""
+    order = order or ", ".join(keys)
     if not compares:
         return f"{rows} ORDER BY {order} LIMIT $limit"
     same = " AND ".join(f"before.{key} = now.{key}" for key in keys[1:])
@@ -212,6 +257,7 @@ def _reading(
     **more: Any,
 ) -> Reading:
     whole = Span(min(span.start for span in spans), max(span.end for span in spans) + MINUTE)
+    read = Span(whole.start, whole.end + more.get("within", timedelta(0)))
     times = pa.timestamp("us", "UTC")
     table = pa.table(
         {"start": pa.array([span.start for span in spans], times), "end": pa.array([span.end for span in spans], times)}
@@ -220,7 +266,7 @@ def _reading(
         sql,
         which.parameters(whole, epoch) | more,
         range(1, epoch + 1),
-        None if everywhere else whole,
+        None if everywhere else read,
         {"windows": table},
         sketches,
     )

@@ -7,10 +7,12 @@ import strawberry
 
 from serving.database import EpochRow
 from serving.errors import TooLarge
+from serving.queries import logged
 from serving.queries.conversions import CONVERTS_WITHIN, conversion_windows
 from serving.schema.common import BotFilter, Range, Window, is_final
 from serving.schema.comparison import PREVIOUS_WINDOW, Columns, CompareWith, row_before
 from serving.schema.context import Info
+from serving.schema.history import AsOfEpoch, told_as_of
 from serving.schema.products import Length
 from serving.schema.scalars import Long
 from serving.windows import Windows
@@ -44,6 +46,7 @@ async def conversions(
     ] = None,
     compare_with: CompareWith = None,
     bots: BotFilter = BotFilter.EXCLUDE,
+    as_of: AsOfEpoch = None,
 ) -> list[ConversionWindow]:
     """Windows by the time of the clicks; final ten minutes after their end, when the last purchase could have come."""
     settings, snapshot = info.context.services.settings, info.context.snapshot
@@ -52,14 +55,21 @@ async def conversions(
     if starts is None:
         return []
     earlier = compare_with.windows(starts, windows) if compare_with is not None else None
-    statement = conversion_windows(
-        starts, windows, products, categories, earlier=earlier, bot=bots.bot, limit=settings.max_rows + 1
-    )
-    rows = await snapshot.rows(statement)
+    most, told = settings.max_rows + 1, await told_as_of(info, as_of)
+    if told.past:
+        which, epoch = logged.Of(bots.bot, products, categories), told.epoch
+        rows = await info.context.logged(
+            logged.conversion_windows(
+                starts, windows, which, earlier=earlier, within=CONVERTS_WITHIN, epoch=epoch, limit=most
+            )
+        )
+    else:
+        rows = await snapshot.rows(
+            conversion_windows(starts, windows, products, categories, earlier=earlier, bot=bots.bot, limit=most)
+        )
     if len(rows) > settings.max_rows:
         raise TooLarge("range", f"the answer has more than {settings.max_rows} rows; name products or shorten it")
-    as_of = await snapshot.as_of()
-    return [_window(row._mapping, row_before(row._mapping), window, as_of) for row in rows]
+    return [_window(row._mapping, row_before(row._mapping), window, told.as_of) for row in rows]
 
 
 def _window(told: Columns, before: Columns | None, length: timedelta, as_of: EpochRow | None) -> ConversionWindow:

@@ -176,23 +176,31 @@ async def top_products(
         list[str] | None, strawberry.argument(description="Only what events that named one of these did.")
     ] = None,
     bots: BotFilter = BotFilter.EXCLUDE,
+    as_of: AsOfEpoch = None,
 ) -> list[RankedProduct]:
     """Sums per product, the largest first."""
     span, size, snapshot = range.span(), page_size("first", first, info), info.context.snapshot
-    edges, earlier = minute_edges((span.start, span.end)), list[datetime]()
+    edges = minute_edges((span.start, span.end))
     if len(edges) < 2:
         return []  # no minute begins in it
-    if compare_with is not None:
-        # From the edges and not from the range, so that there are as many minutes.
-        then = compare_with.span(Span(*edges))
-        earlier = [then.start, then.end]
-    check_kept([*edges, *earlier], await snapshot.as_of())
-    rows = await snapshot.rows(
-        top_products_sql(edges, earlier, measure=by.value, first=size, bot=bots.bot, categories=categories)
-    )
+    # From the edges and not from the range, so that there are as many minutes.
+    now = Span(*edges)
+    then = compare_with.span(now) if compare_with is not None else None
+    told = await told_as_of(info, as_of)
+    if told.past:
+        which = logged.Of(bots.bot, categories=categories)
+        rows = await info.context.logged(
+            logged.top_products(now, then, which, epoch=told.epoch, measure=by.value, first=size)
+        )
+    else:
+        earlier = [then.start, then.end] if then is not None else []
+        check_kept([*edges, *earlier], told.as_of)
+        rows = await snapshot.rows(
+            top_products_sql(edges, earlier, measure=by.value, first=size, bot=bots.bot, categories=categories)
+        )
     currency = info.context.services.shop.currency
     return [
-        _ranked(row, "", currency, _ranked(row, "before_", currency) if earlier and row.before_rank else None)
+        _ranked(row, "", currency, _ranked(row, "before_", currency) if then is not None and row.before_rank else None)
         for row in rows
     ]
 

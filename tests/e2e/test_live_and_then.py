@@ -23,7 +23,10 @@ NUMBERS = """query ($range: TimeRange!, $epoch: Long) {
     purchases units revenue uniqueUsers uniqueBuyers }
   revenue(range: $range, asOf: $epoch) { windowStart category isFinal revision count total average }
   sales(range: $range, grain: HOUR, timeZone: "UTC", asOf: $epoch) { windowStart isFinal revision orders revenue
-    uniqueCustomers } }"""
+    uniqueCustomers }
+  topProducts(range: $range, by: VIEWS, asOf: $epoch) { rank productId categories views purchases revenue }
+  conversions(range: $range, asOf: $epoch) { windowStart productId isFinal revision clicks convertedClicks purchases }
+  }"""
 CHANGES = """query ($range: TimeRange!, $since: Long!) { changes(range: $range, since: $since) {
   added { events lateEvents views purchases revenue } events { nodes { eventId epoch late } } } }"""
 
@@ -46,10 +49,13 @@ def test_what_was_told_is_told_again_when_late_events_have_changed_it(run: Run, 
     """The run has moved the watermark in every partition: what is of days ago is late."""
     start = (datetime.now(UTC) - timedelta(days=5)).replace(minute=0, second=0, microsecond=0)
     window = {"from": iso(start), "to": iso(start + HOUR)}
-    assert millrace.post([_event(start), _sale(start, "10.50")]).status_code == 200
+    seen = _event(start)
+    click = {**_event(start, action="click"), "user_id": seen["user_id"]}  # of one partition, and before the view in it
+    assert millrace.post([click, seen, _sale(start, "10.50")]).status_code == 200
     then = until(lambda: _numbers(millrace, window), 60, "both to be told")
     epoch = then.pop("asOf")["epoch"]
-    late = [_event(start + timedelta(minutes=2)), _sale(start + timedelta(minutes=7), "99.9900"), _event(start)]
+    bought = {**_sale(start + timedelta(minutes=7), "99.9900"), "user_id": seen["user_id"]}
+    late = [_event(start + timedelta(minutes=2)), bought, _event(start)]
     assert millrace.post(late).status_code == 200
 
     changes = _changes(millrace, window, epoch, 3)
@@ -57,6 +63,7 @@ def test_what_was_told_is_told_again_when_late_events_have_changed_it(run: Run, 
     del now["asOf"], again["asOf"]
     assert again == then
     assert all(now[root] != then[root] for root in then)
+    assert [row["convertedClicks"] for row in (*then["conversions"], *now["conversions"])] == [0, 1]
     assert changes["added"] == {"events": 3, "lateEvents": 3, "views": 2, "purchases": 1, "revenue": "99.99"}
     named = {event.get("event_id") or event["transaction_id"] for event in late}
     assert {node["eventId"] for node in changes["events"]["nodes"]} == named

@@ -27,6 +27,9 @@ PRODUCT = f"""{WINDOW} productId category uniqueUsers uniqueBuyers views clicks 
   purchases units revenue refunds refunded currency"""
 REVENUE = f"{WINDOW} category count units total average refunds refunded currency"
 SALES = f"{WINDOW} revenue purchases units orders uniqueCustomers averagePurchase refunds refunded currency"
+TOP = """rank productId categories views clicks searches adds removes checkouts purchases units revenue refunds
+  refunded currency"""
+CONVERSION = f"{WINDOW} productId clicks convertedClicks purchases rate"
 ROOTS = {
     "minutes": f"productMetrics(range: $range, limit: 9000 %s) {{ {PRODUCT} }}",
     "sliding": f'productMetrics(range: $range, window: "PT1H", slide: "PT15M", bots: INCLUDE %s) {{ {PRODUCT} }}',
@@ -38,6 +41,12 @@ ROOTS = {
     "hours": f"sales(range: $range, grain: HOUR, compareWith: RANGE_BEFORE %s) {{ {SALES} previous {{ {SALES} }} }}",
     "days": f'sales(range: $range, grain: DAY, timeZone: "Pacific/Auckland", bots: INCLUDE %s) {{ {SALES} }}',
     "of": f'sales(range: $range, grain: HOUR, categories: ["kitchen"] %s) {{ {SALES} }}',
+    "top": f"""topProducts(range: $range, by: VIEWS, first: 5, bots: INCLUDE, compareWith: RANGE_BEFORE %s) {{
+      {TOP} previous {{ {TOP} }} }}""",
+    "best of some": f'topProducts(range: $range, by: REVENUE, categories: ["home", "books"] %s) {{ {TOP} }}',
+    "conversions": f"conversions(range: $range, bots: INCLUDE %s) {{ {CONVERSION} }}",
+    "clicks": f"""conversions(range: $range, window: "PT1H", categories: ["kitchen"], compareWith: RANGE_BEFORE %s) {{
+      {CONVERSION} previous {{ {CONVERSION} }} }}""",
     "asOf": "asOf%s { epoch committedAt watermark freshnessSeconds }",
 }
 
