@@ -117,11 +117,12 @@ def receiving(fault: Callable[[dict[str, str], bytes], str | None]) -> Iterator[
 
 @dataclass
 class Mailbox:
-    """A mail server that takes everything, unless `refusal` is what it says to a recipient."""
+    """A mail server that takes everything, unless `refusal` is what it says to a recipient: to all, or to `refused`."""
 
     port: int = 0
     mails: list[Message] = field(default_factory=list)
     refusal: str | None = None
+    refused: str = "@"
 
 
 @contextmanager
@@ -143,7 +144,8 @@ def mailbox() -> Iterator[Mailbox]:
                     self._say("221 bye")
                     return
                 else:
-                    self._say(box.refusal if verb == "RCPT" and box.refusal else "250 mail.test")
+                    refuses = verb == "RCPT" and box.refused in line
+                    self._say(box.refusal if refuses and box.refusal else "250 mail.test")
 
         def _say(self, line: str) -> None:
             self.wfile.write(f"{line}\r\n".encode())

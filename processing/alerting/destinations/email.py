@@ -6,9 +6,12 @@ from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 from typing import Literal, Self
 
+import structlog
 from pydantic import Field, SecretStr, model_validator
 
 from processing.alerting.destinations.destination import NotDeliveredError, Notice, RefusedError, Sieve
+
+log = structlog.get_logger()
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -52,7 +55,7 @@ class Email(Sieve):
             with self._connected() as server:
                 if self.user is not None and self.password is not None:
                     server.login(self.user, self.password.get_secret_value())
-                server.send_message(mail)
+                refused = server.send_message(mail)
         except smtplib.SMTPRecipientsRefused as error:
             codes = {code for code, _ in error.recipients.values()}
             raise _judged(min(codes), f"{self.host} refused every recipient ({min(codes)})") from None
@@ -60,6 +63,9 @@ class Email(Sieve):
             raise _judged(error.smtp_code, f"{self.host} answered {error.smtp_code}") from None
         except (smtplib.SMTPException, OSError) as error:
             raise NotDeliveredError(f"{self.host}: {type(error).__name__}") from None
+        if refused:  # by some and taken by others, who would get it twice if it were sent again
+            codes = sorted({code for code, _ in refused.values()})
+            log.warning("recipients_refused", host=self.host, recipients=len(refused), of=len(self.to), codes=codes)
 
     def _connected(self) -> smtplib.SMTP:
         if self.security == "tls":

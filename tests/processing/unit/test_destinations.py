@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
 from processing.alerting.destinations import NotDeliveredError, Notice, RefusedError, slack
-from processing.alerting.destinations.email import message
+from processing.alerting.destinations.email import Email, message
 from processing.alerting.destinations.guard import is_public, resolve
 from processing.alerting.destinations.webhook import signature
 from processing.alerting.sender import pause
 from processing.watch.settings import WatchSettings
-from tests.processing.receivers import SECRET
+from tests.processing.receivers import SECRET, mailbox
 
 pytestmark = pytest.mark.unit
 
@@ -89,6 +90,24 @@ def test_no_text_makes_a_mail_of_its_own_headers(text: str) -> None:
     mail = message(notice(title=text, members=[{"scope": "x", "subject": text, "says": text}]), "a@b.c", ("d@e.f",))
     assert mail["To"] == "d@e.f"
     assert bytes(mail).partition(b"\n\n")[0].count(b"\nTo:") == 1
+
+
+def test_a_mail_that_some_recipients_are_refused_is_taken_and_that_is_logged() -> None:
+    with mailbox() as box, capture_logs() as logged:
+        box.refusal, box.refused = "550 no such user", "gone@"
+        own = Email(
+            kind="email",
+            host="127.0.0.1",
+            port=box.port,
+            security="none",
+            sender="a@b.test",
+            to=("gone@b.test", "c@b.test"),
+        )
+        own.send(notice())
+    assert len(box.mails) == 1
+    (line,) = logged
+    assert (line["event"], line["recipients"], line["of"], line["codes"]) == ("recipients_refused", 1, 2, [550])
+    assert "gone@" not in str(line)
 
 
 def test_the_signature_is_that_of_the_standard() -> None:
