@@ -64,8 +64,8 @@ class Email(Sieve):
         except (smtplib.SMTPException, OSError) as error:
             raise NotDeliveredError(f"{self.host}: {type(error).__name__}") from None
         if refused:  # by some and taken by others, who would get it twice if it were sent again
-            codes = sorted({code for code, _ in refused.values()})
-            log.warning("recipients_refused", host=self.host, recipients=len(refused), of=len(self.to), codes=codes)
+            answers = sorted({code for code, _ in refused.values()})
+            log.warning("recipients_refused", host=self.host, recipients=len(refused), of=len(self.to), codes=answers)
 
     def _connected(self) -> smtplib.SMTP:
         if self.security == "tls":

@@ -1,9 +1,11 @@
 """From committed rows to a notice at its destination, and to the one that it is over; real Postgres, real sockets."""
 
 import json
+import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +15,7 @@ from typer.testing import CliRunner
 
 from contracts.settings import PostgresSettings, ShopSettings
 from processing import sketches
+from processing.alerting.destinations import Notice
 from processing.alerting.sender import Sender
 from processing.store import Store
 from processing.watch.cli import app
@@ -465,20 +468,65 @@ def test_what_is_refused_is_not_sent_again_and_redirects_are_not_followed(
     assert hook.got == []
 
 
+def _until(found: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not found():
+        assert time.monotonic() < deadline, f"waited for {what}"
+        time.sleep(0.01)
+
+
+@dataclass
+class Hanging:
+    """A destination that takes a notice when it is let go, and no sooner."""
+
+    let_go: threading.Event = field(default_factory=threading.Event)
+    taken: int = 0
+
+    knows_acknowledgement = False
+
+    def wants(self, kind: str, severity: str) -> bool:
+        return True
+
+    def send(self, notice: Notice) -> None:
+        self.let_go.wait(120)
+        self.taken += 1
+
+
 def test_a_destination_that_hangs_holds_up_nobody_else(store: Store, line: Any, now: datetime, hook: Receiver) -> None:
-    with receiving(webhook_fault) as slow:
-        destinations = {"a-slow": _webhook(slow)["ops"], **_webhook(hook)}
-        watch = _flash(store, now, line, destinations=destinations, patience_seconds=0.3)
-        slow.hangs.set()
-        looked = [watch.look()]
+    destinations = {"a-slow": _webhook(hook)["ops"], **_webhook(hook)}
+    watch = _flash(store, now, line, destinations=destinations, patience_seconds=0.01)
+    slow = Hanging()
+    watch.sender._destinations = {**watch.sender._destinations, "a-slow": slow}
+
+    def told(count: int) -> bool:
+        watch.look()
+        return len(hook.got) == count
+
+    try:
+        _until(lambda: told(1), "the beginning")
         _over(store)
-        looked += [watch.look(), watch.look()]
-        assert sum(each.get("delivered", 0) for each in looked) == 2
-        assert [told["type"] for told in hook.got] == ["alert.opened", "alert.resolved"]
-        assert (slow.got, len(slow.tried)) == ([], 1)
-        slow.hangs.clear()
+        _until(lambda: told(2), "the end")
+        assert slow.taken == 0
+    finally:
+        slow.let_go.set()
         watch.sender.stop()
-        assert [told["type"] for told in slow.got] == ["alert.opened"]  # one that was begun is waited for
+    assert slow.taken == 1
+
+
+def test_a_sender_that_is_stopped_waits_for_the_answer_to_what_it_has_sent(
+    store: Store, line: Any, now: datetime, hook: Receiver
+) -> None:
+    watch = _flash(store, now, line, destinations=_webhook(hook), patience_seconds=0.01)
+    hook.hangs.set()
+    watch.look()
+    _until(lambda: hook.tried, "the attempt")
+    answer = threading.Timer(0.2, hook.hangs.clear)
+    answer.start()
+    watch.sender.stop()
+    answer.join()
+    (row,) = rows(store, "SELECT attempts, delivered_at FROM deliveries")
+    assert row["attempts"] == 1
+    assert row["delivered_at"] is not None
 
 
 def test_an_alert_keeps_the_name_of_the_stack_that_its_first_notice_had(
