@@ -84,6 +84,9 @@ def serving(
     minutes: Annotated[int, typer.Option(min=1000, help="Rows of product minutes to make.")] = 10_000_000,
     sessions: Annotated[int, typer.Option(min=1000, help="Sessions to make.")] = 1_000_000,
     subscribers: Annotated[int, typer.Option(min=1, max=4000, help="Who follow ten commits over WebSockets.")] = 500,
+    beside_postgraphile: Annotated[
+        bool, typer.Option("--beside-postgraphile", help="Ask PostGraphile 5 the same; installs it by npm.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """GraphQL's answers, kept and read each time, beside the same as bare SQL; and many subscribers.
@@ -91,7 +94,9 @@ def serving(
     Needs `millrace up --only postgres`.
     """
     try:
-        plan = ServingPlan(seconds, connections, minutes, sessions, subscribers)
+        plan = ServingPlan(
+            seconds, connections, minutes, sessions, subscribers, beside_postgraphile=beside_postgraphile
+        )
         figures = run_serving_bench(plan, PostgresSettings(), lambda name: typer.echo(f"{name} …", err=True))
     except BenchError as error:
         typer.echo(f"Error: {error}", err=True)

@@ -31,6 +31,7 @@ import psutil
 from contracts.settings import PostgresSettings
 from contracts.tables import NOTIFY_CHANNEL
 from loadtest.bench_errors import BenchError
+from loadtest.bench_postgraphile import DOCUMENTS, FUNCTIONS, ask, postgraphile
 from loadtest.bench_serving_rows import END, NEXT_EPOCH, days_of, make_shop
 from loadtest.bench_subscribers import follow
 from loadtest.flood import flood, request_bytes
@@ -42,6 +43,7 @@ _POOL: Final = 4
 _VARIANTS: Final = 200
 _EPOCHS: Final = 10
 _START_SECONDS: Final = 60
+_HEADERS: Final = {"content-type": "application/json", "accept": "application/graphql-response+json"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class ServingPlan:
     sessions: int
     subscribers: int = 500
     """Who follow ten epochs."""
+    beside_postgraphile: bool = False
+    """Whether PostGraphile is asked the same."""
 
 
 @dataclass(frozen=True)
@@ -126,11 +130,37 @@ async def _run(plan: ServingPlan, store: PostgresSettings, tell: Tell) -> dict[s
             bare = cases[question.name]["bare SQL"] = await _bare(plan, own, question)
             read = cases[question.name]["read"]
             read["of_bare_sql"] = round(read["requests_per_second"] / bare["requests_per_second"], 3)
+        if plan.beside_postgraphile:
+            await _beside_postgraphile(plan, own, cases, tell)
         with _serving(own, kept=True) as (url, process):
             tell(f"{plan.subscribers} subscribers")
             subscribers = await _followed(plan, own, url, process)
     rows = {"product_minutes": plan.minutes, "sessions": plan.sessions, "connections": plan.connections}
     return {"machine": describe_machine(), **rows, "cases": cases, "subscribers": subscribers}
+
+
+async def _beside_postgraphile(
+    plan: ServingPlan, own: PostgresSettings, cases: dict[str, dict[str, Any]], tell: Tell
+) -> None:
+    """What PostGraphile does, and how many times of it serving does when it keeps nothing."""
+    connection = await _connect(own)
+    await connection.execute(FUNCTIONS.read_text("utf-8"))
+    await connection.close()
+    tell("starting PostGraphile; the first time it is installed")
+    with postgraphile(own, _POOL) as (url, process):
+        for question in QUESTIONS:
+            tell(f"{question.name}, PostGraphile")
+            document = DOCUMENTS[question.name]
+            ranges = [
+                {"from": start.isoformat(), "to": end.isoformat()}
+                for _, (start, end) in zip(range(_VARIANTS), _ranges(plan, question), strict=False)
+            ]
+            ask(url, document, ranges[0])
+            bodies = [orjson.dumps({"query": document, "variables": told}) for told in ranges]
+            requests = [request_bytes(url, "POST", _HEADERS, body) for body in bodies]
+            found = cases[question.name]["PostGraphile"] = await _flooded(plan, url, process, requests)
+            read = cases[question.name]["read"]
+            read["times_postgraphile"] = round(read["requests_per_second"] / found["requests_per_second"], 2)
 
 
 async def _followed(
@@ -160,13 +190,12 @@ def _ranges(plan: ServingPlan, question: Question) -> Iterator[tuple[datetime, d
 
 
 def _requests(plan: ServingPlan, url: str, question: Question, variants: int = _VARIANTS) -> list[bytes]:
-    headers = {"content-type": "application/json", "accept": "application/graphql-response+json"}
     ranges = zip(range(variants), _ranges(plan, question), strict=False)
     bodies = [
         {"query": question.document, "variables": {"range": {"from": start.isoformat(), "to": end.isoformat()}}}
         for _, (start, end) in ranges
     ]
-    return [request_bytes(url, "POST", headers, orjson.dumps(body)) for body in bodies]
+    return [request_bytes(url, "POST", _HEADERS, orjson.dumps(body)) for body in bodies]
 
 
 async def _flooded(plan: ServingPlan, url: str, process: psutil.Process, requests: list[bytes]) -> dict[str, Any]:
@@ -178,7 +207,7 @@ async def _flooded(plan: ServingPlan, url: str, process: psutil.Process, request
         raise BenchError(f"no answer came within {plan.seconds} s; measure for longer")
     figures = result.figures()
     if set(figures["statuses"]) != {"200"}:
-        raise BenchError(f"serving answered {figures['statuses']}")
+        raise BenchError(f"it was answered {figures['statuses']}")
     figures["cpu_us_per_request"] = round(used / figures["requests"] * 1e6, 1)
     return figures
 

@@ -2,12 +2,19 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
+
+from loadtest.bench_postgraphile import DOCUMENTS, FUNCTIONS
+from loadtest.bench_serving import QUESTIONS
+from loadtest.bench_serving_rows import END, make_shop
 
 pytestmark = pytest.mark.integration
 
@@ -35,6 +42,25 @@ def test_every_question_is_asked_three_ways(postgres_url: str) -> None:
     followed = figures["subscribers"]
     assert (followed["subscribers"], followed["epochs"], followed["told"]) == (20, 10, 200)
     assert 0 < followed["p50_ms"] <= followed["p99_ms"] <= followed["last_ms"]
+
+
+async def test_postgraphile_is_asked_for_the_same_rows(postgres_url: str) -> None:
+    connection = await asyncpg.connect(postgres_url, server_settings={"search_path": "bench_beside"})
+    try:
+        await connection.execute("CREATE SCHEMA bench_beside")
+        await make_shop(connection, 150_000, 1000)  # two hours and a half of all products
+        await connection.execute(FUNCTIONS.read_text("utf-8"))
+        assert [question.name for question in QUESTIONS] == list(DOCUMENTS)
+        for question in QUESTIONS:
+            (of,) = re.findall(r"asked: (\w+)Of", DOCUMENTS[question.name])
+            columns = "session_id, user_id, started_at, events, purchases, revenue" if of == "sessions" else "*"
+            span = (END - timedelta(days=1), END - timedelta(hours=22))
+            theirs = await connection.fetch(f"SELECT {columns} FROM {of}_of($1, $2) LIMIT 51", *span)
+            ours = await connection.fetch(question.sql, *span)
+            assert list(map(tuple, theirs)) == list(map(tuple, ours))[:51] != []
+    finally:
+        await connection.execute("DROP SCHEMA IF EXISTS bench_beside CASCADE")
+        await connection.close()
 
 
 def test_without_a_database_it_says_how_to_get_one() -> None:
