@@ -7,17 +7,20 @@ is in exactly one row that comes back, so the sums over a window are those over 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
 from sqlalchemy import (
     CTE,
+    ColumnElement,
     CompoundSelect,
     DateTime,
     Interval,
     Select,
     Table,
+    bindparam,
     cast,
     exists,
     func,
@@ -30,18 +33,54 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from contracts.rollups import COARSER, GRAINS, roll_ups
 
 _TIME: Final = DateTime(timezone=True)
+_TIMES: Final = ARRAY(_TIME)
 
 
-def readable(minutes: Table, edges: Sequence[datetime]) -> CompoundSelect[Any]:
-    """Rows that together hold every minute from the first edge to the last, once: days, hours and minutes.
+@dataclass(frozen=True)
+class Edges:
+    """A reader's edges as SQL: all of them in order, the first, the last."""
 
-    `minutes` is a key of `COARSER`; the columns are its own, the first of them called `starts_at`. Edges ascend and are
-    whole minutes. A condition on the other keys is best put on the statement's subquery; Postgres moves it inside.
-    Sketches come as they are stored, a row each: uniting them is the reader's.
+    every: ColumnElement[Any]
+    first: ColumnElement[datetime]
+    last: ColumnElement[datetime]
+
+
+GIVEN: Final = Edges(
+    cast(bindparam("edges", type_=_TIMES), _TIMES),
+    cast(bindparam("first_edge", type_=_TIME), _TIME),
+    cast(bindparam("last_edge", type_=_TIME), _TIME),
+)
+"""Edges that are given when the statement is run, as `given` says them: it need not be made anew for each reader."""
+
+
+def given(edges: Sequence[datetime]) -> dict[str, Any]:
+    """The parameters of `GIVEN`. Raises ValueError as `fixed` does."""
+    _check(edges)
+    return {"edges": list(edges), "first_edge": edges[0], "last_edge": edges[-1]}
+
+
+def fixed(edges: Sequence[datetime]) -> Edges:
+    """Edges that are part of the statement.
 
     Raises ValueError for fewer than two edges, or such as are not whole minutes or do not ascend.
     """
     _check(edges)
+    return instants(edges)
+
+
+def instants(edges: Sequence[datetime]) -> Edges:
+    """The same for `whole_cells` and `gaps` alone, where edges need not be whole minutes."""
+    first, last = (cast(literal(edge, _TIME), _TIME) for edge in (edges[0], edges[-1]))
+    return Edges(cast(literal(list(edges), _TIMES), _TIMES), first, last)
+
+
+def readable(minutes: Table, edges: Edges) -> CompoundSelect[Any]:
+    """Rows that together hold every minute from the first edge to the last, once: days, hours and minutes.
+
+    `minutes` is a key of `COARSER`; the columns are its own, the first of them called `starts_at`. A condition on the
+    other keys is best put on the statement's subquery; Postgres moves it inside.
+    Sketches come as they are stored, a row each: uniting them is the reader's.
+    """
     hours_table, days_table = COARSER[minutes.name]
     days = whole_cells("day", edges).cte("days")
     in_a_day = exists().where(days.c.starts_at == func.date_trunc("day", roll_ups.c.starts_at, "UTC"))
@@ -56,28 +95,26 @@ def readable(minutes: Table, edges: Sequence[datetime]) -> CompoundSelect[Any]:
     )
 
 
-def whole_cells(grain: str, edges: Sequence[datetime]) -> Select[Any]:
+def whole_cells(grain: str, edges: Edges) -> Select[Any]:
     """`starts_at` and `ends_at` of the grain's cells that may be used and lie between two edges, next to each other."""
     starts, ends = roll_ups.c.starts_at, roll_ups.c.starts_at + literal(GRAINS[grain], Interval)
-    bounds = cast(literal(list(edges), ARRAY(_TIME)), ARRAY(_TIME))
     last_instant = ends - literal(timedelta(microseconds=1), Interval)
     return select(starts.label("starts_at"), ends.label("ends_at")).where(
         roll_ups.c.grain == grain,
         ~roll_ups.c.stale,
-        starts >= literal(edges[0], _TIME),
-        starts <= literal(edges[-1] - GRAINS[grain], _TIME),
-        func.width_bucket(starts, bounds) == func.width_bucket(last_instant, bounds),
+        starts >= edges.first,
+        starts <= edges.last - literal(GRAINS[grain], Interval),
+        func.width_bucket(starts, edges.every) == func.width_bucket(last_instant, edges.every),
     )
 
 
-def gaps(cells: Sequence[CTE], edges: Sequence[datetime]) -> Select[Any]:
+def gaps(cells: Sequence[CTE], edges: Edges) -> Select[Any]:
     """`starts_at` and `ends_at` of what no cell covers between the first edge and the last: there, read finer rows."""
-    first, last = (cast(literal(edge, _TIME), _TIME) for edge in (edges[0], edges[-1]))
     covered = union_all(
         *(select(each.c.starts_at, each.c.ends_at) for each in cells),
-        select(last.label("starts_at"), last.label("ends_at")),
+        select(edges.last.label("starts_at"), edges.last.label("ends_at")),
     ).subquery("covered")
-    before = func.lag(covered.c.ends_at, 1, first).over(order_by=covered.c.starts_at)
+    before = func.lag(covered.c.ends_at, 1, edges.first).over(order_by=covered.c.starts_at)
     between = select(before.label("starts_at"), covered.c.starts_at.label("ends_at")).subquery("between_cells")
     return select(between.c.starts_at, between.c.ends_at).where(between.c.starts_at < between.c.ends_at)
 

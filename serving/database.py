@@ -5,7 +5,7 @@ opens with the first statement, and an operation that reads nothing takes no con
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -133,8 +133,8 @@ class Snapshot:
         self._closed = False
         self._as_of: asyncio.Task[EpochRow | None] | None = None
 
-    async def rows(self, statement: Statement) -> Sequence[ResultRow]:
-        """All rows of the statement.
+    async def rows(self, statement: Statement, values: Mapping[str, Any] | None = None) -> Sequence[ResultRow]:
+        """All rows of the statement, with the values of its parameters.
 
         Raises:
             TryLater: the database is away, empty or too slow.
@@ -145,7 +145,7 @@ class Snapshot:
             try:
                 if self._connection is None:
                     self._connection = await self._engine.connect()
-                return (await self._connection.execute(statement)).all()
+                return (await self._connection.execute(statement, values)).all()
             except Exception as error:
                 await self._drop()
                 known = from_database(error)

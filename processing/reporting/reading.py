@@ -10,7 +10,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
 from contracts.projections import product_minutes, site_minutes
-from contracts.rollup_reads import readable
+from contracts.rollup_reads import fixed, readable
 from contracts.settings import PostgresSettings, ShopSettings
 from processing import sketches
 from processing.errors import ProcessingError
@@ -145,7 +145,9 @@ def _position(transaction: Transaction) -> tuple[int, datetime]:
 def _readable(minutes: Table, start: datetime, until: datetime) -> str:
     """Statement for rows that hold every minute of the stretch once: whole days and hours where they are summed up."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    return str(readable(minutes, (start, until)).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    return str(
+        readable(minutes, fixed((start, until))).compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+    )
 
 
 def _totals(transaction: Transaction, start: datetime, until: datetime) -> Totals:

@@ -3,8 +3,8 @@
 Each module builds statements and runs none, so that what is asked can be read and tested without a database.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, Select
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
@@ -14,9 +14,19 @@ Statement = Select[*tuple[Any, ...]]
 ResultRow = Row[*tuple[Any, ...]]
 
 
+class Asked(NamedTuple):
+    """A statement that is made once for all requests of its kind, and what this one gives for its parameters.
+
+    To put a large statement together costs more than to run it.
+    """
+
+    statement: Statement
+    values: Mapping[str, Any]
+
+
 def rows_of(names: Sequence[str], values: Iterable[Sequence[Any]]) -> Sequence[ResultRow]:
     """Values from elsewhere, to be read by name like the rows of a statement."""
     return IteratorResult(SimpleResultMetaData(names), iter(values)).all()
 
 
-__all__ = ["ResultRow", "Statement", "rows_of"]
+__all__ = ["Asked", "ResultRow", "Statement", "rows_of"]

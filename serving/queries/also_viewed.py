@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import CTE, BigInteger, Text, func, literal, null, select, true, union_all
 
 from contracts.projections import sessions
-from contracts.rollup_reads import gaps, whole_cells
+from contracts.rollup_reads import gaps, instants, whole_cells
 from contracts.rollups import pair_hours
 from serving.queries import Statement
 from serving.queries.measures import total
@@ -32,7 +32,7 @@ def also_viewed(asked: Asked, max_sessions: int) -> Statement:
     `scope` is how many sessions are in no hour that is summed up, counted up to one over the maximum. Over it the rest
     is of summed up hours alone.
     """
-    edges = (asked.span.start, asked.span.end)
+    edges = instants((asked.span.start, asked.span.end))
     cells = whole_cells("session_hour", edges).cte("cells")
     left = gaps([cells], edges).cte("gaps")
     summed_up = select(pair_hours.c.other_id.label("product_id"), pair_hours.c.sessions).join_from(

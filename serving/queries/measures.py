@@ -12,6 +12,9 @@ from sqlalchemy import (
     Integer,
     Interval,
     LargeBinary,
+    Text,
+    any_,
+    bindparam,
     func,
     literal,
     true,
@@ -41,6 +44,16 @@ SKETCHES: Final = ("users", "buyers")
 def moment(value: datetime) -> ColumnElement[datetime]:
     """A bound `timestamptz`."""
     return literal(value, DateTime(timezone=True))
+
+
+def given_moment(name: str) -> ColumnElement[datetime]:
+    """A `timestamptz` that is given under this name when the statement is run."""
+    return bindparam(name, type_=DateTime(timezone=True))
+
+
+def is_one_of(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """That a text is among those that are given under this name when the statement is run."""
+    return column == any_(bindparam(name, type_=ARRAY(Text)))
 
 
 def duration(value: timedelta) -> ColumnElement[timedelta]:

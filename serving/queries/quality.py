@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, func, select, union_all
 
 from contracts.projections import delays
-from contracts.rollup_reads import gaps, whole_cells
+from contracts.rollup_reads import gaps, instants, whole_cells
 from contracts.rollups import delay_hours
 from contracts.tables import duplicates, epochs
 from serving.queries import Statement
@@ -16,8 +16,9 @@ from serving.windows import Span
 
 def lateness(edges: Sequence[datetime]) -> Statement:
     """Events that arrived between the edges by how old they were: a row per bucket, the youngest first, -1 last."""
-    hours = whole_cells("delay_hour", edges).cte("hours")
-    left = gaps([hours], edges).cte("gaps")
+    between = instants(edges)
+    hours = whole_cells("delay_hour", between).cte("hours")
+    left = gaps([hours], between).cte("gaps")
     names = ("up_to_seconds", "events", "late")
     rows = union_all(
         select(*(delay_hours.c[name] for name in names)).join_from(

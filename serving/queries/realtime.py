@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import DateTime, Subquery, func, or_, select
 
 from contracts.projections import sessions, site_minutes
-from contracts.rollup_reads import readable
+from contracts.rollup_reads import fixed, readable
 from serving.queries import Statement
 from serving.queries.measures import counted, duration, moment, sketches, sums
 from serving.windows import MINUTE, Span, minute_edges
@@ -72,7 +72,8 @@ def realtime(
 
 def _bought(spans: dict[str, Span], bot: bool | None) -> Subquery:
     """One row: revenue and purchases of each span, under its name."""
-    rows = readable(site_minutes, minute_edges(edge for span in spans.values() for edge in (span.start, span.end)))
+    edges = minute_edges(edge for span in spans.values() for edge in (span.start, span.end))
+    rows = readable(site_minutes, fixed(edges))
     told = rows.subquery("bought")
     within = {
         name: (told.c.starts_at >= moment(span.start)) & (told.c.starts_at < moment(span.end))

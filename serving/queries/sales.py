@@ -1,22 +1,24 @@
 """Sales by hour or day: the buckets are given, so that a zone's own rules hold for every single one."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, DateTime, FromClause, Integer, cast, column, func, literal, null, select
+from sqlalchemy import ColumnElement, DateTime, FromClause, Integer, bindparam, cast, column, func, null, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from contracts.projections import category_minutes, orders, product_minutes, site_minutes
-from contracts.rollup_reads import readable
-from serving.queries import Statement
-from serving.queries.compared import within
-from serving.queries.measures import counted, sketches, sums
+from contracts.rollup_reads import GIVEN, given, readable
+from serving.queries import Asked, Statement
+from serving.queries.measures import counted, given_moment, is_one_of, sketches, sums
 from serving.windows import MINUTE, Span, ceiling, minute_edges
 
-_TIME = DateTime(timezone=True)
-_TIMES = ARRAY(_TIME)
-_NUMBERS = ARRAY(Integer)
-_MEASURES = ("purchases", "units", "revenue", "refunds", "refunded", "late")
+_TIME: Final = DateTime(timezone=True)
+_TIMES: Final = ARRAY(_TIME)
+_NUMBERS: Final = ARRAY(Integer)
+_MEASURES: Final = ("purchases", "units", "revenue", "refunds", "refunded", "late")
+_KEYS: Final = {"products": "product_id", "categories": "category"}
+"""What rows may be asked for by name, and the column that has it."""
 
 
 def sales(
@@ -27,35 +29,51 @@ def sales(
     categories: Sequence[str] | None = None,
     wanted_sketches: Collection[str],
     wants_orders: bool,
-) -> Statement:
+) -> Asked:
     """Every bucket, empty ones as zero, with its `start` and `end`, in order of these. They may overlap.
 
     Orders are known of all products together only.
     """
-    named = {"product_id": products, "category": categories}
-    minutes = product_minutes if products is not None else category_minutes if categories is not None else site_minutes
+    named = {"products": products, "categories": categories}
     edges = minute_edges(edge for bucket in buckets for edge in (bucket.start, bucket.end))
-    rows = readable(minutes, edges).subquery("rows")
     places = {edge: place for place, edge in enumerate(edges, start=1)}
-    # A row and its buckets are found by the number of the edge before them: compared by times, each row would be held
-    # against each bucket.
-    number = func.width_bucket(rows.c.starts_at, cast(literal(edges, _TIMES), _TIMES), type_=Integer)
-    conditions = [rows.c[key].in_(values) for key, values in named.items() if values is not None]
-    part = (
-        select(*rows.c, number.label("place"))
-        .where(counted(rows, bot), _in_stretches(rows.c.starts_at, buckets), *conditions)
-        .subquery("part")
-    )
     parts = [
         (bucket, place)
         for bucket in buckets
         for place in range(places[ceiling(bucket.start, MINUTE)], places[ceiling(bucket.end, MINUTE)])
     ]
+    values: dict[str, Any] = given(edges)
+    values |= {name: list(texts) for name, texts in named.items() if texts is not None}
+    values["part_starts"] = [bucket.start for bucket, _ in parts]
+    values["part_ends"] = [bucket.end for bucket, _ in parts]
+    values["part_places"] = [place for _, place in parts]
+    stretches = _stretches(buckets)
+    for number, stretch in enumerate(stretches):
+        values |= {f"from_{number}": stretch.start, f"to_{number}": stretch.end}
+    which = tuple(name for name, texts in named.items() if texts is not None)
+    return Asked(_statement(which, bot, frozenset(wanted_sketches), wants_orders, len(stretches)), values)
+
+
+@cache
+def _statement(
+    named: tuple[str, ...], bot: bool | None, wanted_sketches: frozenset[str], wants_orders: bool, stretches: int
+) -> Statement:
+    minutes = product_minutes if "products" in named else category_minutes if named else site_minutes
+    rows = readable(minutes, GIVEN).subquery("rows")
+    # A row and its buckets are found by the number of the edge before them: compared by times, each row would be held
+    # against each bucket.
+    number = func.width_bucket(rows.c.starts_at, GIVEN.every, type_=Integer)
+    read = or_(*(
+        (rows.c.starts_at >= given_moment(f"from_{number}")) & (rows.c.starts_at < given_moment(f"to_{number}"))
+        for number in range(stretches)
+    ))  # fmt: skip
+    conditions = [is_one_of(rows.c[_KEYS[name]], name) for name in named]
+    part = select(*rows.c, number.label("place")).where(counted(rows, bot), read, *conditions).subquery("part")
     axis = (
         func.unnest(
-            cast(literal([bucket.start for bucket, _ in parts], _TIMES), _TIMES),
-            cast(literal([bucket.end for bucket, _ in parts], _TIMES), _TIMES),
-            cast(literal([place for _, place in parts], _NUMBERS), _NUMBERS),
+            cast(bindparam("part_starts", type_=_TIMES), _TIMES),
+            cast(bindparam("part_ends", type_=_TIMES), _TIMES),
+            cast(bindparam("part_places", type_=_NUMBERS), _NUMBERS),
         )
         .table_valued(column("start", _TIME), column("end", _TIME), column("place", Integer), name="axis")
         .render_derived()
@@ -74,15 +92,15 @@ def sales(
     )
 
 
-def _in_stretches(time: ColumnElement[Any], buckets: Sequence[Span]) -> ColumnElement[bool]:
-    """That a row is of one of the stretches that the buckets make: what lies between two of those is not read."""
+def _stretches(buckets: Sequence[Span]) -> list[Span]:
+    """The stretches that the buckets make: what lies between two of those is not read."""
     stretches: list[Span] = []
     for bucket in sorted(buckets, key=lambda bucket: bucket.start):
         if stretches and bucket.start <= stretches[-1].end:
             stretches[-1] = Span(stretches[-1].start, max(stretches[-1].end, bucket.end))
         else:
             stretches.append(bucket)
-    return within(time, stretches)
+    return stretches
 
 
 def _orders(axis: FromClause, bot: bool | None) -> ColumnElement[Any]:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Integer, Select, bindparam, func, select
 
 from contracts.projections import product_minutes
-from contracts.rollup_reads import readable
-from serving.queries import Statement
-from serving.queries.measures import counted, moment, sums
+from contracts.rollup_reads import GIVEN, given, readable
+from serving.queries import Asked, Statement
+from serving.queries.measures import counted, given_moment, is_one_of, sums
 
 
 def top_products(
@@ -19,17 +21,28 @@ def top_products(
     first: int,
     bot: bool | None,
     categories: Sequence[str] | None,
-) -> Statement:
+) -> Asked:
     """Sums per product between the two edges, which are whole minutes; the largest first, ties by product id.
 
     With two `earlier` edges, the same of those is under `before_…`, null where the product was not in that order.
     """
-    rows = readable(product_minutes, sorted({*edges, *earlier})).subquery("rows")
-    value = func.sum(rows.c[measure])
+    values: dict[str, Any] = given(sorted({*edges, *earlier}))
+    values |= {"starts": edges[0], "ends": edges[1], "first": first}
+    if earlier:
+        values |= {"earlier_starts": earlier[0], "earlier_ends": earlier[1]}
+    if categories is not None:
+        values["categories"] = list(categories)
+    return Asked(_statement(measure, bot, bool(earlier), categories is not None), values)
 
-    def ranked(start: datetime, end: datetime) -> Select[*tuple[object, ...]]:
-        between = (rows.c.starts_at >= moment(start), rows.c.starts_at < moment(end))
-        named = [rows.c.category.in_(categories)] if categories is not None else []
+
+@cache
+def _statement(measure: str, bot: bool | None, beside_earlier: bool, of_categories: bool) -> Statement:
+    rows = readable(product_minutes, GIVEN).subquery("rows")
+    value = func.sum(rows.c[measure])
+    named = [is_one_of(rows.c.category, "categories")] if of_categories else []
+
+    def ranked(starts: str, ends: str) -> Select[*tuple[object, ...]]:
+        between = (rows.c.starts_at >= given_moment(starts), rows.c.starts_at < given_moment(ends))
         return (
             select(
                 rows.c.product_id,
@@ -42,10 +55,10 @@ def top_products(
             .having(value > 0)
         )
 
-    best = ranked(edges[0], edges[1]).order_by("rank").limit(first)
-    if not earlier:
+    best = ranked("starts", "ends").order_by("rank").limit(bindparam("first", type_=Integer))
+    if not beside_earlier:
         return best
-    now, before = best.subquery("now"), ranked(earlier[0], earlier[1]).subquery("before")
+    now, before = best.subquery("now"), ranked("earlier_starts", "earlier_ends").subquery("before")
     told = [column.label(f"before_{column.name}") for column in before.c]
     return (
         select(*now.c, *told)

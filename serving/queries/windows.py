@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Integer, Table, func, literal, select
 
 from contracts.projections import category_minutes, product_minutes
-from contracts.rollup_reads import readable
+from contracts.rollup_reads import fixed, readable
 from contracts.rollups import HOUR
 from serving.queries import Statement
 from serving.queries.compared import beside, within
@@ -77,7 +77,8 @@ def _windowed(
     if windows.slide < HOUR:
         time: ColumnElement[Any] = minutes.c.minute
     else:
-        source = readable(minutes, sorted({edge for span in spans for edge in windows.edges(span)})).subquery("rows")
+        edges = fixed(sorted({edge for span in spans for edge in windows.edges(span)}))
+        source = readable(minutes, edges).subquery("rows")
         time = source.c.starts_at
     whole = [Span(span.start, span.end - windows.slide + windows.length) for span in spans]
     conditions = [within(time, whole), counted(source, bot)]

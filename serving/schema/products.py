@@ -196,7 +196,7 @@ async def top_products(
         earlier = [then.start, then.end] if then is not None else []
         check_kept([*edges, *earlier], told.as_of)
         rows = await snapshot.rows(
-            top_products_sql(edges, earlier, measure=by.value, first=size, bot=bots.bot, categories=categories)
+            *top_products_sql(edges, earlier, measure=by.value, first=size, bot=bots.bot, categories=categories)
         )
     currency = info.context.services.shop.currency
     return [

@@ -170,7 +170,7 @@ async def sales(
     else:
         check_kept((edge for bucket in everything for edge in (bucket.start, bucket.end)), told.as_of)
         rows = await snapshot.rows(
-            sales_sql(
+            *sales_sql(
                 everything,
                 bot=bots.bot,
                 products=products,

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.sql import CompoundSelect
 
 from contracts.projections import category_minutes, product_minutes, site_minutes
-from contracts.rollup_reads import gaps, readable, whole_cells
+from contracts.rollup_reads import fixed, gaps, readable, whole_cells
 from contracts.settings import PostgresSettings
 from processing import sketches
 from processing.projections.measures import SKETCHES
@@ -121,7 +121,7 @@ def test_what_is_read_for_a_window_sums_up_to_its_minutes(
     if stale:
         shop.fold(*folded[2:])
     keys = [column.name for column in table.primary_key][1:]
-    found = summed(read(postgres_url, readable(table, edges)), edges, keys)
+    found = summed(read(postgres_url, readable(table, fixed(edges))), edges, keys)
     assert found == summed(minutes_of(shop.log, table, edges), edges, keys)
 
 
@@ -140,7 +140,7 @@ def days(postgres_url: str) -> Iterator[str]:
 def grains_read(url: str, schema: str, edges: Sequence[datetime]) -> dict[timedelta, int]:
     """How many rows are read of each grain, by how many events there are in one."""
     lengths = {48: DAYS, 2: HOURS, 1: MINUTES}
-    return Counter(lengths[row["events"]] for row in read(url, readable(site_minutes, edges), schema))
+    return Counter(lengths[row["events"]] for row in read(url, readable(site_minutes, fixed(edges)), schema))
 
 
 def hours_from_midnight(*hours: float) -> list[datetime]:
@@ -185,16 +185,18 @@ def shop(tables: Store) -> Shop:
 
 def test_what_is_stale_is_read_from_what_is_finer(postgres_url: str, shop: Shop) -> None:
     edges = hours_from_midnight(0, 48)
-    assert sorted(row["events"] for row in read(postgres_url, readable(site_minutes, edges))) == [2, 8]
+    assert sorted(row["events"] for row in read(postgres_url, readable(site_minutes, fixed(edges)))) == [2, 8]
     shop.fold(clicks_at(-11.9))
-    assert sorted(row["events"] for row in read(postgres_url, readable(site_minutes, edges))) == [1] * 3 + [2] * 4
+    assert (
+        sorted(row["events"] for row in read(postgres_url, readable(site_minutes, fixed(edges)))) == [1] * 3 + [2] * 4
+    )
 
 
 def test_the_cells_and_gaps_of_another_grain_cover_the_windows_once(postgres_url: str, shop: Shop) -> None:
     edges = hours_from_midnight(10.5, 15)
-    cells = whole_cells("session_hour", edges)
+    cells = whole_cells("session_hour", fixed(edges))
     assert sorted(row["starts_at"] for row in read(postgres_url, cells)) == hours_from_midnight(11, 13, 14)
-    left = read(postgres_url, gaps([cells.cte("cells")], edges))
+    left = read(postgres_url, gaps([cells.cte("cells")], fixed(edges)))
     assert sorted((row["starts_at"], row["ends_at"]) for row in left) == [
         tuple(hours_from_midnight(10.5, 11)),
         tuple(hours_from_midnight(12, 13)),
@@ -206,4 +208,4 @@ def test_the_cells_and_gaps_of_another_grain_cover_the_windows_once(postgres_url
 )
 def test_edges_that_are_no_windows_are_refused(edges: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="edges"):
-        readable(site_minutes, hours_from_midnight(*edges))
+        readable(site_minutes, fixed(hours_from_midnight(*edges)))
