@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import func, select
 
 from contracts.projections import conversions
-from serving.queries import Statement
-from serving.queries.compared import beside, within
-from serving.queries.measures import bucket, counted
+from serving.queries import Asked, Statement
+from serving.queries.compared import asked_windows, beside, in_asked
+from serving.queries.measures import bucket, counted, is_one_of
 from serving.windows import Span, Windows
 
 CONVERTS_WITHIN: Final = timedelta(minutes=10)
@@ -25,17 +26,25 @@ def conversion_windows(
     earlier: Span | None = None,
     bot: bool | None,
     limit: int,
-) -> Statement:
+) -> Asked:
     """Clicks on each product in each window, those that converted, and the different purchases they led to; `beside`
     those of `earlier`.
 
     `late` counts late clicks and late purchases among these: adding a late purchase takes at most one other late one
     out of the sum, so it never falls.
     """
+    named = {"products": products, "categories": categories}
+    which = frozenset(name for name, values in named.items() if values is not None)
+    values = asked_windows(starts, earlier, limit) | {name: list(named[name] or ()) for name in which}
+    return Asked(_statement(windows.length, which, earlier is not None, bot), values)
+
+
+@lru_cache(256)
+def _statement(length: timedelta, named: frozenset[str], compares: bool, bot: bool | None) -> Statement:
     click, purchase = conversions.alias("click"), conversions.alias("purchase")
     part = (
         select(
-            bucket(click.c.happened_at, windows.length).label("window_start"),
+            bucket(click.c.happened_at, length).label("window_start"),
             click.c.product_id,
             click.c.purchase_id,
             click.c.late,
@@ -53,14 +62,14 @@ def conversion_windows(
         )
         .where(
             ~click.c.is_purchase,
-            within(click.c.happened_at, [starts] if earlier is None else [earlier, starts]),
+            in_asked(click.c.happened_at, compares=compares),
             counted(click, bot),
         )
     )
-    if products is not None:
-        part = part.where(click.c.product_id.in_(products))
-    if categories is not None:
-        part = part.where(click.c.category.in_(categories))
+    if "products" in named:
+        part = part.where(is_one_of(click.c.product_id, "products"))
+    if "categories" in named:
+        part = part.where(is_one_of(click.c.category, "categories"))
     found = part.subquery("part")
     purchases = func.count(found.c.purchase_id.distinct())
     keys = [found.c.window_start, found.c.product_id]
@@ -71,4 +80,4 @@ def conversion_windows(
         purchases.label("purchases"),
         (func.count().filter(found.c.late) + purchases.filter(found.c.purchase_late)).label("late"),
     ).group_by(*keys)
-    return beside(rows, [key.name for key in keys], starts, earlier, limit)
+    return beside(rows, [key.name for key in keys], compares=compares)

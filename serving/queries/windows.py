@@ -1,19 +1,23 @@
 """Windows over the minute tables and what they are summed up to: productMetrics and revenue."""
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, FromClause, Integer, Table, func, literal, select
 
 from contracts.projections import category_minutes, product_minutes
-from contracts.rollup_reads import fixed, readable
+from contracts.rollup_reads import GIVEN, given, readable
 from contracts.rollups import HOUR
-from serving.queries import Statement
-from serving.queries.compared import beside, within
-from serving.queries.measures import bucket, counted, duration, sketches, sums
+from serving.queries import Asked, Statement
+from serving.queries.compared import asked_windows, beside, in_asked
+from serving.queries.measures import bucket, counted, duration, is_one_of, sketches, sums
 from serving.windows import Span, Windows
 
-_NO_MEASURE = frozenset({"minute", "starts_at", "bot", "last_epoch"})
+_NO_MEASURE: Final = frozenset({"minute", "starts_at", "bot", "last_epoch"})
+_MONEY: Final = ("purchases", "units", "revenue", "refunds", "refunded", "late")
+_LENGTHS: Final = 256
+"""Statements of different windows that are kept: a client may name any length."""
 
 
 def product_windows(
@@ -26,18 +30,11 @@ def product_windows(
     bot: bool | None,
     wanted_sketches: Collection[str],
     limit: int,
-) -> Statement:
+) -> Asked:
     """Measures of each product and category in each window that starts in `starts`, `beside` those of `earlier`."""
-    spans = [starts] if earlier is None else [earlier, starts]
     named = {"product_id": products, "category": categories}
-    part = _windowed(product_minutes, spans, windows, named, bot).subquery("part")
-    keys = [part.c.window_start, part.c.product_id, part.c.category]
-    rows = (
-        select(*keys, *sums(part), *sketches(part, wanted_sketches))
-        .where(within(part.c.window_start, spans))
-        .group_by(*keys)
-    )
-    return beside(rows, [key.name for key in keys], starts, earlier, limit)
+    statement = _products(windows, _given(named), earlier is not None, bot, frozenset(wanted_sketches))
+    return Asked(statement, _values(starts, windows, earlier, named, limit))
 
 
 def revenue_windows(
@@ -48,27 +45,65 @@ def revenue_windows(
     earlier: Span | None = None,
     bot: bool | None,
     limit: int,
-) -> Statement:
+) -> Asked:
     """Purchases and refunds of each category in each window, `beside` those of `earlier`; nothing without either."""
-    spans = [starts] if earlier is None else [earlier, starts]
-    part = _windowed(category_minutes, spans, windows, {"category": categories}, bot).subquery("part")
-    keys = [part.c.window_start, part.c.category]
-    measured = ("purchases", "units", "revenue", "refunds", "refunded", "late")
+    named = {"category": categories}
+    statement = _revenue(windows, _given(named), earlier is not None, bot)
+    return Asked(statement, _values(starts, windows, earlier, named, limit))
+
+
+@lru_cache(_LENGTHS)
+def _products(
+    windows: Windows, named: frozenset[str], compares: bool, bot: bool | None, wanted_sketches: frozenset[str]
+) -> Statement:
+    rolled = _windowed(product_minutes, windows, ("product_id", "category"), named, compares=compares, bot=bot)
+    part = rolled.subquery("part")
+    keys = [part.c.window_start, part.c.product_id, part.c.category]
     rows = (
-        select(*keys, *sums(part, measured))
-        .where(within(part.c.window_start, spans))
+        select(*keys, *sums(part), *sketches(part, wanted_sketches))
+        .where(in_asked(part.c.window_start, compares=compares))
+        .group_by(*keys)
+    )
+    return beside(rows, [key.name for key in keys], compares=compares)
+
+
+@lru_cache(_LENGTHS)
+def _revenue(windows: Windows, named: frozenset[str], compares: bool, bot: bool | None) -> Statement:
+    part = _windowed(category_minutes, windows, ("category",), named, compares=compares, bot=bot).subquery("part")
+    keys = [part.c.window_start, part.c.category]
+    rows = (
+        select(*keys, *sums(part, _MONEY))
+        .where(in_asked(part.c.window_start, compares=compares))
         .group_by(*keys)
         .having((func.sum(part.c.purchases) > 0) | (func.sum(part.c.refunds) > 0))
     )
-    return beside(rows, [key.name for key in keys], starts, earlier, limit)
+    return beside(rows, [key.name for key in keys], compares=compares)
+
+
+def _given(named: Mapping[str, Sequence[str] | None]) -> frozenset[str]:
+    return frozenset(key for key, values in named.items() if values is not None)
+
+
+def _values(
+    starts: Span, windows: Windows, earlier: Span | None, named: Mapping[str, Sequence[str] | None], limit: int
+) -> dict[str, Any]:
+    values = asked_windows(starts, earlier, limit) | {key: list(named[key] or ()) for key in _given(named)}
+    if windows.slide >= HOUR:
+        spans = [starts] if earlier is None else [earlier, starts]
+        values |= given(sorted({edge for span in spans for edge in windows.edges(span)}))
+    return values
 
 
 def _windowed(
-    minutes: Table, spans: Sequence[Span], windows: Windows, named: dict[str, Sequence[str] | None], bot: bool | None
+    minutes: Table,
+    windows: Windows,
+    keys: Sequence[str],
+    named: frozenset[str],
+    *,
+    compares: bool,
+    bot: bool | None,
 ) -> Statement:
-    """Each row once for every window it belongs to, under `window_start`; `named` are the keys and what they may be.
-
-    Rows are read of the windows that start in one of the spans.
+    """Each row once for every window it belongs to, under `window_start`; `named` are the keys that are given values.
 
     The slide divides the window, so a row of the slide-long bucket `b` belongs to the windows starting at
     `b`, `b - slide`, … `b - (overlap - 1) × slide`. No hour lies within a shorter slide, so there minutes are read.
@@ -77,14 +112,12 @@ def _windowed(
     if windows.slide < HOUR:
         time: ColumnElement[Any] = minutes.c.minute
     else:
-        edges = fixed(sorted({edge for span in spans for edge in windows.edges(span)}))
-        source = readable(minutes, edges).subquery("rows")
+        source = readable(minutes, GIVEN).subquery("rows")
         time = source.c.starts_at
-    whole = [Span(span.start, span.end - windows.slide + windows.length) for span in spans]
-    conditions = [within(time, whole), counted(source, bot)]
-    conditions += [source.c[key].in_(values) for key, values in named.items() if values is not None]
-    told: list[ColumnElement[Any]] = [source.c[key] for key in named]
-    told += [column for column in source.c if column.name not in {*_NO_MEASURE, *named}]
+    conditions = [in_asked(time, compares=compares, reach=windows.length - windows.slide), counted(source, bot)]
+    conditions += [is_one_of(source.c[key], key) for key in keys if key in named]
+    told: list[ColumnElement[Any]] = [source.c[key] for key in keys]
+    told += [column for column in source.c if column.name not in {*_NO_MEASURE, *keys}]
     newest = bucket(time, windows.slide)
     if windows.overlap == 1:
         return select(newest.label("window_start"), *told).where(*conditions)

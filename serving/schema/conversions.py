@@ -65,7 +65,7 @@ async def conversions(
         )
     else:
         rows = await snapshot.rows(
-            conversion_windows(starts, windows, products, categories, earlier=earlier, bot=bots.bot, limit=most)
+            *conversion_windows(starts, windows, products, categories, earlier=earlier, bot=bots.bot, limit=most)
         )
     if len(rows) > settings.max_rows:
         raise TooLarge("range", f"the answer has more than {settings.max_rows} rows; name products or shorten it")

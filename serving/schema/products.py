@@ -118,7 +118,7 @@ async def product_metrics(
     else:
         check_kept(windows.edges(starts) + (windows.edges(earlier) if earlier is not None else []), told.as_of)
         rows = await snapshot.rows(
-            product_windows(
+            *product_windows(
                 starts,
                 windows,
                 products,

@@ -98,7 +98,7 @@ async def revenue(
     else:
         check_kept(windows.edges(starts) + (windows.edges(earlier) if earlier is not None else []), told.as_of)
         rows = await snapshot.rows(
-            revenue_windows(starts, windows, categories, earlier=earlier, bot=bots.bot, limit=most)
+            *revenue_windows(starts, windows, categories, earlier=earlier, bot=bots.bot, limit=most)
         )
     if len(rows) > settings.max_rows:
         raise TooLarge("range", f"the answer has more than {settings.max_rows} rows; name categories or shorten it")
