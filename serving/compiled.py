@@ -5,10 +5,10 @@ resolver or arguments, a value that does not fit its type) is left to graphql-co
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 from graphql import (
-    GraphQLLeafType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
@@ -21,6 +21,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 Complete = Callable[[Any], Any]
 _AS_IT_IS: Final = {"String": str, "ID": str, "Boolean": bool}
 """Scalars whose Python values are JSON's own."""
+_NULL: Final = "null where there must be a value"
 
 
 class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -45,14 +46,18 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def _plan(self, type_: GraphQLOutputType, details: Any) -> Complete | None:
         """How to complete a value of the type; None where that takes more than reading it."""
-        if isinstance(type_, GraphQLNonNull):
-            inner = self._plan(type_.of_type, details)
-            return _required(inner) if inner is not None else None
+        bare = self._bare(_nullable(type_), details)
+        if bare is None:
+            return None
+        return _required(bare) if isinstance(type_, GraphQLNonNull) else _optional(bare)
+
+    def _bare(self, type_: GraphQLOutputType, details: Any) -> Complete | None:
+        """The same for a value that is there."""
         if isinstance(type_, GraphQLList):
             each = self._plan(type_.of_type, details)
-            return _optional(lambda items: [each(item) for item in items]) if each is not None else None
+            return (lambda items: [each(item) for item in items]) if each is not None else None
         if is_leaf_type(type_):
-            return _optional(_leaf(type_))
+            return type_.coerce_output_value
         if isinstance(type_, GraphQLObjectType):
             return self._object_plan(type_, details)
         return None
@@ -61,23 +66,52 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
         fields, defer, _ = self.collect_subfields(type_, details)
         if defer:
             return None
-        steps: list[tuple[str, Complete]] = []
+        steps: list[Step] = []
         for response_name, selected in fields.items():
             name = selected[0].node.name.value
             if name == "__typename":
-                steps.append((response_name, _constant(type_.name)))
+                steps.append(Step(response_name, _constant(type_.name), str, str, required=True))
                 continue
             field = type_.fields[name]
             attribute = _attribute(field)
-            complete = self._plan(field.type, selected) if attribute is not None else None
-            if attribute is None or complete is None or any(each.node.directives for each in selected):
+            bare = self._bare(_nullable(field.type), selected) if attribute is not None else None
+            if attribute is None or bare is None or any(each.node.directives for each in selected):
                 return None
-            steps.append((response_name, _read(attribute, complete)))
+            plain = _AS_IT_IS.get(getattr(_nullable(field.type), "name", ""), _Nothing)
+            required = isinstance(field.type, GraphQLNonNull)
+            steps.append(Step(response_name, attrgetter(attribute), plain, bare, required))
 
         def whole(item: Any) -> dict[str, Any]:
-            return {name: read(item) for name, read in steps}
+            completed = {}
+            for name, read, plain, complete, required in steps:
+                value = read(item)
+                if type(value) is not plain:
+                    value = None if value is None or value is Undefined else complete(value)
+                    if value is None and required:
+                        raise ValueError(_NULL)
+                completed[name] = value
+            return completed
 
-        return _optional(whole)
+        return whole
+
+
+class Step(NamedTuple):
+    """A field of an object, in the order of the selection."""
+
+    name: str
+    read: Callable[[Any], Any]
+    plain: type
+    """A value of exactly this type is complete."""
+    complete: Complete
+    required: bool
+
+
+class _Nothing:
+    """The type of no value."""
+
+
+def _nullable(type_: GraphQLOutputType) -> GraphQLOutputType:
+    return type_.of_type if isinstance(type_, GraphQLNonNull) else type_
 
 
 def _attribute(field: Any) -> str | None:
@@ -88,20 +122,8 @@ def _attribute(field: Any) -> str | None:
     return definition.python_name if definition is not None and not definition.base_resolver else None
 
 
-def _leaf(type_: GraphQLLeafType) -> Complete:
-    coerce = type_.coerce_output_value
-    plain = _AS_IT_IS.get(type_.name)
-    if plain is not None:
-        return lambda value: value if type(value) is plain else coerce(value)
-    return coerce
-
-
 def _constant(value: str) -> Complete:
     return lambda _item: value
-
-
-def _read(attribute: str, complete: Complete) -> Complete:
-    return lambda item: complete(getattr(item, attribute))
 
 
 def _optional(complete: Complete) -> Complete:
@@ -110,9 +132,9 @@ def _optional(complete: Complete) -> Complete:
 
 def _required(complete: Complete) -> Complete:
     def whole(value: Any) -> Any:
-        completed = complete(value)
+        completed = None if value is None or value is Undefined else complete(value)
         if completed is None:
-            raise ValueError("null where there must be a value")
+            raise ValueError(_NULL)
         return completed
 
     return whole

@@ -24,9 +24,14 @@ class Asked(NamedTuple):
     values: Mapping[str, Any]
 
 
+def by_name(rows: Iterable[ResultRow]) -> list[dict[str, Any]]:
+    """Rows as dicts: to read ten columns of a row's own mapping costs twice as much."""
+    return [dict(zip(row._fields, row, strict=True)) for row in rows]
+
+
 def rows_of(names: Sequence[str], values: Iterable[Sequence[Any]]) -> Sequence[ResultRow]:
     """Values from elsewhere, to be read by name like the rows of a statement."""
     return IteratorResult(SimpleResultMetaData(names), iter(values)).all()
 
 
-__all__ = ["Asked", "ResultRow", "Statement", "rows_of"]
+__all__ = ["Asked", "ResultRow", "Statement", "by_name", "rows_of"]

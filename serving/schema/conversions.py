@@ -7,7 +7,7 @@ import strawberry
 
 from serving.database import EpochRow
 from serving.errors import TooLarge
-from serving.queries import logged
+from serving.queries import by_name, logged
 from serving.queries.conversions import CONVERTS_WITHIN, conversion_windows
 from serving.schema.common import BotFilter, Range, Window, is_final
 from serving.schema.comparison import PREVIOUS_WINDOW, Columns, CompareWith, row_before
@@ -69,7 +69,7 @@ async def conversions(
         )
     if len(rows) > settings.max_rows:
         raise TooLarge("range", f"the answer has more than {settings.max_rows} rows; name products or shorten it")
-    return [_window(row._mapping, row_before(row._mapping), window, told.as_of) for row in rows]
+    return [_window(row, row_before(row), window, told.as_of) for row in by_name(rows)]
 
 
 def _window(told: Columns, before: Columns | None, length: timedelta, as_of: EpochRow | None) -> ConversionWindow:

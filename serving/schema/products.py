@@ -9,7 +9,7 @@ import strawberry
 
 from serving.database import EpochRow
 from serving.errors import InvalidArgument, TooLarge
-from serving.queries import ResultRow, logged
+from serving.queries import ResultRow, by_name, logged
 from serving.queries.compared import BEFORE
 from serving.queries.top_products import top_products as top_products_sql
 from serving.queries.windows import product_windows
@@ -137,8 +137,7 @@ async def product_metrics(
     sides = ("",) if earlier is None else ("", BEFORE)
     counts = {side + name: await users_in(rows, side + name) for side in sides for name in wanted}
     everything = [
-        dict(zip(row._fields, row, strict=True)) | {name: users[index] for name, users in counts.items()}
-        for index, row in enumerate(rows)
+        row | {name: users[index] for name, users in counts.items()} for index, row in enumerate(by_name(rows))
     ]
     currency = info.context.services.shop.currency
     return [_product_window(row, row_before(row), window, told.as_of, currency) for row in everything]

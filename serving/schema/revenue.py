@@ -11,7 +11,7 @@ import strawberry
 from contracts.rollups import DAY, HOUR
 from serving.database import EpochRow
 from serving.errors import TooLarge
-from serving.queries import ResultRow, logged
+from serving.queries import ResultRow, by_name, logged
 from serving.queries.sales import sales as sales_sql
 from serving.queries.windows import revenue_windows
 from serving.schema.common import CURRENCY, BotFilter, Range, Window, average, check_kept, is_final, users_in
@@ -103,7 +103,7 @@ async def revenue(
     if len(rows) > settings.max_rows:
         raise TooLarge("range", f"the answer has more than {settings.max_rows} rows; name categories or shorten it")
     currency = info.context.services.shop.currency
-    return [_revenue_window(row._mapping, row_before(row._mapping), window, told.as_of, currency) for row in rows]
+    return [_revenue_window(row, row_before(row), window, told.as_of, currency) for row in by_name(rows)]
 
 
 def _revenue_window(
