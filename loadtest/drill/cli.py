@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Annotated, Any, Final
 
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Column, Table
@@ -25,6 +26,8 @@ from loadtest.drill.run import Outcome, Place, run_drill
 from loadtest.options import usage
 from loadtest.report.files import circumstances, make_folder
 from loadtest.summary import to_json
+
+log = structlog.get_logger()
 
 _PAUSE_SECONDS: Final = (1.0, 6.0)
 """Between a recovery and the next random strike."""
@@ -80,6 +83,9 @@ def drill(
         asyncio.run(_run(chosen, plan, outcomes))
     except (DrillError, HoldingsError) as error:
         ended = f"Error: {error}."
+    except Exception as error:  # a bug of ours does not take away the verdicts there are
+        log.exception("drill failed")
+        ended = f"Error: {type(error).__name__}: {error}."
     except (KeyboardInterrupt, asyncio.CancelledError):
         ended = "Ended before its time."
     if ended is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import httpx
+import structlog
 from pydantic import SecretStr
 
 from loadtest.audit.audit import Audit, Auditor
@@ -24,6 +25,8 @@ from loadtest.probe import Freshness, Probe
 from loadtest.sender import Sender, at_speed
 
 Done = TypeVar("Done")
+
+log = structlog.get_logger()
 
 _QUIET_SECONDS: Final = 3.0
 """Traffic goes on so long after the last recovery."""
@@ -157,6 +160,10 @@ async def _strike(
             await strike.fault.strike(ground)
         except DrillError as error:
             problem = str(error)
+            break
+        except Exception as error:  # a bug of ours: this drill has failed, and those after it are done all the same
+            log.exception("strike failed", fault=str(strike.fault))
+            problem = f"{type(error).__name__}: {error}"
             break
         over = probe.now()
         recovered = await _until(lambda over=over: _recovered(probe.freshness, over) is not None)  # type: ignore[misc]

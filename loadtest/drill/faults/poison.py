@@ -13,6 +13,8 @@ from contracts.topics import EVENT_TOPICS
 from loadtest.drill.ground import DrillError, Ground
 
 _ANSWER_SECONDS: Final = 30.0
+_LARGEST_BYTES: Final = 2 * 1024 * 1024
+"""What the topics take; the library's own limit is half of it."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,9 @@ class Poison:
 
     def _produce(self, ground: Ground) -> int:
         dice = Random(self.seed)
-        producer = Producer({"bootstrap.servers": ground.kafka.bootstrap, "acks": "all"})
+        producer = Producer(
+            {"bootstrap.servers": ground.kafka.bootstrap, "acks": "all", "message.max.bytes": _LARGEST_BYTES}
+        )
         for number in range(self.records):
             topic = dice.choice(EVENT_TOPICS).name
             producer.produce(ground.kafka.topic_prefix + topic, poison(number, dice), b"poison-%d" % number)

@@ -7,8 +7,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
+from typing import cast
 
 import psutil
 import pytest
@@ -18,13 +21,13 @@ from contracts.settings import KafkaSettings, PostgresSettings
 from loadtest.audit.audit import Audit
 from loadtest.audit.checks import Check
 from loadtest.cli import app
-from loadtest.drill.catalogue import BY_NAME, DRILLS, SETS, SHORT
+from loadtest.drill.catalogue import BY_NAME, DRILLS, SETS, SHORT, Strike
 from loadtest.drill.faults import AtFailpoint, CutOff, Freeze, FullDisk, Kill
-from loadtest.drill.faults.poison import poison
+from loadtest.drill.faults.poison import Poison, poison
 from loadtest.drill.ground import DrillError, Ground
-from loadtest.drill.run import Outcome, _beside, _recovered
+from loadtest.drill.run import Outcome, _beside, _recovered, _strike
 from loadtest.drill.traffic import traffic
-from loadtest.probe import Freshness
+from loadtest.probe import Freshness, Probe
 from processing import failpoints
 
 pytestmark = pytest.mark.unit
@@ -116,6 +119,12 @@ def test_poison_is_the_same_for_the_same_seed_and_of_every_kind() -> None:
     assert max(map(len, records)) > 1_000_000
 
 
+async def test_poison_of_every_kind_is_small_enough_to_be_sent(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadtest.drill.faults.poison._ANSWER_SECONDS", 0.0)
+    with pytest.raises(DrillError, match="9 records of poison were not taken"):  # there is no broker; all wait for it
+        await Poison(9).strike(replace(ground, kafka=KafkaSettings(bootstrap="127.0.0.1:1")))
+
+
 def test_a_hot_user_does_most_of_the_events() -> None:
     stream = traffic(BY_NAME["skew"], seed=1, rate=100, start_ms=0)
     users = [next(stream).body["user_id"] for _ in range(300)]
@@ -202,12 +211,26 @@ async def test_what_runs_beside_a_drill_ends_with_it_however_it_ends() -> None:
         assert await task == 7
 
 
+async def test_a_strike_that_has_a_bug_fails_its_drill_and_ends_no_other(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        async def strike(self, ground: Ground) -> None:
+            raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr("loadtest.drill.run._QUIET_SECONDS", 0.0)
+    probe = cast("Probe", SimpleNamespace(freshness=Freshness(seen=[(0.0, 1.0)])))
+    strikes = [Strike(Broken(), 0.0), Strike(Broken(), 0.0)]
+    assert await _strike(strikes, ground, probe) == ([], "ZeroDivisionError: by nothing")
+
+
+@pytest.mark.parametrize("kind", [DrillError, RuntimeError])
 def test_a_run_that_ends_early_reports_the_drills_that_have_a_verdict(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
     async def interrupted(_chosen: object, _plan: object, outcomes: list[Outcome]) -> None:
         outcomes.append(_outcome(drill="poison"))
-        raise DrillError("the stack to be broken did not start")
+        raise kind("the stack to be broken did not start")
 
     monkeypatch.setattr("loadtest.drill.cli._run", interrupted)
     result = CliRunner().invoke(app, ["drill", "poison", "skew", "--report", str(tmp_path / "report")])
