@@ -29,7 +29,8 @@ def test_what_is_expected_of_it_is_a_schema(operation: Path) -> None:
 
 def test_every_consumer_is_described_and_has_operations() -> None:
     described = (FOLDER / "consumers" / "README.md").read_text("utf-8")
-    consumers = {path.name for path in (FOLDER / "consumers").iterdir() if path.is_dir()}
+    folders = {path.name for path in (FOLDER / "consumers").iterdir() if path.is_dir()}
+    consumers = folders - {"__pycache__"}  # of the client that stands beside them
     assert len(consumers) == 3
     assert {operation.parent.name for operation in OPERATIONS} == consumers
     assert all(f"`{name}`" in described for name in consumers)
