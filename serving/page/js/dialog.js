@@ -12,7 +12,7 @@ const KINDS = {
 
 let shown = null;
 let page = null;
-let locked = false; // the view behind it asks for a key: the address stays, so that it opens again with one
+const LOCKED = "data-locked"; // the view behind it asks for a key: the address stays, so that it opens again with one
 
 export function build() {
   const dialog = $("dialog");
@@ -21,7 +21,7 @@ export function build() {
   dialog.addEventListener("close", () => {
     if (dialog.open) return; // opened again meanwhile
     shown = null;
-    if (!locked) setParameters(Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, null])));
+    if (!dialog.hasAttribute(LOCKED)) setParameters(Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, null])));
   });
 }
 
@@ -42,7 +42,7 @@ export function openFromAddress(itsPage) {
 /** Open a detail by its kind and id. */
 export async function openDetail(kind, id) {
   if (shown === `${kind} ${id}`) return;
-  locked = false;
+  $("dialog").removeAttribute(LOCKED);
   shown = `${kind} ${id}`;
   setParameters({ ...Object.fromEntries(Object.keys(KINDS).map((name) => [name, null])), [kind]: id });
   const module = await KINDS[kind]();
@@ -52,7 +52,7 @@ export async function openDetail(kind, id) {
     if (shown === `${kind} ${id}`) show($("dialog-body"), content);
   } catch (error) {
     if (error.code === "UNAUTHENTICATED") {
-      locked = true;
+      $("dialog").setAttribute(LOCKED, "");
       return $("dialog").close();
     }
     show($("dialog-body"), h("p", { class: "empty" }, `${error.message} Close this and try again.`));

@@ -460,10 +460,12 @@ def guarded(busy: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @asynccontextmanager
-async def unlocked(browser: Browser, url: str, **look: Any) -> AsyncIterator[Page]:
+async def unlocked(browser: Browser, url: str, *, of_a_dialog: bool = False, **look: Any) -> AsyncIterator[Page]:
     """The page once it has the key; that it had none at first is in the console."""
     async with tab(browser, url, ready="#read-key", **look) as opened:
-        await expect(opened.page.locator("#dialog")).to_be_hidden()  # it gives way to the field for the key
+        if of_a_dialog:  # which opens, finds that it lacks a key, and gives way to the field for it
+            await opened.page.locator("#dialog[data-locked]").wait_for(state="attached")
+        await expect(opened.page.locator("#dialog")).to_be_hidden()
         await opened.page.locator("#read-key").fill("ops")
         await opened.page.keyboard.press("Enter")
         await opened.page.locator("html[data-drawn]").wait_for(state="attached")
@@ -516,7 +518,9 @@ async def test_a_user_is_erased_after_the_id_was_said_once_more(
     browser: Browser, busy: Server, guarded: Server, axe: str
 ) -> None:
     user = busy.data("{ users(first: 1) { nodes { id } } }")["users"]["nodes"][0]["id"]
-    async with unlocked(browser, f"{guarded.url}/users?user={user}", width=360, scheme="dark") as page:
+    async with unlocked(
+        browser, f"{guarded.url}/users?user={user}", of_a_dialog=True, width=360, scheme="dark"
+    ) as page:
         await page.get_by_role("button", name="Erase this user …").click()
         await page.locator("#request-user").fill("somebody else")
         await page.locator("#request-key").fill("ticket 8")
