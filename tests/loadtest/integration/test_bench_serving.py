@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def bench(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    small = ("--seconds", "1", "--connections", "2", "--minutes", "4000", "--sessions", "1000", "--subscribers", "20")
+    small = ("--seconds", "0.3", "--connections", "2", "--minutes", "4000", "--sessions", "1000", "--subscribers", "20")
     command = [sys.executable, "-m", "loadtest", "bench", "serving", *small, *arguments]
     environment = {**os.environ, "MILLRACE_POSTGRES_URL": url}
     return subprocess.run(
