@@ -278,7 +278,8 @@ async def test_products_are_sorted_searched_and_saved(browser: Browser, busy: Se
         assert views == sorted(views, reverse=True)
         await page.get_by_role("button", name="Views").click()
         await expect(page.locator("#products th[aria-sort=ascending]")).to_have_text("Views")
-        assert [int(row["views"]) for row in await saved(page, "products")] == views[::-1]
+        views = [int(row["views"]) for row in await saved(page, "products")]  # a minute later, of other 24 hours
+        assert views == sorted(views)
         await page.get_by_role("button", name="Product").click()
         await expect(names.first).to_have_text("p-atlas")
         await page.locator("#products-search").fill("kitchen")
