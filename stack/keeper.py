@@ -88,7 +88,8 @@ class Keeper(threading.Thread):
                 self.part.complete()
                 self._tell(stage=Stage.READY, note="")
                 self.settled.set()
-                how = self._await_death()
+                self._await_death()
+                how = "ended"
             if self._stopping.is_set():
                 return
             how = f"{how} ({self._bury()})"
@@ -154,10 +155,9 @@ class Keeper(threading.Thread):
                 break
         return "ended"
 
-    def _await_death(self) -> str:
+    def _await_death(self) -> None:
         while not self._has_ended() and not self._stopping.wait(_POLL_SECONDS):
             pass
-        return "ended"
 
     def _has_ended(self) -> bool:
         """Whether the process has ended; it stays unburied, so that its pid is nobody else's."""

@@ -4,7 +4,7 @@ Each module builds statements and runs none, so that what is asked can be read a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Row, Select
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
@@ -12,6 +12,10 @@ from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 Statement = Select[*tuple[Any, ...]]
 """A statement whose rows are read by name."""
 ResultRow = Row[*tuple[Any, ...]]
+
+
+KEPT_STATEMENTS: Final = 256
+"""Of one kind of question; a client may name windows of any length."""
 
 
 class Asked(NamedTuple):
@@ -34,4 +38,4 @@ def rows_of(names: Sequence[str], values: Iterable[Sequence[Any]]) -> Sequence[R
     return IteratorResult(SimpleResultMetaData(names), iter(values)).all()
 
 
-__all__ = ["Asked", "ResultRow", "Statement", "by_name", "rows_of"]
+__all__ = ["KEPT_STATEMENTS", "Asked", "ResultRow", "Statement", "by_name", "rows_of"]

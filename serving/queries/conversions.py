@@ -8,9 +8,9 @@ from typing import Final
 from sqlalchemy import func, select
 
 from contracts.projections import conversions
-from serving.queries import Asked, Statement
+from serving.queries import KEPT_STATEMENTS, Asked, Statement
 from serving.queries.compared import asked_windows, beside, in_asked
-from serving.queries.measures import bucket, counted, is_one_of
+from serving.queries.measures import bucket, counted, is_one_of, lists_given
 from serving.windows import Span, Windows
 
 CONVERTS_WITHIN: Final = timedelta(minutes=10)
@@ -33,13 +33,12 @@ def conversion_windows(
     `late` counts late clicks and late purchases among these: adding a late purchase takes at most one other late one
     out of the sum, so it never falls.
     """
-    named = {"products": products, "categories": categories}
-    which = frozenset(name for name, values in named.items() if values is not None)
-    values = asked_windows(starts, earlier, limit) | {name: list(named[name] or ()) for name in which}
-    return Asked(_statement(windows.length, which, earlier is not None, bot), values)
+    named = lists_given(products=products, categories=categories)
+    statement = _statement(windows.length, frozenset(named), earlier is not None, bot)
+    return Asked(statement, asked_windows(starts, earlier, limit) | named)
 
 
-@lru_cache(256)
+@lru_cache(KEPT_STATEMENTS)
 def _statement(length: timedelta, named: frozenset[str], compares: bool, bot: bool | None) -> Statement:
     click, purchase = conversions.alias("click"), conversions.alias("purchase")
     part = (

@@ -1,6 +1,6 @@
 """Rolling up the minute tables: the sums, and the sketches where they are wanted."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -49,6 +49,11 @@ def moment(value: datetime) -> ColumnElement[datetime]:
 def given_moment(name: str) -> ColumnElement[datetime]:
     """A `timestamptz` that is given under this name when the statement is run."""
     return bindparam(name, type_=DateTime(timezone=True))
+
+
+def lists_given(**lists: Sequence[str] | None) -> dict[str, list[str]]:
+    """Those of the lists that a request gives, as the parameters that `is_one_of` names."""
+    return {name: list(texts) for name, texts in lists.items() if texts is not None}
 
 
 def is_one_of(column: ColumnElement[str], name: str) -> ColumnElement[bool]:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from contracts.projections import category_minutes, orders, product_minutes, site_minutes
 from contracts.rollup_reads import GIVEN, given, readable
 from serving.queries import Asked, Statement
-from serving.queries.measures import counted, given_moment, is_one_of, sketches, sums
+from serving.queries.measures import counted, given_moment, is_one_of, lists_given, sketches, sums
 from serving.windows import MINUTE, Span, ceiling, minute_edges
 
 _TIME: Final = DateTime(timezone=True)
@@ -34,7 +34,7 @@ def sales(
 
     Orders are known of all products together only.
     """
-    named = {"products": products, "categories": categories}
+    named = lists_given(products=products, categories=categories)
     edges = minute_edges(edge for bucket in buckets for edge in (bucket.start, bucket.end))
     places = {edge: place for place, edge in enumerate(edges, start=1)}
     parts = [
@@ -42,16 +42,14 @@ def sales(
         for bucket in buckets
         for place in range(places[ceiling(bucket.start, MINUTE)], places[ceiling(bucket.end, MINUTE)])
     ]
-    values: dict[str, Any] = given(edges)
-    values |= {name: list(texts) for name, texts in named.items() if texts is not None}
+    values: dict[str, Any] = given(edges) | named
     values["part_starts"] = [bucket.start for bucket, _ in parts]
     values["part_ends"] = [bucket.end for bucket, _ in parts]
     values["part_places"] = [place for _, place in parts]
     stretches = _stretches(buckets)
     for number, stretch in enumerate(stretches):
         values |= {f"from_{number}": stretch.start, f"to_{number}": stretch.end}
-    which = tuple(name for name, texts in named.items() if texts is not None)
-    return Asked(_statement(which, bot, frozenset(wanted_sketches), wants_orders, len(stretches)), values)
+    return Asked(_statement(tuple(named), bot, frozenset(wanted_sketches), wants_orders, len(stretches)), values)
 
 
 @cache

@@ -10,7 +10,8 @@ from sqlalchemy import Integer, Select, bindparam, func, select
 from contracts.projections import product_minutes
 from contracts.rollup_reads import GIVEN, given, readable
 from serving.queries import Asked, Statement
-from serving.queries.measures import counted, given_moment, is_one_of, sums
+from serving.queries.compared import BEFORE
+from serving.queries.measures import counted, given_moment, is_one_of, lists_given, sums
 
 
 def top_products(
@@ -30,9 +31,8 @@ def top_products(
     values |= {"starts": edges[0], "ends": edges[1], "first": first}
     if earlier:
         values |= {"earlier_starts": earlier[0], "earlier_ends": earlier[1]}
-    if categories is not None:
-        values["categories"] = list(categories)
-    return Asked(_statement(measure, bot, bool(earlier), categories is not None), values)
+    named = lists_given(categories=categories)
+    return Asked(_statement(measure, bot, bool(earlier), bool(named)), values | named)
 
 
 @cache
@@ -59,7 +59,7 @@ def _statement(measure: str, bot: bool | None, beside_earlier: bool, of_categori
     if not beside_earlier:
         return best
     now, before = best.subquery("now"), ranked("earlier_starts", "earlier_ends").subquery("before")
-    told = [column.label(f"before_{column.name}") for column in before.c]
+    told = [column.label(f"{BEFORE}{column.name}") for column in before.c]
     return (
         select(*now.c, *told)
         .join_from(now, before, before.c.product_id == now.c.product_id, isouter=True)

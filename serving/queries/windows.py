@@ -1,6 +1,6 @@
 """Windows over the minute tables and what they are summed up to: productMetrics and revenue."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -9,15 +9,13 @@ from sqlalchemy import ColumnElement, FromClause, Integer, Table, func, literal,
 from contracts.projections import category_minutes, product_minutes
 from contracts.rollup_reads import GIVEN, given, readable
 from contracts.rollups import HOUR
-from serving.queries import Asked, Statement
+from serving.queries import KEPT_STATEMENTS, Asked, Statement
 from serving.queries.compared import asked_windows, beside, in_asked
-from serving.queries.measures import bucket, counted, duration, is_one_of, sketches, sums
+from serving.queries.measures import bucket, counted, duration, is_one_of, lists_given, sketches, sums
 from serving.windows import Span, Windows
 
 _NO_MEASURE: Final = frozenset({"minute", "starts_at", "bot", "last_epoch"})
 _MONEY: Final = ("purchases", "units", "revenue", "refunds", "refunded", "late")
-_LENGTHS: Final = 256
-"""Statements of different windows that are kept: a client may name any length."""
 
 
 def product_windows(
@@ -32,9 +30,9 @@ def product_windows(
     limit: int,
 ) -> Asked:
     """Measures of each product and category in each window that starts in `starts`, `beside` those of `earlier`."""
-    named = {"product_id": products, "category": categories}
-    statement = _products(windows, _given(named), earlier is not None, bot, frozenset(wanted_sketches))
-    return Asked(statement, _values(starts, windows, earlier, named, limit))
+    named = lists_given(product_id=products, category=categories)
+    statement = _products(windows, frozenset(named), earlier is not None, bot, frozenset(wanted_sketches))
+    return Asked(statement, _values(starts, windows, earlier, limit) | named)
 
 
 def revenue_windows(
@@ -47,12 +45,12 @@ def revenue_windows(
     limit: int,
 ) -> Asked:
     """Purchases and refunds of each category in each window, `beside` those of `earlier`; nothing without either."""
-    named = {"category": categories}
-    statement = _revenue(windows, _given(named), earlier is not None, bot)
-    return Asked(statement, _values(starts, windows, earlier, named, limit))
+    named = lists_given(category=categories)
+    statement = _revenue(windows, frozenset(named), earlier is not None, bot)
+    return Asked(statement, _values(starts, windows, earlier, limit) | named)
 
 
-@lru_cache(_LENGTHS)
+@lru_cache(KEPT_STATEMENTS)
 def _products(
     windows: Windows, named: frozenset[str], compares: bool, bot: bool | None, wanted_sketches: frozenset[str]
 ) -> Statement:
@@ -67,7 +65,7 @@ def _products(
     return beside(rows, [key.name for key in keys], compares=compares)
 
 
-@lru_cache(_LENGTHS)
+@lru_cache(KEPT_STATEMENTS)
 def _revenue(windows: Windows, named: frozenset[str], compares: bool, bot: bool | None) -> Statement:
     part = _windowed(category_minutes, windows, ("category",), named, compares=compares, bot=bot).subquery("part")
     keys = [part.c.window_start, part.c.category]
@@ -80,14 +78,8 @@ def _revenue(windows: Windows, named: frozenset[str], compares: bool, bot: bool 
     return beside(rows, [key.name for key in keys], compares=compares)
 
 
-def _given(named: Mapping[str, Sequence[str] | None]) -> frozenset[str]:
-    return frozenset(key for key, values in named.items() if values is not None)
-
-
-def _values(
-    starts: Span, windows: Windows, earlier: Span | None, named: Mapping[str, Sequence[str] | None], limit: int
-) -> dict[str, Any]:
-    values = asked_windows(starts, earlier, limit) | {key: list(named[key] or ()) for key in _given(named)}
+def _values(starts: Span, windows: Windows, earlier: Span | None, limit: int) -> dict[str, Any]:
+    values = asked_windows(starts, earlier, limit)
     if windows.slide >= HOUR:
         spans = [starts] if earlier is None else [earlier, starts]
         values |= given(sorted({edge for span in spans for edge in windows.edges(span)}))

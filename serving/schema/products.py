@@ -199,7 +199,7 @@ async def top_products(
         )
     currency = info.context.services.shop.currency
     return [
-        _ranked(row, "", currency, _ranked(row, "before_", currency) if then is not None and row.before_rank else None)
+        _ranked(row, "", currency, _ranked(row, BEFORE, currency) if then is not None and row.before_rank else None)
         for row in rows
     ]
 
