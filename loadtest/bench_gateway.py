@@ -9,11 +9,9 @@ import hashlib
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,11 +28,11 @@ from contracts.settings import KafkaSettings
 from contracts.topics import ALL, CLICKSTREAM, EVENT_TOPICS
 from loadtest.bench_errors import BenchError
 from loadtest.bench_measure import MEASURING, Measurement
+from loadtest.bench_server import answering, free_port
 from loadtest.machine import describe_machine
 
 Tell = Callable[[str], None]
 
-_START_SECONDS: Final = 60
 _CASES: Final = (
     ("empty route", "empty", 1),
     ("JSON, single", "json", 1),
@@ -156,9 +154,7 @@ def _gateway(plan: GatewayPlan, kafka: KafkaSettings, folder: Path) -> Iterator[
     key = f"mr_{secrets.token_urlsafe(24)}"
     entry = {"source": "bench", "sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": ["write"]}
     (folder / "keys.json").write_text(json.dumps([entry]))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ,
         "MILLRACE_HOME": str(folder),
@@ -172,24 +168,14 @@ def _gateway(plan: GatewayPlan, kafka: KafkaSettings, folder: Path) -> Iterator[
     log = folder / "gateway.log"
     with log.open("wb") as out:
         child = subprocess.Popen([sys.executable, "-m", "ingestion"], env=environment, stdout=out, stderr=out)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + _START_SECONDS
-        while not _is_ready(url):
-            if child.poll() is not None or time.monotonic() > deadline:
-                raise BenchError(f"the gateway did not start:\n{log.read_text('utf-8')[-2000:]}")
-            time.sleep(0.1)
-        yield _Gateway(url, key, psutil.Process(child.pid))
-    finally:
-        child.terminate()
-        child.wait(60)
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health/ready", timeout=5, trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
+    url = f"http://127.0.0.1:{port}"
+    with answering(
+        child,
+        lambda: httpx.get(f"{url}/health/ready", timeout=5, trust_env=False),
+        lambda: f"the gateway did not start:\n{log.read_text('utf-8')[-2000:]}",
+        end_seconds=60,
+    ) as process:
+        yield _Gateway(url, key, process)
 
 
 def _stored(kafka: KafkaSettings) -> int:

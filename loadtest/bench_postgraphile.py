@@ -8,9 +8,7 @@ is what is compared. The page of sessions is a function that returns rows of the
 import hashlib
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +19,9 @@ import psutil
 
 from contracts.settings import PostgresSettings, home
 from loadtest.bench_errors import BenchError
+from loadtest.bench_server import answering, free_port
 
 FOLDER: Final = Path(__file__).resolve().parent / "postgraphile"
-_START_SECONDS: Final = 60
 FUNCTIONS: Final = FOLDER / "functions.sql"
 _RANGE: Final = "query ($from: Datetime!, $to: Datetime!) { asked:"
 DOCUMENTS: Final = {
@@ -49,24 +47,18 @@ def postgraphile(own: PostgresSettings, connections: int) -> Iterator[tuple[str,
     node = str(packed) if packed.exists() else shutil.which("node")
     if node is None:
         raise BenchError("To compare with PostGraphile, Node.js 22 or later has to be on the PATH.")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     told = [own.url.get_secret_value(), own.db_schema, str(port), str(connections)]
     environment = os.environ | {"GRAPHILE_ENV": "production", "NODE_ENV": "production"}
     # Nothing of the command comes from outside.
     child = subprocess.Popen([node, str(modules / "server.mjs"), *told], env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
-    try:
-        url = f"http://127.0.0.1:{port}/graphql"
-        deadline = time.monotonic() + _START_SECONDS
-        while not _answers(url):
-            if child.poll() is not None or time.monotonic() > deadline:
-                raise BenchError("PostGraphile did not start; what it said is above.")
-            time.sleep(0.2)
-        yield url, psutil.Process(child.pid)
-    finally:
-        child.terminate()
-        child.wait(30)
+    url = f"http://127.0.0.1:{port}/graphql"
+    with answering(
+        child,
+        lambda: httpx.post(url, json={"query": "{ __typename }"}, trust_env=False),
+        lambda: "PostGraphile did not start; what it said is above.",
+    ) as process:
+        yield url, process
 
 
 def ask(url: str, document: str, variables: dict[str, str]) -> Any:
@@ -94,10 +86,3 @@ def _installed() -> Path:
             raise BenchError(f"PostGraphile could not be installed:\n{done.stderr[-1000:]}")
     shutil.copy(FOLDER / "server.mjs", made)
     return made
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.post(url, json={"query": "{ __typename }"}, trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False

@@ -9,7 +9,6 @@ lasts is how they compare.
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from contracts.settings import PostgresSettings
 from contracts.tables import NOTIFY_CHANNEL
 from loadtest.bench_errors import BenchError
 from loadtest.bench_postgraphile import DOCUMENTS, FUNCTIONS, ask, postgraphile
+from loadtest.bench_server import answering, free_port
 from loadtest.bench_serving_rows import END, NEXT_EPOCH, days_of, make_shop
 from loadtest.bench_subscribers import follow
 from loadtest.flood import flood, request_bytes
@@ -42,7 +42,6 @@ _HOUR: Final = timedelta(hours=1)
 _POOL: Final = 4
 _VARIANTS: Final = 200
 _EPOCHS: Final = 10
-_START_SECONDS: Final = 60
 _HEADERS: Final = {"content-type": "application/json", "accept": "application/graphql-response+json"}
 
 
@@ -258,9 +257,7 @@ async def _shop(plan: ServingPlan, store: PostgresSettings, tell: Tell) -> Async
 
 @contextmanager
 def _serving(own: PostgresSettings, *, kept: bool) -> Iterator[tuple[str, psutil.Process]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as folder:
         environment = os.environ | {
             "MILLRACE_HOME": folder,
@@ -273,23 +270,13 @@ def _serving(own: PostgresSettings, *, kept: bool) -> Iterator[tuple[str, psutil
         }
         if not kept:
             environment["MILLRACE_SERVING_CACHE_BYTES"] = "0"
-        with Path(folder, "serving.log").open("wb") as log:
-            child = subprocess.Popen([sys.executable, "-m", "serving"], env=environment, stdout=log, stderr=log)
-        try:
-            url = f"http://127.0.0.1:{port}"
-            deadline = time.monotonic() + _START_SECONDS
-            while not _ready(url):
-                if child.poll() is not None or time.monotonic() > deadline:
-                    raise BenchError(f"serving did not start:\n{Path(folder, 'serving.log').read_text()[-2000:]}")
-                time.sleep(0.1)
-            yield f"{url}/graphql", psutil.Process(child.pid)
-        finally:
-            child.terminate()
-            child.wait(30)
-
-
-def _ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health/ready", trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
+        log = Path(folder, "serving.log")
+        with log.open("wb") as out:
+            child = subprocess.Popen([sys.executable, "-m", "serving"], env=environment, stdout=out, stderr=out)
+        url = f"http://127.0.0.1:{port}"
+        with answering(
+            child,
+            lambda: httpx.get(f"{url}/health/ready", trust_env=False),
+            lambda: f"serving did not start:\n{log.read_text()[-2000:]}",
+        ) as process:
+            yield f"{url}/graphql", process
