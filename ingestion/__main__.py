@@ -1,7 +1,6 @@
 """`python -m ingestion`: run the gateway."""
 
 import argparse
-import os
 import sys
 
 import structlog
@@ -11,7 +10,7 @@ from contracts.logging import configure_logging
 from contracts.settings import KafkaSettings, ShopSettings, setting_faults
 from ingestion.errors import StartRefusedError
 from ingestion.settings import GatewaySettings
-from ingestion.workers import check_port_is_free, supervise
+from ingestion.workers import await_port, supervise
 
 
 def main() -> int:
@@ -28,12 +27,12 @@ def main() -> int:
         settings, shop, kafka = GatewaySettings(), ShopSettings(), KafkaSettings()
         configure_logging("gateway", settings.log_level)
         if not options.worker:
-            check_port_is_free(settings.host, settings.port)
+            await_port(settings.host, settings.port, settings.drain_seconds)
             if settings.workers > 1:
                 return supervise(settings.workers)
         from ingestion.server import serve  # noqa: PLC0415 - prometheus_client picks its mode when imported, by the environment
 
-        return serve(settings, shop, kafka, os.getppid() if options.worker else None)
+        return serve(settings, shop, kafka, sys.stdin.fileno() if options.worker else None)
     except ValidationError as error:
         for key, fault in setting_faults(error):
             print(f"{key}: {fault}", file=sys.stderr)

@@ -40,13 +40,13 @@ class Worker:
     """Everything one process serves with."""
 
     def __init__(
-        self, settings: GatewaySettings, shop: ShopSettings, kafka: KafkaSettings, supervisor: int | None
+        self, settings: GatewaySettings, shop: ShopSettings, kafka: KafkaSettings, lifeline: int | None
     ) -> None:
         registry = load_registry()
         prometheus = CollectorRegistry()
         instruments = Instruments(GATEWAY, prometheus)
         rules = Rules(shop.currency, shop.future_tolerance_seconds * 1000, int(settings.max_age_days * _DAY_MS))
-        self._supervisor = supervisor
+        self._lifeline = lifeline
         self.settings = settings
         self.keys = KeyRing(settings.keys_file)
         senders = Senders(settings.client_ip, settings.trusted_proxies, read_salt(settings.salt_file))
@@ -93,6 +93,8 @@ class Worker:
         stop = asyncio.Event()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, stop.set)
+        if (lifeline := self._lifeline) is not None:
+            loop.add_reader(lifeline, stop.set)
         self.broker.start(loop)
         await asyncio.to_thread(self.broker.wait_for_first_check)
         server = self._server()
@@ -101,6 +103,8 @@ class Worker:
         _log.info("gateway_started", host=self.settings.host, port=self.settings.port, pid=os.getpid())
         await asyncio.wait({serving, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
         housekeeping.cancel()
+        if lifeline is not None:
+            loop.remove_reader(lifeline)
         if serving.done():  # the server ended by itself: its error says why
             await serving
         await self._drain(server, serving)
@@ -146,8 +150,7 @@ class Worker:
                     _log.error("keys_not_reloaded", reason=complaint)
             self.application.refresh_gauges()
             self.broker.tell_tally()
-            orphaned = self._supervisor is not None and os.getppid() != self._supervisor
-            if orphaned or self.broker.failed.is_set():
+            if self.broker.failed.is_set():
                 stop.set()
 
 
@@ -183,10 +186,10 @@ def _collected(own: CollectorRegistry) -> CollectorRegistry:
     return everyone
 
 
-def serve(settings: GatewaySettings, shop: ShopSettings, kafka: KafkaSettings, supervisor: int | None = None) -> int:
+def serve(settings: GatewaySettings, shop: ShopSettings, kafka: KafkaSettings, lifeline: int | None = None) -> int:
     """Run one worker in this process; returns its exit code. Raises StartRefusedError.
 
-    With the process id of a supervisor, the worker stops when that process is gone.
+    A lifeline is a pipe (its file descriptor) that ends when the worker's supervisor is gone: then the worker stops.
     """
-    worker = Worker(settings, shop, kafka, supervisor)
+    worker = Worker(settings, shop, kafka, lifeline)
     return uvloop.run(worker.run())

@@ -1,8 +1,10 @@
 """Several workers on one port: processes of their own, restarted when they die, stopped together.
 
-Each listens on the same address with SO_REUSEPORT; the kernel spreads connections over them.
+Each listens on the same address with SO_REUSEPORT; the kernel spreads connections over them. Each reads a pipe whose
+other end only this process holds: when it is killed, its workers know at once, by the end of the pipe, and stop.
 """
 
+import errno
 import os
 import signal
 import socket
@@ -10,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from typing import Final
 
 import structlog
@@ -17,21 +20,34 @@ import structlog
 from ingestion.errors import StartRefusedError
 
 _RESPAWN_SECONDS: Final = 0.5
+_PREDECESSOR_SECONDS: Final = 5
+"""How long workers of a gateway that was killed may keep the port beyond their time to drain."""
+_LOOK_SECONDS: Final = 0.1
 
 _log = structlog.get_logger()
 
 
-def check_port_is_free(host: str, port: int) -> None:
-    """Refuse a port somebody listens on: with SO_REUSEPORT the workers themselves would share it silently."""
+def await_port(host: str, port: int, drain_seconds: float) -> None:
+    """Wait for workers of a killed gateway to leave the port. Raises StartRefusedError if somebody goes on listening.
+
+    With SO_REUSEPORT our own workers would share the port with anybody's, silently.
+    """
+    deadline = time.monotonic() + drain_seconds + _PREDECESSOR_SECONDS
+    while fault := _fault_of_binding(host, port):
+        if fault.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+            raise StartRefusedError(f"MILLRACE_GATEWAY_PORT: cannot listen on {host}:{port}: {fault.strerror}")
+        time.sleep(_LOOK_SECONDS)
+
+
+def _fault_of_binding(host: str, port: int) -> OSError | None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise StartRefusedError(
-                f"MILLRACE_GATEWAY_PORT: cannot listen on {host}:{port}: {error.strerror}"
-            ) from error
+            return error
+    return None
 
 
 def supervise(count: int) -> int:
@@ -58,7 +74,7 @@ def supervise(count: int) -> int:
 
 
 def _spawn(environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-m", "ingestion", "--worker"], env=environment)
+    return subprocess.Popen([sys.executable, "-m", "ingestion", "--worker"], env=environment, stdin=subprocess.PIPE)
 
 
 def _forget_gauges(folder: str, pid: int) -> None:

@@ -4,6 +4,7 @@ import base64
 import gzip
 import io
 import json
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -278,6 +279,19 @@ def test_workers_share_the_port_and_add_up_their_metrics(make_gateway: Callable[
     pids = {line["pid"] for line in gateway.log() if line["event"] == "gateway_started"}
     assert len(pids) == 2
     assert gateway.stop() == 0
+
+
+def test_workers_of_a_killed_gateway_leave_the_port_to_the_next_one(make_gateway: Callable[..., Any]) -> None:
+    gateway = make_gateway(WORKERS="2").started_ready()
+    orphans = [line["pid"] for line in gateway.log() if line["event"] == "gateway_started"]
+    with socket.create_connection(("127.0.0.1", gateway.port)):  # an idle client keeps nobody
+        gateway.stop(signal.SIGKILL)
+        gateway.started_ready()
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in orphans):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    gateway.post(json.dumps(click("e"))).raise_for_status()
 
 
 def test_a_taken_port_is_refused_by_name(make_gateway: Callable[..., Any]) -> None:
