@@ -114,6 +114,12 @@ SERVING: Final = (
         "Answers so far by where they came from: hits (kept of this epoch), misses (made), shared (made for another).",
         ("result",),
     ),
+    Metric(
+        "millrace_serving_shared_answers_total",
+        "counter",
+        "Look-ups in the cache that replicas share: found, absent; failed: it did not answer, or did not keep one.",
+        ("result",),
+    ),
     Metric("millrace_serving_subscriptions", "gauge", "Subscriptions being read."),
     Metric("millrace_serving_feed_connected", "gauge", "1 while the epoch feed listens.", combine="livemin"),
     Metric("millrace_serving_epoch", "gauge", "Newest epoch heard of; 0 before the first.", combine="livemax"),

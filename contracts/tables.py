@@ -121,6 +121,15 @@ totals: Final = Table(
     comment="The ledger summed over all epochs, one row, so that the books are read in O(1).",
 )
 
+last_change: Final = Table(
+    "last_change",
+    metadata,
+    Column("singleton", Boolean, primary_key=True, server_default=text("true")),
+    Column("token", Text, nullable=False, server_default=text("gen_random_uuid()::text")),
+    comment="One row: a random text, another one with every transaction that is no epoch and changes what readers were"
+    " told of one. With the newest epoch it names the state of the store.",
+)
+
 tallies: Final = Table(
     "tallies",
     metadata,

@@ -104,7 +104,11 @@ def write_entry(transaction: Transaction, entry: Entry) -> None:
 
 
 def tell_change(transaction: Transaction) -> None:
-    """Tell readers, once this is committed, that what they were told of the newest epoch may be other now."""
+    """Tell readers, once this is committed, that what they were told of the newest epoch may be other now.
+
+    Also those who do not listen: the row is another one then. Until the commit, other changes wait here.
+    """
+    transaction.execute("UPDATE last_change SET token = gen_random_uuid()::text")
     transaction.execute("SELECT pg_notify($1, $2)", (NOTIFY_CHANNEL, CHANGED))
 
 

@@ -130,6 +130,7 @@ def create_tables(transaction: Transaction, schema: str) -> None:
         for statement in create_statements(table):
             transaction.execute(statement)
     transaction.execute("INSERT INTO totals (epoch) VALUES (0) ON CONFLICT DO NOTHING")
+    transaction.execute("INSERT INTO last_change DEFAULT VALUES ON CONFLICT DO NOTHING")
 
 
 def create_views(transaction: Transaction, schema: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -32,6 +32,9 @@ from serving.settings import ServingSettings
 from serving.sockets import Sockets
 from serving.streams import Streams
 from serving.web import SecurityHeaders
+
+if TYPE_CHECKING:  # 20 MB of Redis's client, which only replicas that share are to have
+    from serving.shared import SharedAnswers
 
 _PAGE: Final = Path(__file__).resolve().parent / "page"
 GRAPHQL: Final = "/graphql"
@@ -61,7 +64,8 @@ def build_app(
     answers = Answers(feed, settings.cache_bytes)
     metrics = Metrics(feed, answers)
     event_log = EventLog(log.path, settings.log_readers)
-    executor = Executor(build_schema(), Services(database, feed, settings, shop, event_log))
+    shared = _shared(settings, shop, metrics)
+    executor = Executor(build_schema(), Services(database, feed, settings, shop, event_log), shared)
     streams = Streams(executor, answers, feed)
 
     @contextlib.asynccontextmanager
@@ -72,6 +76,8 @@ def build_app(
         finally:
             listening.cancel()
             await asyncio.wait([listening])
+            if shared is not None:
+                await shared.close()
             await database.close()
 
     rest = Starlette(
@@ -80,6 +86,14 @@ def build_app(
     access = Access(settings.keys_file)
     endpoint = Endpoint(executor, answers, Events(streams, settings), access=access, settings=settings, metrics=metrics)
     return Application(endpoint, Sockets(streams, access, settings, GRAPHQL), rest)
+
+
+def _shared(settings: ServingSettings, shop: ShopSettings, metrics: Metrics) -> "SharedAnswers | None":
+    if not settings.shared_cache_url.get_secret_value():
+        return None
+    from serving.shared import SharedAnswers, made_by  # noqa: PLC0415 - see above
+
+    return SharedAnswers(settings.shared_cache_url, made_by(settings, shop), metrics.shared_answers)
 
 
 def _health(database: Database, metrics: Metrics) -> list[Route]:

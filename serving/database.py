@@ -20,9 +20,9 @@ import contracts.models
 import contracts.projections  # noqa: F401 - they join the metadata
 from contracts.settings import PostgresSettings
 from contracts.tables import metadata
-from serving.errors import Unavailable, from_database
+from serving.errors import ServingError, Unavailable, from_database
 from serving.queries import ResultRow, Statement
-from serving.queries.as_of import AS_OF
+from serving.queries.as_of import AS_OF, STATE
 from serving.settings import ServingSettings
 
 
@@ -37,6 +37,16 @@ class EpochRow:
     read_at: datetime
     summed_until: datetime | None = None
     """Before it only whole hours are left; None where every minute is."""
+
+
+@dataclass(frozen=True)
+class StateRow:
+    """What names a state of the store: no two differ in what readers are told and are equal in this."""
+
+    epoch: int
+    committed_at: datetime
+    """So that an epoch is not taken for one that had its number before a backup was put back."""
+    token: str
 
 
 class Database:
@@ -131,6 +141,8 @@ class Snapshot:
         self._connection: AsyncConnection | None = None
         self._turn = asyncio.Lock()  # a connection runs one statement at a time
         self._closed = False
+        self._failure: ServingError | None = None
+        """What it broke by: all who share it are told the same."""
         self._as_of: asyncio.Task[EpochRow | None] | None = None
 
     async def rows(self, statement: Statement, values: Mapping[str, Any] | None = None) -> Sequence[ResultRow]:
@@ -141,7 +153,7 @@ class Snapshot:
         """
         async with self._turn:
             if self._closed:
-                raise Unavailable("The request has ended.")
+                raise self._failure or Unavailable("The request has ended.")
             try:
                 if self._connection is None:
                     self._connection = await self._engine.connect()
@@ -151,6 +163,7 @@ class Snapshot:
                 known = from_database(error)
                 if known is None:
                     raise
+                self._failure = known
                 raise known from error
 
     async def as_of(self) -> EpochRow | None:
@@ -162,6 +175,15 @@ class Snapshot:
         if self._as_of is None:
             self._as_of = asyncio.ensure_future(self._read_as_of())
         return await asyncio.shield(self._as_of)
+
+    async def state(self) -> StateRow | None:
+        """The state of the store that this snapshot shows; None before the first epoch.
+
+        Raises:
+            TryLater: the database is away, empty or too slow.
+        """
+        found = await self.rows(STATE)
+        return StateRow(**found[0]._mapping) if found else None
 
     async def close(self) -> None:
         """End the transaction and give the connection back. Nothing can be read after it."""

@@ -89,6 +89,11 @@ class Operation:
     of_alerts: bool = False
     """Whether it is a subscription of alerts, which change outside of epochs."""
 
+    @property
+    def shareable(self) -> bool:
+        """Whether its answer may be kept outside of this process: numbers over many, nothing of single people."""
+        return self.epochal and self.scopes == {"analytics"}
+
 
 @dataclass(frozen=True, slots=True)
 class Unusable:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterable, Awaitable
 from dataclasses import dataclass
 from enum import Enum
 from inspect import isawaitable
-from typing import Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import orjson
 import strawberry
@@ -16,13 +16,16 @@ from graphql.execution.values import VariableValues, get_variable_values
 from serving.allowed import Allowed
 from serving.compiled import CompiledExecutor
 from serving.costs import arguments_of, rows_of
-from serving.database import Snapshot
+from serving.database import Snapshot, StateRow
 from serving.documents import Documents, Operation, Unusable
 from serving.errors import TookTooLong, TryLater, describe
 from serving.limits import Shape
 from serving.request import GraphQLRequest
 from serving.schema.context import OperationContext, Services
 from serving.turns import Turns
+
+if TYPE_CHECKING:  # 20 MB of Redis's client, which only replicas that share are to have
+    from serving.shared import SharedAnswers
 
 _log = structlog.get_logger(__name__)
 
@@ -56,13 +59,14 @@ class Answer:
 class Executor:
     """Requests to answers. Keeps nothing but the documents it knows."""
 
-    def __init__(self, schema: strawberry.Schema, services: Services) -> None:
+    def __init__(self, schema: strawberry.Schema, services: Services, shared: "SharedAnswers | None" = None) -> None:
         settings = services.settings
         self._graphql = schema._schema  # the one thing of Strawberry's that runs
         self._services = services
         allowed = Allowed.read(settings.documents_file) if settings.documents_file is not None else None
         self._documents = Documents(self._graphql, Shape.of(settings), allowed, introspection=settings.introspection)
         self._turns = Turns(settings.running_per_client, settings.waiting_per_client)
+        self._shared = shared
 
     def operation(self, request: GraphQLRequest) -> Operation | Unusable:
         """The operation that a request is about."""
@@ -107,9 +111,14 @@ class Executor:
 
     async def _run(self, request: GraphQLRequest, operation: Operation, client: str) -> Answer:
         snapshot = self._services.database.snapshot()
-        epoch = None
+        shared = self._shared if operation.shareable else None
+        state = epoch = None
         try:
             async with asyncio.timeout(self._services.settings.request_seconds):
+                if shared is not None and shared.answering and (state := await _state(snapshot)) is not None:
+                    known = await shared.get(request.key, state)
+                    if known is not None:
+                        return Answer(Outcome.DATA, known, state.epoch)
                 result = await self._execute(operation, request, OperationContext(self._services, snapshot, client))
             if operation.epochal and not result.errors:
                 epoch = await _epoch(snapshot)
@@ -124,12 +133,15 @@ class Executor:
         errors = [describe(error) for error in result.errors or ()]
         if result.data is None and all(error.path is None for error in errors):
             return Answer(Outcome.INVALID, encoded(None, errors))
-        return Answer(
+        answer = Answer(
             Outcome.PARTIAL if errors else Outcome.DATA,
             encoded(result.data, errors, ran=True, epoch=epoch if operation.kind is _SUBSCRIPTION else None),
             epoch,
             any("retryAfterSeconds" in (error.extensions or {}) for error in errors),
         )
+        if shared is not None and state is not None and epoch is not None:
+            shared.put(request.key, state, answer.body)
+        return answer
 
     async def _execute(
         self, operation: Operation, request: GraphQLRequest, context: OperationContext
@@ -161,6 +173,13 @@ def encoded(data: Any, errors: Any, *, ran: bool = False, epoch: int | None = No
     if epoch is not None:
         body["extensions"] = {"epoch": epoch}
     return orjson.dumps(body)
+
+
+async def _state(snapshot: Snapshot) -> StateRow | None:
+    try:
+        return await snapshot.state()
+    except TryLater:
+        return None  # the roots will say what there is to say
 
 
 async def _epoch(snapshot: Snapshot) -> int | None:

@@ -17,6 +17,7 @@ class Metrics:
         instruments = Instruments(SERVING, self._registry)
         self.requests = instruments.counter("millrace_serving_requests_total")
         self.request_seconds = instruments.histogram("millrace_serving_request_seconds")
+        self.shared_answers = instruments.counter("millrace_serving_shared_answers_total")
         for result in ("hits", "misses", "shared"):
             told = partial(getattr, answers, result)
             instruments.gauge("millrace_serving_answers").labels(result=result).set_function(told)

@@ -1,13 +1,14 @@
 """Settings of the serving part: `MILLRACE_SERVING_<NAME>`, or the table `[serving]` of the settings file."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from contracts.settings import PartSettings
 
 Statuses = Literal["audited", "draft-2026"]
+NO_CACHE: Final = SecretStr("")
 
 
 class ServingSettings(PartSettings):
@@ -54,6 +55,9 @@ class ServingSettings(PartSettings):
 
     cache_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
     """Memory for answers of the newest epoch; 0 keeps none."""
+
+    shared_cache_url: SecretStr = NO_CACHE
+    """Redis or Valkey in which replicas share answers: `redis://`, `rediss://` or `unix://`; empty shares nothing."""
 
     max_points: int = Field(default=3000, ge=1)
     """Most windows on the time axis of one answer."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from contracts.rollups import HOUR
 from contracts.settings import PostgresSettings
-from contracts.tables import CHANGED, NOTIFY_CHANNEL
+from processing import ledger
 from processing.detection.series import ORIGIN
 from processing.detection.training import last_hour, series_by_hour
 from processing.detection.watches import LEARNT_HOURS, MONEY
@@ -85,4 +85,4 @@ def _write(transaction: Transaction, found: dict[Key, Outlook], until: datetime)
             " AS ahead (hour, expected, low, high) WHERE expected <> 'NaN'",
             (scope, subject, metric, hours, *values, until),
         )
-    transaction.execute("SELECT pg_notify($1, $2)", (NOTIFY_CHANNEL, CHANGED))
+    ledger.tell_change(transaction)

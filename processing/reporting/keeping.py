@@ -4,7 +4,8 @@ import json
 from datetime import date
 
 from contracts.settings import PostgresSettings
-from contracts.tables import CHANGED, NOTIFY_CHANNEL, reports
+from contracts.tables import reports
+from processing import ledger
 from processing.reporting.figures import Report
 from processing.store import one_transaction
 
@@ -25,7 +26,7 @@ class Kept:
                 " figures = excluded.figures, made_at = excluded.made_at WHERE r.epoch <= excluded.epoch",
                 (report.day, report.time_zone, report.epoch, report.is_final, json.dumps(report.as_json())),
             )
-            transaction.execute("SELECT pg_notify($1, $2)", (NOTIFY_CHANNEL, CHANGED))
+            ledger.tell_change(transaction)
 
     def final(self) -> set[date]:
         """The days whose report is final."""

@@ -5,7 +5,7 @@ from typing import Final
 from sqlalchemy import Interval, func, literal, select, true
 
 from contracts.rollups import HOUR, roll_ups
-from contracts.tables import epochs, totals
+from contracts.tables import epochs, last_change, totals
 from serving.queries import Statement
 
 _SUMMED_UNTIL: Final = (
@@ -23,6 +23,15 @@ _LINE: Final = (
     func.clock_timestamp().label("read_at"),
 )
 AS_OF: Final[Statement] = select(*_LINE, _SUMMED_UNTIL.label("summed_until")).order_by(epochs.c.epoch.desc()).limit(1)
+
+
+STATE: Final[Statement] = (
+    select(epochs.c.epoch, epochs.c.committed_at, last_change.c.token)
+    .join_from(epochs, last_change, true())
+    .order_by(epochs.c.epoch.desc())
+    .limit(1)
+)
+"""Which state of the store a snapshot shows: another one after each transaction that changes what readers are told."""
 
 
 def line_of(epoch: int) -> Statement:

@@ -91,6 +91,7 @@ class Shop:
         return {
             "epochs": [epoch],
             "totals": [{"epoch": self.epoch, **sums, "log_rows": sums["applied"], "log_epoch": self.epoch}],
+            "last_change": [{"singleton": True}],
             "books": [
                 {
                     "topic": "clickstream",

@@ -48,8 +48,11 @@ def test_the_file_has_the_shape_of_the_compose_specification(compose: dict[str, 
     assert faults == []
 
 
-def test_there_is_one_service_per_part_besides_the_preparation_and_prometheus(compose: dict[str, Any]) -> None:
-    assert set(compose["services"]) == {*ORDER, "prepare", "prometheus"}
+def test_there_is_one_service_per_part_besides_the_preparation_prometheus_and_the_cache(
+    compose: dict[str, Any],
+) -> None:
+    assert set(compose["services"]) == {*ORDER, "prepare", "prometheus", "cache"}
+    assert {name for name, service in compose["services"].items() if "profiles" in service} == {"cache"}
 
 
 def test_every_service_that_listens_has_a_health_check(compose: dict[str, Any]) -> None:
