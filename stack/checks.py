@@ -2,17 +2,22 @@
 
 Tests of real processes can be beaten by the clock where others share the machine. A few that fail are run once more,
 by themselves; a step that needed it says so in the summary, since such a test wants to be mended.
+
+The whole stack's tests often wait, for processes to start and for numbers to come. Steps that only compute run beside
+them, in the time that they leave.
 """
 
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from stack.settings import REPOSITORY
 
@@ -23,6 +28,8 @@ _FAILED: Final = Path(".pytest_cache/v/cache/lastfailed")
 """Where pytest keeps the tests that failed; of later runs, too, until they pass."""
 _FEW: Final = 5
 """Tests; more than these is no accident."""
+_LAST_IN_LINE: Final = 19
+"""Niceness of who gets the time that nobody else wants."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class Step:
     """After `python -m`."""
     patient: bool = False
     """Whether a few tests that fail are run once more."""
+    beside: str = ""
+    """The step whose idle time it takes, where that one is run too."""
 
 
 _SLOWEST: Final = ("--durations", "15", "--durations-min", "5")
@@ -47,44 +56,90 @@ _TWO_WORKERS: Final = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"
 STEPS: Final = (
     Step("format", ("ruff", "format", "--check", ".")),
     Step("lint", ("ruff", "check", ".")),
-    Step("types", ("mypy", *PACKAGES)),
-    Step("unit", ("pytest", "-m", "unit", *_TWO_WORKERS)),
-    Step("integration", ("pytest", "-m", "integration", *_TWO_WORKERS), patient=True),
+    Step("types", ("mypy", *PACKAGES), beside="e2e"),
+    Step("unit", ("pytest", "-m", "unit", "-p", "no:cacheprovider", *_TWO_WORKERS), beside="e2e"),
     Step("e2e", ("pytest", "-m", "e2e", *_SLOWEST), patient=True),
+    Step("integration", ("pytest", "-m", "integration", *_TWO_WORKERS), patient=True),
 )
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    code: int
+    again: int
+    """Tests that were run once more."""
+    seconds: float
+
+    def __str__(self) -> str:
+        passed = f"passed, {self.again} when tried again" if self.again else "passed"
+        return f"{passed if self.code == 0 else f'FAILED (exit code {self.code})':<28} {self.seconds:7.1f} s"
 
 
 def run_steps(only: Sequence[str], say: Callable[[str], None]) -> int:
     """Run the named steps, or all; every one runs, whatever the others said. Returns 0 if all passed, else 1.
 
-    What a step prints goes to the terminal as it is.
+    What a step prints goes to the terminal as it is; of one that runs beside another, after what that one prints.
     """
     # Hundreds of processes are started: each would compile every module anew where nobody may keep them compiled.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPATH"] = str(REPOSITORY)
-    verdicts = []
-    for step in STEPS:
-        if only and step.name not in only:
+    chosen = {step.name: step for step in STEPS if not only or step.name in only}
+    verdicts: dict[str, _Verdict] = {}
+    for step in chosen.values():
+        if step.beside in chosen:
             continue
-        say(f"── {step.name}: {' '.join(step.arguments)}")
-        started = time.monotonic()
-        (REPOSITORY / _FAILED).unlink(missing_ok=True)  # what failed in other steps is none of this one's
-        code, again = _run(step.arguments, environment), 0
-        if step.patient and code == _TESTS_FAILED and 0 < (again := _failed_tests()) <= _FEW:
-            say(f"── {step.name}: once more, {again} that failed")
-            code = _run((*step.arguments[:3], "--last-failed"), environment)
-        verdicts.append((step.name, code, again, time.monotonic() - started))
+        with ThreadPoolExecutor(1) as in_the_gaps, tempfile.TemporaryFile("w+", errors="replace") as printed:
+            beside = {
+                each.name: in_the_gaps.submit(_run_in_the_gaps, each, environment, printed)
+                for each in chosen.values()
+                if each.beside == step.name
+            }
+            verdicts[step.name] = _run_step(step, environment, say)
+            verdicts |= {name: running.result() for name, running in beside.items()}
+            printed.seek(0)
+            for line in printed:
+                say(line.rstrip("\n"))
     say("── summary")
-    for name, code, again, seconds in verdicts:
-        passed = f"passed, {again} when tried again" if again else "passed"
-        say(f"{name:<12} {passed if code == 0 else f'FAILED (exit code {code})':<28} {seconds:7.1f} s")
-    return 0 if all(code == 0 for _, code, _, _ in verdicts) else 1
+    for name in chosen:
+        say(f"{name:<12} {verdicts[name]}")
+    return 0 if all(verdict.code == 0 for verdict in verdicts.values()) else 1
 
 
-def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    return subprocess.run(
-        (sys.executable, "-m", *arguments), cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, check=False
-    ).returncode
+def _run_step(step: Step, environment: Mapping[str, str], say: Callable[[str], None]) -> _Verdict:
+    say(_title(step))
+    started = time.monotonic()
+    (REPOSITORY / _FAILED).unlink(missing_ok=True)  # what failed in other steps is none of this one's
+    code, again = _start(step.arguments, environment).wait(), 0
+    if step.patient and code == _TESTS_FAILED and 0 < (again := _failed_tests()) <= _FEW:
+        say(f"── {step.name}: once more, {again} that failed")
+        code = _start((*step.arguments[:3], "--last-failed"), environment).wait()
+    return _Verdict(code, again, time.monotonic() - started)
+
+
+def _run_in_the_gaps(step: Step, environment: Mapping[str, str], printed: IO[str]) -> _Verdict:
+    """Run a step that has no turn of its own; what it prints is kept."""
+    print(_title(step), file=printed, flush=True)
+    started = time.monotonic()
+    child = _start(step.arguments, environment, printed)
+    os.setpriority(os.PRIO_PROCESS, child.pid, _LAST_IN_LINE)
+    return _Verdict(child.wait(), 0, time.monotonic() - started)
+
+
+def _title(step: Step) -> str:
+    return f"── {step.name}: {' '.join(step.arguments)}"
+
+
+def _start(
+    arguments: Sequence[str], environment: Mapping[str, str], printed: IO[str] | None = None
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        (sys.executable, "-m", *arguments),
+        cwd=REPOSITORY,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=printed,
+        stderr=subprocess.STDOUT if printed else None,
+    )
 
 
 def _failed_tests() -> int:

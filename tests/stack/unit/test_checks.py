@@ -1,6 +1,7 @@
-"""The task runner: every step runs; few tests that fail are tried once more and named, many are not."""
+"""The task runner: all steps run, some beside others; a few tests that fail are tried again and named, many not."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,49 @@ def test_a_step_is_judged_by_its_tests_and_the_others_run_all_the_same(
     tests, tidy = said[-2:]
     assert summary in tests
     assert "passed " in tidy
+
+
+WAITS_FOR_THE_OTHER = """
+import os, sys, time
+from pathlib import Path
+
+print(f"{os.getpriority(os.PRIO_PROCESS, 0)} is how patient I am")
+Path("beside").touch()
+sys.exit(3)
+"""
+IS_WAITED_FOR = """
+import time
+from pathlib import Path
+
+deadline = time.monotonic() + 30
+while not Path("beside").exists() and time.monotonic() < deadline:
+    time.sleep(0.01)
+raise SystemExit(not Path("beside").exists())
+"""
+
+
+def test_a_step_beside_another_runs_at_the_same_time_behind_it_and_is_told_after_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "quiet.py").write_text(WAITS_FOR_THE_OTHER)
+    (project / "loud.py").write_text(IS_WAITED_FOR)
+    steps = (Step("quiet", ("quiet",), beside="loud"), Step("loud", ("loud",)), Step("tidy", ("this",)))
+    monkeypatch.setattr(checks, "STEPS", steps)
+    said: list[str] = []
+    assert run_steps((), said.append) == 1
+    assert said[:4] == ["── loud: loud", "── quiet: quiet", "19 is how patient I am", "── tidy: this"]
+    assert [line.split()[:2] for line in said[-3:]] == [["quiet", "FAILED"], ["loud", "passed"], ["tidy", "passed"]]
+
+
+def test_a_step_whose_neighbour_is_not_asked_for_has_its_own_turn(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (project / "quiet.py").write_text(WAITS_FOR_THE_OTHER)
+    monkeypatch.setattr(checks, "STEPS", (Step("quiet", ("quiet",), beside="loud"), Step("loud", ("loud",))))
+    assert run_steps(("quiet",), lambda _: None) == 1
+    assert capfd.readouterr().out == f"{os.getpriority(os.PRIO_PROCESS, 0)} is how patient I am\n"
+
+
+def test_every_step_that_runs_beside_another_finds_it() -> None:
+    alone = {step.name for step in checks.STEPS if not step.beside}
+    assert all(step.beside in alone for step in checks.STEPS if step.beside)
