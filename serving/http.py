@@ -31,6 +31,7 @@ from serving.web import HEADERS
 Scope = Any
 Receive = Any
 Send = Any
+Headers = tuple[tuple[bytes, bytes], ...]
 
 RESPONSE_JSON: Final = "application/graphql-response+json"
 PLAIN_JSON: Final = "application/json"
@@ -86,12 +87,14 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         started = time.perf_counter()
+        told: Headers = ()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
             media_type = self._negotiated(headers)
             client = self._client(scope, headers)
             request = await self._request(scope, headers, receive)
             if self._guarded:
+                told = (_scopes(client),)
                 self._check(request, client)
             if media_type == EVENT_STREAM:
                 self._may_run(request, self._executor.operation(request))
@@ -100,12 +103,12 @@ class Endpoint:
             kept = self._answers.get(request.key) or await self._answer(request, client)
         except Refused as refused:
             self._refused.inc()
-            await _send(send, refused.status, PLAIN_JSON, _refusal(refused), refused.headers)
+            await _send(send, refused.status, PLAIN_JSON, _refusal(refused), (*refused.headers, *told))
         except ClientGone:
             return
         else:
             self._outcomes[kept.answer.outcome].inc()
-            await self._send(send, scope["method"], headers, media_type, kept)
+            await self._send(send, scope["method"], headers, media_type, kept, told=told)
         self._observe(time.perf_counter() - started)
 
     def _client(self, scope: Scope, headers: dict[bytes, bytes]) -> Client:
@@ -210,18 +213,25 @@ class Endpoint:
             raise Refused(406, f"Answers are {RESPONSE_JSON} or {PLAIN_JSON}.")
         return found
 
-    async def _send(self, send: Send, method: str, headers: dict[bytes, bytes], media_type: str, kept: Kept) -> None:
+    async def _send(
+        self, send: Send, method: str, headers: dict[bytes, bytes], media_type: str, kept: Kept, *, told: Headers
+    ) -> None:
         answer = kept.answer
         status = self._statuses[media_type].get(answer.outcome, 200)
         if method != "GET":
-            return await _send(send, status, media_type, answer.body, (_NO_STORE,))
+            return await _send(send, status, media_type, answer.body, (_NO_STORE, *told))
         if answer.epoch is None:
-            return await _send(send, status, media_type, answer.body, (_VARY, _NO_STORE))
+            return await _send(send, status, media_type, answer.body, (_VARY, _NO_STORE, *told))
         # Anybody may keep it as long as they ask each time whether it still holds.
-        more = (_VARY, (b"cache-control", b"private, no-cache"), (b"etag", kept.etag))
+        more = (_VARY, (b"cache-control", b"private, no-cache"), (b"etag", kept.etag), *told)
         if kept.etag in headers.get(b"if-none-match", b""):
             return await _send(send, 304, media_type, b"", more)
         return await _send(send, status, media_type, answer.body, more)
+
+
+def _scopes(client: Client) -> tuple[bytes, bytes]:
+    """What the client's key may, so that it need not ask in vain."""
+    return b"millrace-scopes", " ".join(sorted(client.scopes)).encode()
 
 
 def _resumed(request: GraphQLRequest, headers: dict[bytes, bytes]) -> GraphQLRequest:
@@ -245,9 +255,7 @@ class ClientGone(Exception):  # noqa: N818 - it reads as what it is
 _NO_STORE: Final = (b"cache-control", b"no-store")
 
 
-async def _send(
-    send: Send, status: int, media_type: str, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
-) -> None:
+async def _send(send: Send, status: int, media_type: str, body: bytes, headers: Headers = ()) -> None:
     head = [(b"content-type", f"{media_type}; charset=utf-8".encode()), *HEADERS, *headers]
     if status != 304:
         head.append((b"content-length", str(len(body)).encode()))

@@ -1,6 +1,6 @@
 // The public GraphQL API over HTTP. Nothing here that any other client could not do.
 
-import { authorization } from "./key.js";
+import * as key from "./key.js";
 
 /** An error's message for the reader, and the code to decide on. */
 export class ApiError extends Error {
@@ -20,10 +20,11 @@ export async function query(document, variables = {}, { timeoutMs = 20_000 } = {
   try {
     response = await fetch("/graphql", {
       method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/graphql-response+json, application/json", ...authorization() },
+      headers: { "Content-Type": "application/json", Accept: "application/graphql-response+json, application/json", ...key.authorization() },
       body: JSON.stringify({ query: document, variables }),
       signal: AbortSignal.timeout(timeoutMs),
     });
+    key.learn(response.headers.get("Millrace-Scopes"));
     body = await response.json();
   } catch (error) {
     if (error.name === "TimeoutError") throw new ApiError(`The server has not answered within ${timeoutMs / 1000} seconds.`, "SLOW");
@@ -34,6 +35,12 @@ export async function query(document, variables = {}, { timeoutMs = 20_000 } = {
     throw new ApiError(error?.message ?? `HTTP ${response.status}`, error?.extensions?.code ?? "INTERNAL");
   }
   return body.data;
+}
+
+/** Whether the key may do something, so that nobody has to ask in vain. */
+export async function may(scope) {
+  if (key.isSet() && !key.isLearnt()) await query("{ __typename }");
+  return key.may(scope);
 }
 
 /** What every view asks for besides its own: the commit its numbers belong to. */

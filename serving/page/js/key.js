@@ -5,6 +5,15 @@ const STORED = "millrace-read-key";
 let known = "";
 try { known = localStorage.getItem(STORED) ?? ""; } catch { /* storage may be off: then it lasts as long as the page */ }
 
+/** What the key may, as the server has last told; null where it has not, or asks for no keys. */
+let scopes = null;
+
+/** Take note of what the server says of the key. */
+export const learn = (told) => { scopes = told === null ? null : told.split(" "); };
+export const isLearnt = () => scopes !== null;
+/** Whether the key has a scope; yes where the server has not said. */
+export const may = (scope) => scopes === null || scopes.includes(scope);
+
 export const isSet = () => known !== "";
 
 /** Members of a request that present the key; empty without one. */
@@ -13,6 +22,7 @@ export const authorization = () => (known ? { authorization: `Bearer ${known}` }
 /** Use this key from now on; an empty one forgets it. */
 export function keep(key) {
   known = key;
+  scopes = null;
   try {
     if (key) localStorage.setItem(STORED, key);
     else localStorage.removeItem(STORED);

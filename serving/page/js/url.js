@@ -1,7 +1,7 @@
 // What is worth sharing lives in the address: the path is the view, the parameters are what was chosen in it.
 
 /** Choices that go along from view to view; all others belong to the view they were made in. */
-const SHARED = ["range", "from", "to", "zone", "bots"];
+const SHARED = ["range", "from", "to", "zone", "bots", "compare"];
 
 export const parameter = (name) => new URLSearchParams(location.search).get(name);
 

@@ -316,6 +316,59 @@ async def test_journeys_follow_pages_or_actions(browser: Browser, busy: Server) 
         assert label.endswith("most begin with Page view")
 
 
+EARLIER = """
+query ($range: TimeRange!, $before: TimeRange!) {
+  journeys(range: $range, first: 12, compareWith: DAY_BEFORE) {
+    previous { journeys } nodes { previous { visits } } transitions { previous { count } } }
+  topProducts(range: $range, by: REVENUE, first: 200, compareWith: DAY_BEFORE) { productId previous { rank revenue } }
+  before: conversions(range: $before, window: "PT3M") { productId clicks convertedClicks }
+  funnel(range: $range, compareWith: DAY_BEFORE) { segments { previous { steps { sessions } } } }
+}"""
+
+
+async def test_what_was_a_day_before_stands_beside(browser: Browser, busy: Server, axe: str) -> None:
+    now = datetime.now(UTC)
+    end = now.replace(minute=now.minute // 3 * 3, second=0, microsecond=0)  # where one of the page's windows ends
+    of, day = [f"{at:%Y-%m-%dT%H:%M:00Z}" for at in (end - timedelta(hours=1), end)], timedelta(days=1)
+    before = {"from": f"{end - timedelta(hours=1) - day:%FT%TZ}", "to": f"{end - day:%FT%TZ}"}
+    told = busy.data(EARLIER, range={"from": of[0], "to": of[1]}, before=before)
+    chosen = f"from={of[0]}&to={of[1]}&bots=people&compare=day"
+    async with tab(browser, f"{busy.url}/journeys?{chosen}") as opened:
+        page = opened.page
+        ways, nodes = told["journeys"]["transitions"], told["journeys"]["nodes"]
+        counts = [str(each["previous"]["count"]) if each["previous"] else "" for each in ways]
+        assert [row["count_before"] for row in await saved(page, "journey-ways")] == counts
+        then = page.locator("#journey-steps tbody tr").first.locator(".then").first
+        await expect(then).to_contain_text(f"{nodes[0]['previous']['visits']:,}")
+        journeys = told["journeys"]["previous"]["journeys"]
+        await expect(page.locator("#panel-journeys .note")).to_contain_text(f"{journeys:,} a day before (")
+        assert await violations(page, axe) == []
+        await page.get_by_role("link", name="Products").click()
+        await expect(page.locator("#products .then").first).to_be_visible()
+        rows = {row["product"]: row for row in await saved(page, "products")}
+        for each in told["topProducts"]:
+            then_ = each["previous"] or {"rank": "", "revenue": ""}
+            row = rows[each["productId"]]
+            assert (row["rank_before"], row["revenue_before"]) == (str(then_["rank"]), then_["revenue"])
+        product = told["topProducts"][0]["productId"]
+        clicks = [each for each in told["before"] if each["productId"] == product]
+        rate = sum(each["convertedClicks"] for each in clicks) / sum(each["clicks"] for each in clicks)
+        await expect(page.locator(f'#products tr[data-product="{product}"]')).to_contain_text(f"{rate:.1%}")
+        await page.get_by_role("link", name="Funnel").click()
+        steps = told["funnel"]["segments"][0]["previous"]["steps"]
+        await expect(page.locator("#funnel .earlier")).to_contain_text(
+            [f"a day before {step['sessions']:,}," for step in steps]
+        )
+        assert await violations(page, axe) == []
+        await page.locator("#compare").select_option("")
+        await expect(page.locator("#funnel .earlier")).to_have_count(0)
+        assert "compare" not in page.url
+    async with tab(browser, f"{busy.url}/products?{chosen}", width=360, scheme="dark") as opened:
+        await expect(opened.page.locator("#products .then").first).to_be_visible()
+        assert await violations(opened.page, axe) == []
+        assert await opened.page.evaluate(CLIPPED) == []
+
+
 async def test_sessions_are_filtered_paged_and_found_by_id(browser: Browser, busy: Server) -> None:
     async with tab(browser, f"{busy.url}/sessions?range=24h&product=p-tent") as opened:
         page = opened.page
@@ -453,7 +506,11 @@ async def test_an_alert_is_acknowledged_and_what_was_odd_is_told(browser: Browse
 def guarded(busy: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A second server over the same shop, which asks for keys."""
     home = tmp_path_factory.mktemp("guarded")
-    keys = [{"source": "ops", "sha256": hashlib.sha256(b"ops").hexdigest(), "scopes": list(READ_SCOPES)}]
+    scopes = {"ops": list(READ_SCOPES), "desk": ["analytics", "personal"]}
+    keys = [
+        {"source": name, "sha256": hashlib.sha256(name.encode()).hexdigest(), "scopes": told}
+        for name, told in scopes.items()
+    ]
     (home / "keys.json").write_text(json.dumps(keys))
     with serving(busy.database_url, busy.schema, home, serving_keys_file=str(home / "keys.json")) as running:
         assert eventually(lambda: running.ready().status_code == 200)
@@ -461,19 +518,31 @@ def guarded(busy: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @asynccontextmanager
-async def unlocked(browser: Browser, url: str, *, of_a_dialog: bool = False, **look: Any) -> AsyncIterator[Page]:
+async def unlocked(
+    browser: Browser, url: str, *, key: str = "ops", of_a_dialog: bool = False, **look: Any
+) -> AsyncIterator[Page]:
     """The page once it has the key; that it had none at first is in the console."""
     async with tab(browser, url, ready="#read-key", **look) as opened:
         if of_a_dialog:  # which opens, finds that it lacks a key, and gives way to the field for it
             await opened.page.locator("#dialog[data-locked]").wait_for(state="attached")
         await expect(opened.page.locator("#dialog")).to_be_hidden()
-        await opened.page.locator("#read-key").fill("ops")
+        await opened.page.locator("#read-key").fill(key)
         await opened.page.keyboard.press("Enter")
         await opened.page.locator("html[data-drawn]").wait_for(state="attached")
         await opened.page.reload()
         await opened.page.locator("html[data-drawn]").wait_for(state="attached")
         opened.complaints[:] = [one for one in opened.complaints if "401" not in one and "WebSocket" not in one]
         yield opened.page
+
+
+async def test_who_may_not_see_requests_is_told_so_without_asking(browser: Browser, guarded: Server) -> None:
+    """By the end the console must have no complaint, which a request that is refused would be."""
+    url = f"{guarded.url}/quality?requests=all"
+    async with unlocked(browser, url, key="desk", of_a_dialog=True) as page:
+        await expect(page.locator("#dialog")).to_contain_text("This key lacks the scope admin.")
+        await page.locator("#dialog-close").click()
+        await page.get_by_role("button", name="Requests").click()
+        await expect(page.locator("#dialog")).to_contain_text("millrace keys create NAME --scope admin")
 
 
 async def became(server: Server, key: str, **told: Any) -> None:

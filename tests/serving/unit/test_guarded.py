@@ -79,9 +79,22 @@ async def test_a_key_reads_what_its_scopes_allow(keys: Write) -> None:
         assert (await client.get("/health/live")).status_code == 200
 
 
+async def test_a_client_is_told_what_its_key_may(keys: Write) -> None:
+    async with serving(keys_file=keys(all=["personal", "analytics"], sender=["write"])) as client:
+        for key, query, told in (
+            ("all", "{ __typename }", "analytics personal"),
+            ("all", "{ requests { key } }", "analytics personal"),
+            ("sender", "{ __typename }", ""),
+            ("nobody", "{ __typename }", None),
+        ):
+            answer = await client.get("/graphql", params={"query": query}, headers={"authorization": f"Bearer {key}"})
+            assert answer.headers.get("millrace-scopes") == told
+
+
 async def test_without_a_keys_file_everybody_may(keys: Write) -> None:
     async with serving() as client:
         assert await code(client, "{ users { nodes { id } } }") == (200, "UNAVAILABLE")
+        assert "millrace-scopes" not in (await client.post("/graphql", json={"query": "{ __typename }"})).headers
 
 
 def test_keys_end_and_change_while_serving_runs(keys: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 // What was asked to be done: refused events to be sent again, users to be erased; who asked, and what became of it.
 
-import { query } from "../api.js";
+import { may, query } from "../api.js";
 import { openDetail } from "../dialog.js";
 import { h, setText, show } from "../dom.js";
 import * as format from "../format.js";
@@ -13,6 +13,7 @@ const REQUESTS = `query Requests { requests(first: 20) { ${FIELDS} } }`;
 const REPLAY = `mutation Replay($reason: String!, $patch: String, $key: String!) { asked: replayRejected(reason: $reason, patch: $patch, key: $key) { ${FIELDS} } }`;
 const ERASE = `mutation Erase($user: ID!, $key: String!) { asked: eraseUser(userId: $user, key: $key) { ${FIELDS} } }`;
 
+const LACKS = "This key lacks the scope admin. “millrace keys create NAME --scope admin” makes one that has it; “Forget the read key” is among the shortcuts.";
 const LOOK_EVERY_MS = 2_000;
 const STATES = { WAITING: ["Waiting", "warn"], RUNNING: ["Being done", "active"], DONE: ["Done", ""], FAILED: ["Given up", "bad"] };
 const KINDS = { REPLAY_REJECTED: "Send refused events again", ERASE_USER: "Erase a user" };
@@ -20,15 +21,17 @@ const FORMS = { replay, erase };
 
 /** `id` is `all`, or what to ask for: `replay:REASON`, `erase:USER`. */
 export async function load(id) {
+  if (!await may("admin")) return h("p", { class: "empty" }, LACKS);
   const list = h("ul", { class: "alerts", id: "requests", "aria-live": "polite" });
   const draw = (requests) => show(list, requests.length ? requests.map(item) : h("li", { class: "empty" }, "Nothing was asked for yet."));
-  draw((await read()).requests);
-  follow(list, draw);
+  const read = async () => draw((await query(REQUESTS)).requests);
+  await read();
+  follow(list, read);
   const [kind, ...rest] = id.split(":");
   const about = rest.join(":");
   const ask = FORMS[kind] && about ? FORMS[kind](about, async (mutation, variables) => {
     await query(mutation, variables);
-    draw((await read()).requests);
+    await read();
   }) : h("p", { class: "muted" }, "Refused events are sent again from their reason, a user is erased from what the user did.");
   return [ask, h("section", { class: "asked", "aria-labelledby": "requests-title" }, h("h3", { id: "requests-title" }, "Asked for so far"), list)];
 }
@@ -37,22 +40,12 @@ export async function load(id) {
 export const requestsButton = (id, text) => (key.isSet()
   ? h("button", { type: "button", class: "plain", "data-key": `requests-${id}`, onclick: () => openDetail("requests", id) }, text) : null);
 
-async function read() {
-  try {
-    return await query(REQUESTS);
-  } catch (error) {
-    if (error.code !== "FORBIDDEN") throw error;
-    error.message = `${error.message} “millrace keys create NAME --scope admin” makes a key that has it; “Forget the read key” is among the shortcuts.`;
-    throw error;
-  }
-}
-
 /** Look again as long as the list is in sight. */
-function follow(list, draw) {
+function follow(list, read) {
   const timer = setInterval(async () => {
     if (!list.isConnected) return clearInterval(timer);
     if (document.visibilityState === "hidden") return;
-    try { draw((await query(REQUESTS)).requests); } catch { /* the next look may be luckier */ }
+    try { await read(); } catch { /* the next look may be luckier */ }
   }, LOOK_EVERY_MS);
 }
 

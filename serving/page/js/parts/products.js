@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 import * as format from "../format.js";
 import { addressOf } from "../url.js";
 
-/** By the API's name of the measure. `text(row)` is what a cell says. */
+/** By the API's name of the measure. `text(row)` is what a cell says, `write(value, currency)` how one is written. */
 export const MEASURES = {
   VIEWS: { field: "views", label: "Views" },
   CLICKS: { field: "clicks", label: "Clicks" },
@@ -14,7 +14,8 @@ export const MEASURES = {
   REVENUE: { field: "revenue", label: "Revenue" },
 };
 for (const one of Object.values(MEASURES)) {
-  one.text = one.field === "revenue" ? (row) => format.money(row.revenue, row.currency) : (row) => format.number(row[one.field]);
+  one.write = one.field === "revenue" ? format.money : format.number;
+  one.text = (row) => one.write(row[one.field], row.currency);
 }
 
 /** A product's part of the largest in the list, 0 to 1. */

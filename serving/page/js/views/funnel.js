@@ -3,6 +3,7 @@
 import { AS_OF, query } from "../api.js";
 import { h, show } from "../dom.js";
 import * as format from "../format.js";
+import { chosen as comparedWith, compareChoice, noted } from "../parts/compare.js";
 import { choice, panel, segmented } from "../parts/panel.js";
 import { Table } from "../parts/table.js";
 import * as periods from "../ranges.js";
@@ -21,12 +22,13 @@ const USUAL = ["VIEW", "ADD_TO_CART", "CHECKOUT_START", "PURCHASE"];
 const MOST_STEPS = 10;
 const BREAKDOWNS = [["CATEGORY", "Category"], ["DEVICE", "Device"], ["MEDIUM", "Medium"], ["SOURCE", "Source"]];
 
-const SEGMENT = "segments { segment sessions steps { action sessions shareOfFirst shareOfPrevious medianTime } }";
+const STEPS_OF = "steps { action sessions shareOfFirst shareOfPrevious medianTime }";
+const SEGMENT = `segments { segment sessions ${STEPS_OF} }`;
 const CARTS = "additions bought abandoned open rate";
 const FUNNEL = `
-query Funnel($range: TimeRange!, $breakdown: FunnelBreakdown!, $steps: [FunnelAction!], $bots: BotFilter!) {
+query Funnel($range: TimeRange!, $breakdown: FunnelBreakdown!, $steps: [FunnelAction!], $bots: BotFilter!, $earlier: Earlier) {
   ${AS_OF}
-  whole: funnel(range: $range, steps: $steps, bots: $bots) { isFinal ${SEGMENT} }
+  whole: funnel(range: $range, steps: $steps, bots: $bots, compareWith: $earlier) { isFinal segments { segment sessions ${STEPS_OF} previous { sessions ${STEPS_OF} } } }
   parts: funnel(range: $range, breakdown: $breakdown, steps: $steps, first: 12, bots: $bots) { ${SEGMENT} }
   cartAbandonment(range: $range, bots: $bots, first: 10) { minutes ${CARTS} products { productId ${CARTS} } }
 }`;
@@ -45,7 +47,7 @@ export function build(page) {
   const rows = (funnel) => funnel.segments.flatMap(({ segment, steps: all }) => all.map((one) =>
     [segment, one.action, one.sessions, one.shareOfFirst, one.shareOfPrevious, format.seconds(one.medianTime)]));
   const header = ["segment", "step", "sessions", "share_of_first", "share_of_previous", "median_seconds"];
-  const whole = panel({ id: "funnel", title: "Step by step", body: steps, csv: () => [header, rows(shown.whole)] });
+  const whole = panel({ id: "funnel", title: "Step by step", body: steps, csv: () => [header, rows(shown.whole)], controls: [compareChoice(page, "compare")] });
 
   const tableOf = (actions) => new Table({ id: "segments", label: "Funnel by segment", columns: [
     { key: "segment", label: "Segment", header: true, cell: (one) => h("span", { class: one.segment ? "name" : "sub" }, one.segment ?? "not said") },
@@ -85,8 +87,9 @@ export function build(page) {
     async load() {
       const { range } = page;
       const actions = wanted();
-      const data = await query(FUNNEL, { range: periods.iso(range), breakdown: breakdown(), steps: chosen().length ? actions : null, bots: page.bots });
-      return { ...data, actions, label: range.label };
+      const compared = comparedWith(page);
+      const data = await query(FUNNEL, { range: periods.iso(range), breakdown: breakdown(), steps: chosen().length ? actions : null, bots: page.bots, earlier: compared?.api ?? null });
+      return { ...data, actions, compared, label: range.label };
     },
 
     draw(data) {
@@ -99,10 +102,10 @@ export function build(page) {
       }
       const [all] = data.whole.segments;
       const none = all.sessions ? null : "No sessions began in this range. Choose a longer one, or count bots, too.";
-      whole.note(`${format.number(all.sessions)} sessions, ${data.label}${data.whole.isFinal ? "" : "; some still go on"}`);
+      whole.note(noted(`${format.number(all.sessions)} sessions, ${data.label}${data.whole.isFinal ? "" : "; some still go on"}`, data.compared, all.sessions, all.previous?.sessions));
       whole.empty(none);
       parts.empty(none);
-      show(steps, all.steps.map((one, index) => step(one, all.steps[index - 1])));
+      show(steps, all.steps.map((one, index) => step(one, all.steps[index - 1], data.compared, all.previous?.steps[index])));
       parts.note(`share of those of the first step: ${STEPS[data.actions[0]].toLowerCase()}`);
       table.rows(data.parts.segments);
       const { additions, abandoned, open, rate, minutes, products } = data.cartAbandonment;
@@ -113,13 +116,16 @@ export function build(page) {
   };
 }
 
-function step(one, before) {
+/** `earlier` is the same step in the period that it is `compared` with. */
+function step(one, before, compared, earlier) {
   const lost = before ? before.sessions - one.sessions : 0;
   return h("li", { "data-step": one.action },
     h("div", { class: "step-name" }, h("b", {}, STEPS[one.action] ?? format.words(one.action)),
-      before && h("span", { class: "sub" }, one.medianTime ? `median ${format.span(format.seconds(one.medianTime))}` : "")),
+      before && h("span", { class: "sub" }, one.medianTime ? `median ${format.span(format.seconds(one.medianTime))}` : ""),
+      compared && h("span", { class: "sub earlier" }, `${compared.label} ${format.number(earlier?.sessions ?? 0)}, ${format.percent(earlier?.shareOfFirst)}`)),
     h("div", { class: "step-bar" },
       h("span", { class: "bar-fill", "--share": `${(one.shareOfFirst ?? 0) * 100}%`, "aria-hidden": "true" }),
+      compared && h("span", { class: "bar-then", "--share": `${(earlier?.shareOfFirst ?? 0) * 100}%`, "aria-hidden": "true" }),
       h("span", { class: "bar-text" }, h("b", {}, format.number(one.sessions)), " ", h("span", {}, format.percent(one.shareOfFirst)))),
     before && h("div", { class: "step-loss" }, lost ? [h("b", {}, `−${format.number(lost)}`), ` ${format.percent(1 - one.shareOfPrevious)} went no further`] : "all went on"));
 }

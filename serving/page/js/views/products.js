@@ -5,6 +5,7 @@ import { sparkline } from "../charts/sparkline.js";
 import { openDetail } from "../dialog.js";
 import { h } from "../dom.js";
 import * as format from "../format.js";
+import { beside, chosen, compareChoice, earlier } from "../parts/compare.js";
 import { choice, panel } from "../parts/panel.js";
 import { MEASURES, productName, share } from "../parts/products.js";
 import { Table } from "../parts/table.js";
@@ -13,6 +14,7 @@ import * as ranges from "../ranges.js";
 export const title = "Products";
 export { ALL as ranges } from "../ranges.js";
 
+const FIELDS = Object.values(MEASURES).map(({ field }) => field);
 const MOST = 200;
 const ROWS = 25;
 const POINTS = 24;
@@ -20,16 +22,19 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
+const SUMS = "rank views clicks adds purchases units revenue currency";
 const PRODUCTS = `
-query Products($range: TimeRange!, $by: ProductMeasure!, $bots: BotFilter!) {
+query Products($range: TimeRange!, $by: ProductMeasure!, $bots: BotFilter!, $earlier: Earlier) {
   ${AS_OF}
-  topProducts(range: $range, by: $by, first: ${MOST}, bots: $bots) { rank productId categories views clicks adds purchases units revenue refunded currency }
+  topProducts(range: $range, by: $by, first: ${MOST}, bots: $bots, compareWith: $earlier) { productId categories refunded ${SUMS} previous { ${SUMS} } }
 }`;
-// Only for the rows in sight: a window for every product of a large shop would be too much.
+// Only for the rows in sight: a window for every product of a large shop would be too much. What was before is asked for as a range of its
+// own: a window that has clicks only there is in no row, and would be missing from the sum.
 const COURSE = `
-query ProductCourse($range: TimeRange!, $window: Duration!, $products: [ID!], $bots: BotFilter!) {
+query ProductCourse($range: TimeRange!, $before: TimeRange!, $compared: Boolean!, $window: Duration!, $products: [ID!], $bots: BotFilter!) {
   productMetrics(range: $range, window: $window, products: $products, bots: $bots) { windowStart productId views purchases units revenue clicks adds }
   conversions(range: $range, window: $window, products: $products, bots: $bots) { productId clicks convertedClicks }
+  before: conversions(range: $before, window: $window, products: $products, bots: $bots) @include(if: $compared) { productId clicks convertedClicks }
 }`;
 
 export function build(page) {
@@ -43,13 +48,13 @@ export function build(page) {
     id: "products", label: "Products",
     onsort: (key, direction) => page.choose({ ...(key === "product" ? { sort: "product" } : { sort: null, by: key === "REVENUE" ? null : key }), order: direction === "asc" ? "asc" : null }),
     columns: [
-      { key: "rank", label: "#", className: "rank", cell: (row) => String(row.rank) },
+      { key: "rank", label: "#", className: "rank", cell: (row) => beside(shown.compared, row.rank, row.previous?.rank, { change: false, none: format.DASH }) },
       { key: "product", label: "Product", header: true, sortable: true, first: "asc", cell: (row) => productName(row, share(row, shown.topProducts, by())) },
       { key: "course", label: "Course", num: true, spare: true, hint: "What the table is sorted by, over the range", cell: (row) => sparkline(shown.course?.get(row.productId) ?? [], { width: 96, height: 24 }) },
       ...Object.entries(MEASURES).map(([key, one]) => ({ key, label: one.label, hint: one.hint, num: true, sortable: true,
-        spare: key !== "REVENUE" && key !== "VIEWS", cell: one.text })),
+        spare: key !== "REVENUE" && key !== "VIEWS", cell: (row) => beside(shown.compared, row[one.field], row.previous?.[one.field], { as: (value) => one.write(value, row.currency) }) })),
       { key: "rate", label: "Converted", num: true, spare: true, hint: "Share of the clicks that a purchase followed within ten minutes",
-        cell: (row) => format.percent(shown.rates?.get(row.productId)) },
+        cell: (row) => beside(shown.compared, shown.rates?.get(row.productId), shown.ratesBefore?.get(row.productId), { as: format.percent, change: false }) },
       { key: "also", label: "Beside it", num: true, spare: true, hint: "What customers who viewed it also viewed",
         cell: (row) => h("button", { type: "button", class: "link", "aria-label": `Also viewed with ${row.productId}`, onclick: () => openDetail("also", row.productId) }, "Also viewed") },
     ],
@@ -59,9 +64,10 @@ export function build(page) {
   const more = h("button", { type: "button", class: "plain", id: "products-more", onclick: () => { rows += ROWS; page.choose({}); } });
   const list = panel({ id: "products", title: "Products", body: [table.element, h("div", { class: "pager" }, more)],
     controls: [search, choice({ id: "products-by", label: "ranked by", value: by(), onchange: (value) => page.choose({ by: value === "REVENUE" ? null : value, sort: null, order: null }),
-      options: Object.entries(MEASURES).map(([name, one]) => [name, one.label.toLowerCase()]) })],
-    csv: () => [["rank", "product", "categories", ...Object.values(MEASURES).map((one) => one.field), "refunded", "currency"],
-      found(shown.topProducts).map((one) => [one.rank, one.productId, one.categories.join(" "), ...Object.values(MEASURES).map(({ field }) => one[field]), one.refunded, one.currency])],
+      options: Object.entries(MEASURES).map(([name, one]) => [name, one.label.toLowerCase()]) }), compareChoice(page, "compare")],
+    csv: () => [["rank", "product", "categories", ...FIELDS, "refunded", "currency", "rank_before", ...FIELDS.map((field) => `${field}_before`)],
+      found(shown.topProducts).map((one) => [one.rank, one.productId, one.categories.join(" "), ...FIELDS.map((field) => one[field]), one.refunded, one.currency,
+        one.previous?.rank, ...FIELDS.map((field) => one.previous?.[field])])],
   });
 
   /** The products that are searched for, in the order that was chosen. */
@@ -81,21 +87,23 @@ export function build(page) {
       const span = page.range;
       const range = ranges.iso(span);
       const { bots } = page;
-      const data = await query(PRODUCTS, { range, by: by(), bots });
+      const compared = chosen(page);
+      const data = await query(PRODUCTS, { range, by: by(), bots, earlier: compared?.api ?? null });
       const products = found(data.topProducts).slice(0, rows).map((one) => one.productId);
-      if (!products.length) return { ...data, label: span.label };
+      if (!products.length) return { ...data, compared, label: span.label };
       const step = span.to - span.from > 2 * DAY_MS ? HOUR_MS : MINUTE_MS;
       const windowMs = Math.max(1, Math.round((span.to - span.from) / step / POINTS)) * step;
       const whole = ranges.aligned(span, windowMs);
-      const course = await query(COURSE, { range: ranges.iso(whole), window: `PT${windowMs / MINUTE_MS}M`, products, bots });
-      return { ...data, label: span.label, course: courses(course.productMetrics, MEASURES[by()].field, whole, windowMs), rates: rates(course.conversions) };
+      const before = compared ? earlier(whole, compared) : whole;
+      const course = await query(COURSE, { range: ranges.iso(whole), before: ranges.iso(before), compared: compared !== null, window: `PT${windowMs / MINUTE_MS}M`, products, bots });
+      return { ...data, compared, label: span.label, course: courses(course.productMetrics, MEASURES[by()].field, whole, windowMs), rates: rates(course.conversions), ratesBefore: rates(course.before ?? []) };
     },
 
     draw(data) {
       shown = data;
       const kept = found(data.topProducts);
       const full = data.topProducts.length === MOST;
-      list.note(`${wanted() ? `${format.number(kept.length)} of ` : ""}${full ? `the ${MOST} with most ${MEASURES[by()].label.toLowerCase()}` : `${format.number(data.topProducts.length)} products`}, ${data.label}`);
+      list.note(`${wanted() ? `${format.number(kept.length)} of ` : ""}${full ? `the ${MOST} with most ${MEASURES[by()].label.toLowerCase()}` : `${format.number(data.topProducts.length)} products`}, ${data.label}${data.compared ? `; beneath each number what it was ${data.compared.label}` : ""}`);
       list.empty(!data.topProducts.length ? "No product events in this range. Choose a longer one, or count bots, too."
         : kept.length ? null : `No product or category has “${page.parameter("q")}” in its name.`);
       table.rows(kept.slice(0, rows), { sort: sort(), attributes: (row) => ({ "data-product": row.productId }) });
