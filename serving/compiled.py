@@ -1,7 +1,8 @@
 """Completing lists without asking field by field: what a selection takes from an object is worked out once a list.
 
 Where all that is selected of an object are values that it holds, a plan reads them off; anything else (a field with a
-resolver or arguments, a value that does not fit its type) is left to graphql-core, whose result is the same.
+resolver or arguments, a value that does not fit its type) is left to graphql-core, whose result is the same. An object
+that the database has written (`serving.queries.json`) is complete.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,6 +17,7 @@ from graphql import (
     Undefined,
     is_leaf_type,
 )
+from orjson import Fragment
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 Complete = Callable[[Any], Any]
@@ -81,7 +83,9 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
             required = isinstance(field.type, GraphQLNonNull)
             steps.append(Step(response_name, attrgetter(attribute), plain, bare, required))
 
-        def whole(item: Any) -> dict[str, Any]:
+        def whole(item: Any) -> Any:
+            if type(item) is Fragment:
+                return item
             completed = {}
             for name, read, plain, complete, required in steps:
                 value = read(item)

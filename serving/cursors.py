@@ -35,14 +35,14 @@ class Naming(Generic[V]):
     def __init__(
         self, kind: bytes, number: Callable[[V], int], value: Callable[[int], V], number_bytes: int = 8
     ) -> None:
-        self._kind = kind
+        self.kind = kind
         self._number, self._value = number, value
         self._number_bytes = number_bytes
 
     def encode(self, key: Key[V]) -> str:
         """The opaque text for a row."""
         number = self._number(key.value).to_bytes(self._number_bytes, "big", signed=True)
-        return base64.urlsafe_b64encode(self._kind + number + key.id.encode()).rstrip(b"=").decode("ascii")
+        return base64.urlsafe_b64encode(self.kind + number + key.id.encode()).rstrip(b"=").decode("ascii")
 
     def decode(self, text: str, argument: str) -> Key[V]:
         """The row that the text names.
@@ -63,11 +63,11 @@ class Naming(Generic[V]):
         if len(text) > _MAX_TEXT:
             raise ValueError("too long")
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        head = len(self._kind) + self._number_bytes
+        head = len(self.kind) + self._number_bytes
         row_id = raw[head:].decode()
-        if not raw.startswith(self._kind) or not row_id or "\x00" in row_id:
+        if not raw.startswith(self.kind) or not row_id or "\x00" in row_id:
             raise ValueError("another kind")
-        return Key(self._value(int.from_bytes(raw[len(self._kind) : head], "big", signed=True)), row_id)
+        return Key(self._value(int.from_bytes(raw[len(self.kind) : head], "big", signed=True)), row_id)
 
 
 def _micros(moment: datetime) -> int:

@@ -5,13 +5,15 @@ opens with the first statement, and an operation that reads nothing takes no con
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import asyncpg
-from sqlalchemy import func, select
+from sqlalchemy import Executable, func, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
@@ -21,7 +23,7 @@ import contracts.projections  # noqa: F401 - they join the metadata
 from contracts.settings import PostgresSettings
 from contracts.tables import metadata
 from serving.errors import ServingError, Unavailable, from_database
-from serving.queries import ResultRow, Statement
+from serving.queries import ResultRow
 from serving.queries.as_of import AS_OF, STATE
 from serving.settings import ServingSettings
 
@@ -89,17 +91,13 @@ class Database:
         Raises:
             TryLater: the database is away, empty or too slow.
         """
+        change = Snapshot(self._engine, readonly=False)
         try:
-            async with self._engine.connect() as connection:
-                writing = await connection.execution_options(postgresql_readonly=False)
-                changed: Sequence[ResultRow] = (await writing.execute(statement)).all()
-                await writing.commit()
-                return changed
-        except Exception as error:
-            known = from_database(error)
-            if known is None:
-                raise
-            raise known from error
+            changed = await change.rows(statement)
+            await change.commit()
+        finally:
+            await change.close()
+        return changed
 
     async def missing_tables(self) -> list[str]:
         """Names of the tables of the contract that do not exist yet.
@@ -125,19 +123,18 @@ class Database:
             "postgresql+asyncpg://",
             async_creator=self.connect,
             isolation_level="REPEATABLE READ",
-            execution_options={"postgresql_readonly": True},
             pool_size=self._serving.pool_size,
             max_overflow=0,
             pool_timeout=self._serving.pool_timeout_seconds,
-            pool_pre_ping=True,
         )
 
 
 class Snapshot:
     """One state of the store, for as long as one operation runs. Safe to share between its roots."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, readonly: bool = True) -> None:
         self._engine = engine
+        self._readonly = readonly
         self._connection: AsyncConnection | None = None
         self._turn = asyncio.Lock()  # a connection runs one statement at a time
         self._closed = False
@@ -145,7 +142,7 @@ class Snapshot:
         """What it broke by: all who share it are told the same."""
         self._as_of: asyncio.Task[EpochRow | None] | None = None
 
-    async def rows(self, statement: Statement, values: Mapping[str, Any] | None = None) -> Sequence[ResultRow]:
+    async def rows(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[ResultRow]:
         """All rows of the statement, with the values of its parameters.
 
         Raises:
@@ -154,17 +151,15 @@ class Snapshot:
         async with self._turn:
             if self._closed:
                 raise self._failure or Unavailable("The request has ended.")
-            try:
-                if self._connection is None:
-                    self._connection = await self._engine.connect()
-                return (await self._connection.execute(statement, values)).all()
-            except Exception as error:
-                await self._drop()
-                known = from_database(error)
-                if known is None:
-                    raise
-                self._failure = known
-                raise known from error
+            async with self._told():
+                run = self._first if self._connection is None else self._run
+                return await run(statement, values)
+
+    async def commit(self) -> None:
+        """Keep what was written. Raises TryLater."""
+        async with self._turn, self._told():
+            if self._connection is not None:
+                await self._connection.commit()
 
     async def as_of(self) -> EpochRow | None:
         """The newest epoch of this snapshot, read once; None before the first one.
@@ -196,6 +191,42 @@ class Snapshot:
     async def _read_as_of(self) -> EpochRow | None:
         found = await self.rows(AS_OF)
         return EpochRow(**found[0]._mapping) if found else None
+
+    async def _first(self, statement: Executable, values: Mapping[str, Any] | None) -> Sequence[ResultRow]:
+        """On a connection from the pool, or on a new one where that broke while it lay there.
+
+        All that lay there are given up then. To ask each time whether one lives would be half of what an answer takes.
+        """
+        self._connection = await self._connect()
+        try:
+            return await self._run(statement, values)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        await self._connection.close()
+        self._connection = await self._connect()
+        return await self._run(statement, values)
+
+    async def _connect(self) -> AsyncConnection:
+        connection = await self._engine.connect()
+        return await connection.execution_options(postgresql_readonly=self._readonly)
+
+    async def _run(self, statement: Executable, values: Mapping[str, Any] | None) -> Sequence[ResultRow]:
+        assert self._connection is not None
+        return (await self._connection.execute(statement, values)).all()
+
+    @asynccontextmanager
+    async def _told(self) -> AsyncIterator[None]:
+        """What goes wrong in it, in our own words; the connection is given up."""
+        try:
+            yield
+        except Exception as error:
+            await self._drop()
+            known = from_database(error)
+            if known is None:
+                raise
+            self._failure = known
+            raise known from error
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -9,8 +9,10 @@ from sqlalchemy import ColumnElement, false, select, true
 from contracts.projections import sessions
 from serving.cursors import Key
 from serving.queries import Statement
+from serving.queries.json import Selection
 from serving.queries.measures import moment
 from serving.queries.paging import Page, paged
+from serving.queries.session_json import session_json
 from serving.queries.visits import Visits
 
 _KEY = (sessions.c.started_at, sessions.c.session_id)
@@ -62,10 +64,15 @@ class SessionFilter:
     converted: bool | None = None
 
 
-def session_page(where: SessionFilter, ended_by: datetime | None, page: Page) -> Statement:
-    """The sessions of a page. `ended_by` is the newest end of a completed one, see `completed_by`."""
-    statement = select(*(sessions.c[name] for name in _COLUMNS)).where(*_conditions(where, ended_by))
-    return paged(statement, _KEY, page)
+def session_page(
+    where: SessionFilter, ended_by: datetime | None, page: Page, written: Selection | None = None
+) -> Statement:
+    """The sessions of a page: their columns, or their key and what is `written` of them.
+
+    `ended_by` is the newest end of a completed one, see `completed_by`.
+    """
+    columns = [sessions.c[name] for name in _COLUMNS] if written is None else [*_KEY, session_json(written)]
+    return paged(select(*columns).where(*_conditions(where, ended_by)), _KEY, page)
 
 
 def one_session(key: Key[datetime]) -> Statement:

@@ -4,14 +4,16 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, Integer, Table, func, literal, select
+from sqlalchemy import ColumnElement, FromClause, Integer, Interval, Table, func, literal, select
 
 from contracts.projections import category_minutes, product_minutes
 from contracts.rollup_reads import GIVEN, given, readable
 from contracts.rollups import HOUR
 from serving.queries import KEPT_STATEMENTS, Asked, Statement
 from serving.queries.compared import asked_windows, beside, in_asked
+from serving.queries.json import Selection
 from serving.queries.measures import bucket, counted, duration, is_one_of, lists_given, sketches, sums
+from serving.queries.window_json import PRODUCT_WINDOW, REVENUE_WINDOW, WindowJson, written
 from serving.windows import Span, Windows
 
 _NO_MEASURE: Final = frozenset({"minute", "starts_at", "bot", "last_epoch"})
@@ -28,11 +30,22 @@ def product_windows(
     bot: bool | None,
     wanted_sketches: Collection[str],
     limit: int,
+    json: WindowJson | None = None,
 ) -> Asked:
-    """Measures of each product and category in each window that starts in `starts`, `beside` those of `earlier`."""
-    named = lists_given(product_id=products, category=categories)
-    statement = _products(windows, frozenset(named), earlier is not None, bot, frozenset(wanted_sketches))
-    return Asked(statement, _values(starts, windows, earlier, limit) | named)
+    """Measures of each product and category in each window that starts in `starts`, `beside` those of `earlier`.
+
+    With `json`, that of each row under this name, and nothing else.
+    """
+    named, (chosen, given_too) = lists_given(product_id=products, category=categories), json or (None, {})
+    statement = _products(
+        windows,
+        frozenset(named),
+        compares=earlier is not None,
+        bot=bot,
+        wanted_sketches=frozenset(wanted_sketches),
+        chosen=chosen,
+    )
+    return Asked(statement, _values(starts, windows, earlier, limit) | named | given_too)
 
 
 def revenue_windows(
@@ -43,16 +56,26 @@ def revenue_windows(
     earlier: Span | None = None,
     bot: bool | None,
     limit: int,
+    json: WindowJson | None = None,
 ) -> Asked:
-    """Purchases and refunds of each category in each window, `beside` those of `earlier`; nothing without either."""
-    named = lists_given(category=categories)
-    statement = _revenue(windows, frozenset(named), earlier is not None, bot)
-    return Asked(statement, _values(starts, windows, earlier, limit) | named)
+    """Purchases and refunds of each category in each window, `beside` those of `earlier`; nothing without either.
+
+    With `json`, that of each row under this name, and nothing else.
+    """
+    named, (chosen, given_too) = lists_given(category=categories), json or (None, {})
+    statement = _revenue(windows, frozenset(named), compares=earlier is not None, bot=bot, chosen=chosen)
+    return Asked(statement, _values(starts, windows, earlier, limit) | named | given_too)
 
 
 @lru_cache(KEPT_STATEMENTS)
 def _products(
-    windows: Windows, named: frozenset[str], compares: bool, bot: bool | None, wanted_sketches: frozenset[str]
+    windows: Windows,
+    named: frozenset[str],
+    *,
+    compares: bool,
+    bot: bool | None,
+    wanted_sketches: frozenset[str],
+    chosen: Selection | None,
 ) -> Statement:
     rolled = _windowed(product_minutes, windows, ("product_id", "category"), named, compares=compares, bot=bot)
     part = rolled.subquery("part")
@@ -62,11 +85,15 @@ def _products(
         .where(in_asked(part.c.window_start, compares=compares))
         .group_by(*keys)
     )
-    return beside(rows, [key.name for key in keys], compares=compares)
+    names = [key.name for key in keys]
+    told = beside(rows, names, compares=compares)
+    return told if chosen is None else written(told, names, chosen, PRODUCT_WINDOW, compares=compares)
 
 
 @lru_cache(KEPT_STATEMENTS)
-def _revenue(windows: Windows, named: frozenset[str], compares: bool, bot: bool | None) -> Statement:
+def _revenue(
+    windows: Windows, named: frozenset[str], *, compares: bool, bot: bool | None, chosen: Selection | None
+) -> Statement:
     part = _windowed(category_minutes, windows, ("category",), named, compares=compares, bot=bot).subquery("part")
     keys = [part.c.window_start, part.c.category]
     rows = (
@@ -75,7 +102,9 @@ def _revenue(windows: Windows, named: frozenset[str], compares: bool, bot: bool 
         .group_by(*keys)
         .having((func.sum(part.c.purchases) > 0) | (func.sum(part.c.refunds) > 0))
     )
-    return beside(rows, [key.name for key in keys], compares=compares)
+    names = [key.name for key in keys]
+    told = beside(rows, names, compares=compares)
+    return told if chosen is None else written(told, names, chosen, REVENUE_WINDOW, compares=compares)
 
 
 def _values(starts: Span, windows: Windows, earlier: Span | None, limit: int) -> dict[str, Any]:
@@ -118,5 +147,6 @@ def _windowed(
         .table_valued("n", name="step")
         .render_derived()
     )
-    window_start = (newest - duration(windows.slide) * step.c.n).label("window_start")
+    back = duration(windows.slide).op("*", return_type=Interval())(step.c.n)
+    window_start = (newest - back).label("window_start")
     return select(window_start, *told).join_from(source, step, literal(value=True)).where(*conditions)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from enum import Enum
 from typing import Annotated
 
@@ -112,8 +112,8 @@ def check_kept(edges: Iterable[datetime], as_of: EpochRow | None, argument: str 
 
 
 def average(total: Decimal, count: int) -> Decimal | None:
-    """Mean to four places; None of nothing."""
-    return (total / count).quantize(Decimal("0.0001")) if count else None
+    """Mean to four places, halves away from zero; None of nothing."""
+    return (total / count).quantize(Decimal("0.0001"), ROUND_HALF_UP) if count else None
 
 
 def page_size(argument: str, value: int, info: Info) -> int:

@@ -72,7 +72,7 @@ class Asked(Generic[V]):
         return kept[::-1] if self.page.from_end else kept
 
     def info(self, fetched: int, cursors: Sequence[str]) -> PageInfo:
-        """Where the page lies, by how many rows were fetched for it and its cursors."""
+        """Where the page lies, by how many rows were fetched for it and its first and last cursor, at least."""
         more = fetched > self.size
         # The row of a given cursor lies outside the page, so on that side there is at least one more.
         return PageInfo(

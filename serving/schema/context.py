@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import strawberry
-from strawberry.types.nodes import FragmentSpread, InlineFragment, SelectedField, Selection
+from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, InlineFragmentNode, SelectionSetNode
 
 from contracts.settings import ShopSettings
 from serving.database import Database, Snapshot
@@ -51,25 +51,29 @@ Info = strawberry.Info[OperationContext, None]
 
 def selected(info: Info, names: Iterable[str]) -> set[str]:
     """Which of the fields, named as in the API, the operation asks this root's objects for."""
-    asked = {name for root in info.selected_fields for name in _names(root.selections)}
-    return asked.intersection(names)
+    raw = info._raw_info
+    return {field.name.value for field in _fields(_below(raw.field_nodes), raw)}.intersection(names)
 
 
 def selected_below(info: Info, names: Iterable[str]) -> set[str]:
     """Which of the fields the operation asks for anywhere below this root: under `nodes` as well as `edges`."""
-    asked = {name for root in info.selected_fields for name in _names_below(root.selections)}
-    return asked.intersection(names)
+    raw, found = info._raw_info, set[str]()
+    level = list(_fields(_below(raw.field_nodes), raw))
+    while level:
+        found.update(field.name.value for field in level)
+        level = list(_fields(_below(level), raw))
+    return found.intersection(names)
 
 
-def _names(selections: Iterable[Selection | Any]) -> Iterable[str]:
-    for selection in selections:
-        if isinstance(selection, SelectedField):
-            yield selection.name
-        elif isinstance(selection, FragmentSpread | InlineFragment):
-            yield from _names(selection.selections)
+def _below(fields: Iterable[FieldNode]) -> Iterable[SelectionSetNode]:
+    return (field.selection_set for field in fields if field.selection_set)
 
 
-def _names_below(selections: Iterable[Selection | Any]) -> Iterable[str]:
-    yield from _names(selections)
-    for selection in selections:
-        yield from _names_below(selection.selections)
+def _fields(selections: Iterable[SelectionSetNode], raw: GraphQLResolveInfo[Any]) -> Iterable[FieldNode]:
+    for node in (node for each in selections for node in each.selections):
+        if isinstance(node, FieldNode):
+            yield node
+        elif isinstance(node, InlineFragmentNode):
+            yield from _fields([node.selection_set], raw)
+        elif isinstance(node, FragmentSpreadNode):
+            yield from _fields([raw.fragments[node.name.value].selection_set], raw)

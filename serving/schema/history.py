@@ -1,5 +1,6 @@
 """What was told as of an earlier commit: which commit is meant, and whether the event log can tell."""
 
+from datetime import datetime
 from typing import Annotated, NamedTuple
 
 import strawberry
@@ -30,6 +31,11 @@ class Told(NamedTuple):
     def epoch(self) -> int:
         """Its number; 0 before the first."""
         return self.as_of.epoch if self.as_of is not None else 0
+
+    @property
+    def watermark(self) -> datetime | None:
+        """Event time before which everything was final."""
+        return self.as_of.watermark if self.as_of is not None else None
 
 
 async def told_as_of(info: Info, epoch: int | None, argument: str = "asOf") -> Told:

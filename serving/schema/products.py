@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any
 
 import strawberry
@@ -12,12 +13,14 @@ from serving.errors import InvalidArgument, TooLarge
 from serving.queries import ResultRow, by_name, logged
 from serving.queries.compared import BEFORE
 from serving.queries.top_products import top_products as top_products_sql
+from serving.queries.window_json import PRODUCT_WINDOW, WindowJson
 from serving.queries.windows import product_windows
 from serving.schema.common import CURRENCY, BotFilter, Range, Window, check_kept, is_final, page_size, users_in
 from serving.schema.comparison import PREVIOUS_WINDOW, Columns, CompareWith, row_before
 from serving.schema.context import Info, selected_below
 from serving.schema.history import AsOfEpoch, told_as_of
 from serving.schema.scalars import Long
+from serving.schema.written import as_written, chosen
 from serving.windows import Span, Windows, minute_edges
 
 _SKETCH_OF = {"uniqueUsers": "users", "uniqueBuyers": "buyers"}
@@ -108,6 +111,7 @@ async def product_metrics(
     wanted = {_SKETCH_OF[name] for name in selected_below(info, _SKETCH_OF)}
     most = settings.max_rows + 1 if limit is None else limit
     told = await told_as_of(info, as_of)
+    currency = info.context.services.shop.currency
     if told.past:
         which, epoch = logged.Of(bots.bot, products, categories), told.epoch
         rows = await info.context.logged(
@@ -117,18 +121,22 @@ async def product_metrics(
         )
     else:
         check_kept(windows.edges(starts) + (windows.edges(earlier) if earlier is not None else []), told.as_of)
-        rows = await snapshot.rows(
-            *product_windows(
-                starts,
-                windows,
-                products,
-                categories,
-                earlier=earlier,
-                bot=bots.bot,
-                wanted_sketches=wanted,
-                limit=most,
-            )
+        ask = partial(
+            product_windows,
+            starts,
+            windows,
+            products,
+            categories,
+            earlier=earlier,
+            bot=bots.bot,
+            wanted_sketches=wanted,
+            limit=most,
         )
+        if fields := chosen(info, PRODUCT_WINDOW, nested="previous"):
+            rows = await snapshot.rows(*ask(json=WindowJson.of(fields, window, told.watermark, currency)))
+            if len(rows) <= settings.max_rows and (written := as_written(rows, ProductWindow)) is not None:
+                return written
+        rows = await snapshot.rows(*ask())
     if len(rows) > settings.max_rows:
         raise TooLarge(
             "range",
@@ -139,7 +147,6 @@ async def product_metrics(
     everything = [
         row | {name: users[index] for name, users in counts.items()} for index, row in enumerate(by_name(rows))
     ]
-    currency = info.context.services.shop.currency
     return [_product_window(row, row_before(row), window, told.as_of, currency) for row in everything]
 
 

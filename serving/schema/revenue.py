@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from serving.database import EpochRow
 from serving.errors import TooLarge
 from serving.queries import ResultRow, by_name, logged
 from serving.queries.sales import sales as sales_sql
+from serving.queries.window_json import REVENUE_WINDOW, WindowJson
 from serving.queries.windows import revenue_windows
 from serving.schema.common import CURRENCY, BotFilter, Range, Window, average, check_kept, is_final, users_in
 from serving.schema.comparison import PREVIOUS_WINDOW, Columns, CompareWith, row_before
@@ -20,6 +22,7 @@ from serving.schema.context import Info, selected_below
 from serving.schema.history import AsOfEpoch, told_as_of
 from serving.schema.products import Length
 from serving.schema.scalars import Long
+from serving.schema.written import as_written, chosen
 from serving.windows import MINUTE, Span, Windows
 from serving.zones import checked_zone, days_in, hours_in
 
@@ -90,6 +93,7 @@ async def revenue(
         return []
     earlier = compare_with.windows(starts, windows) if compare_with is not None else None
     most, told = settings.max_rows + 1, await told_as_of(info, as_of)
+    currency = info.context.services.shop.currency
     if told.past:
         which = logged.Of(bots.bot, categories=categories)
         rows = await info.context.logged(
@@ -97,12 +101,14 @@ async def revenue(
         )
     else:
         check_kept(windows.edges(starts) + (windows.edges(earlier) if earlier is not None else []), told.as_of)
-        rows = await snapshot.rows(
-            *revenue_windows(starts, windows, categories, earlier=earlier, bot=bots.bot, limit=most)
-        )
-    if len(rows) > settings.max_rows:
+        ask = partial(revenue_windows, starts, windows, categories, earlier=earlier, bot=bots.bot, limit=most)
+        if fields := chosen(info, REVENUE_WINDOW, nested="previous"):
+            rows = await snapshot.rows(*ask(json=WindowJson.of(fields, window, told.watermark, currency)))
+            if len(rows) < most and (written := as_written(rows, RevenueWindow)) is not None:
+                return written
+        rows = await snapshot.rows(*ask())
+    if len(rows) == most:
         raise TooLarge("range", f"the answer has more than {settings.max_rows} rows; name categories or shorten it")
-    currency = info.context.services.shop.currency
     return [_revenue_window(row, row_before(row), window, told.as_of, currency) for row in by_name(rows)]
 
 

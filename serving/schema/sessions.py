@@ -14,14 +14,16 @@ from serving.database import EpochRow
 from serving.errors import InvalidArgument, TooLarge
 from serving.past_sessions import session_then
 from serving.queries import ResultRow, logged
+from serving.queries.session_json import SESSION_JSON
 from serving.queries.sessions import SessionFilter, completed_by, one_session, session_page
 from serving.queries.visits import Visits
 from serving.schema.common import CURRENCY, REVISION, AsOf, BotFilter, TimeRange
 from serving.schema.connections import Asked, PageInfo
-from serving.schema.context import Info
+from serving.schema.context import Info, selected
 from serving.schema.history import AsOfEpoch, told_as_of
 from serving.schema.narrowing import CategoryOfVisit, Device, Medium, Source
 from serving.schema.scalars import Long
+from serving.schema.written import as_written, chosen
 
 _ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -175,12 +177,20 @@ async def sessions(
     )
     as_of = await info.context.snapshot.as_of()
     ended_by = completed_by(as_of.watermark if as_of else None, info.context.services.session_gap)
-    rows = await info.context.snapshot.rows(session_page(where, ended_by, asked.page))
-    edges = _edges(asked.cut(rows), info, as_of)
+    rows: Sequence[ResultRow] = ()
+    nodes: list[Session] | None = None
+    if fields := chosen(info, SESSION_JSON, under=(("nodes",), ("edges", "node"))):
+        given = {"ended_by": ended_by, "currency": info.context.services.shop.currency}
+        rows = await info.context.snapshot.rows(session_page(where, ended_by, asked.page, fields), given)
+        nodes = as_written(asked.cut(rows), Session)
+    if nodes is None:
+        rows = await info.context.snapshot.rows(session_page(where, ended_by, asked.page))
+        nodes = [session_of(row, info, as_of) for row in asked.cut(rows)]
+    kept = asked.cut(rows)
     return SessionConnection(
-        edges=edges,
-        nodes=[edge.node for edge in edges],
-        page_info=asked.info(len(rows), [edge.cursor for edge in edges]),
+        edges=_edges(kept, nodes) if selected(info, ["edges"]) else [],
+        nodes=nodes,
+        page_info=asked.info(len(rows), [_cursor(row) for row in (*kept[:1], *kept[-1:])]),
     )
 
 
@@ -206,13 +216,12 @@ async def _session_then(info: Info, key: Key[datetime], epoch: int) -> ResultRow
     return session_then(events, then, key.value, services.session_gap)
 
 
-def _edges(rows: Sequence[ResultRow], info: Info, as_of: EpochRow | None) -> list[SessionEdge]:
-    return [
-        SessionEdge(
-            cursor=SESSIONS_BY_START.encode(Key(row.started_at, row.session_id)), node=session_of(row, info, as_of)
-        )
-        for row in rows
-    ]
+def _edges(rows: Sequence[ResultRow], nodes: Sequence[Session]) -> list[SessionEdge]:
+    return [SessionEdge(cursor=_cursor(row), node=node) for row, node in zip(rows, nodes, strict=True)]
+
+
+def _cursor(row: ResultRow) -> str:
+    return SESSIONS_BY_START.encode(Key(row.started_at, row.session_id))
 
 
 def session_of(row: ResultRow, info: Info, as_of: EpochRow | None) -> Session:

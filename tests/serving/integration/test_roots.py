@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
@@ -160,7 +160,7 @@ def test_revenue_is_exact_to_the_last_place(server: Server, shop: Shop) -> None:
         assert row["count"] == count(events, "purchase")
         assert Decimal(row["total"]) == money(events)
         assert Decimal(row["refunded"]) == money(events, "refund")
-        mean = (money(events) / row["count"]).quantize(Decimal("0.0001")) if row["count"] else None
+        mean = (money(events) / row["count"]).quantize(Decimal("0.0001"), ROUND_HALF_UP) if row["count"] else None
         assert (row["average"] and Decimal(row["average"])) == mean
     assert any(row["total"].endswith("33") for row in rows), "an amount with four places"
 

@@ -14,6 +14,8 @@ from tests.serving.shop import Shop, engine, write
 
 pytestmark = pytest.mark.integration
 
+CUT = """SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+         WHERE application_name = 'millrace-serving' AND datname = current_database() AND state = 'idle'"""
 BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM sessions%'"
 
 
@@ -49,6 +51,16 @@ async def test_a_commit_between_two_roots_of_a_request_does_not_show_in_the_seco
     assert new["asOf"]["epoch"] == shop.epoch
     assert new["books"]["totals"]["applied"] == len(shop.events) > before
     assert new["sessions"] != old["sessions"]
+
+
+async def test_connections_that_broke_while_they_were_kept_are_replaced(server: Server) -> None:
+    cutter = engine(server.database_url, server.schema)
+    for round_ in range(2):
+        at_once = (_post(server, f"{{ r{round_}_{number}: realtime {{ activeUsers }} }}") for number in range(8))
+        assert all("errors" not in answer for answer in await asyncio.gather(*at_once))
+        async with cutter.begin() as cutting:
+            assert await cutting.scalar(text(CUT)) > 1
+    await cutter.dispose()
 
 
 async def _post(server: Server, query: str) -> dict[str, Any]:

@@ -1,26 +1,11 @@
 """How many SQL statements an answer takes: one for each root, and one for `asOf`, however long its lists are."""
 
 import asyncio
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
-from pydantic import SecretStr
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
-from contracts.settings import PostgresSettings, ShopSettings
-from serving.database import Database
-from serving.event_log import EventLog
-from serving.execution import Executor, Outcome
-from serving.feed import EpochFeed
-from serving.request import from_members
-from serving.schema import build_schema
-from serving.schema.context import Services
-from serving.settings import ServingSettings
 from tests.serving.integration.conftest import NOW, Server
+from tests.serving.integration.in_process import run
 
 pytestmark = pytest.mark.integration
 
@@ -88,39 +73,6 @@ ROOTS = {
     "rejections": (f"rejections({RANGE}) {{ samples {{ raw }} quarantineSamples {{ raw }} }}", 3),
 }
 """Each root, and its statements besides that of `asOf`: a field that takes a `first` of its own is one more."""
-
-
-@contextmanager
-def counted() -> Iterator[list[str]]:
-    """The statements that run meanwhile."""
-    statements: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-
-
-async def run(server: Server, document: str) -> tuple[dict[str, Any], list[str]]:
-    """The data of a document that is run in this process, and the statements it took."""
-    settings = ServingSettings(max_aliases=len(ROOTS))
-    database = Database(PostgresSettings(url=SecretStr(server.database_url), db_schema=server.schema), settings)
-    services = Services(
-        database, EpochFeed(database.connect, 5), settings, ShopSettings(), EventLog(server.home / "delta", 2)
-    )
-    try:
-        with counted() as statements:
-            executor = Executor(build_schema(), services)
-            request = from_members({"query": document})
-            answer = await executor.run(request, executor.operation(request))
-    finally:
-        await database.close()
-    assert answer.outcome is Outcome.DATA, answer
-    return json.loads(answer.body)["data"], statements
 
 
 @pytest.mark.parametrize("root", list(ROOTS))
