@@ -32,7 +32,15 @@ class Tab:
     """An open page and everything it complained about."""
 
     page: Page
+    name: str
+    """Of its width and colours."""
     complaints: list[str] = field(default_factory=list)
+
+    async def photograph(self) -> None:
+        """Keep a picture of the view that it shows, where somebody asked for pictures."""
+        if folder := os.environ.get("MILLRACE_TEST_SCREENSHOTS"):
+            view = await self.page.evaluate("document.body.dataset.view")
+            await self.page.screenshot(path=Path(folder) / f"{view}-{self.name}.png", full_page=True)
 
 
 @asynccontextmanager
@@ -61,15 +69,13 @@ async def tab(
         locale="en-US",
         timezone_id="Europe/Berlin",
     )
-    opened = Tab(await context.new_page())
+    opened = Tab(await context.new_page(), f"{width}-{scheme}")
     opened.page.set_default_timeout(20_000)
     opened.page.on("console", lambda message: opened.complaints.append(message.text))
     opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
     await opened.page.goto(url)
     await opened.page.locator(ready).first.wait_for(state="attached")
     yield opened
-    if folder := os.environ.get("MILLRACE_TEST_SCREENSHOTS"):
-        name = await opened.page.evaluate("document.body.dataset.view")
-        await opened.page.screenshot(path=Path(folder) / f"{name}-{width}-{scheme}.png", full_page=True)
+    await opened.photograph()
     await context.close()
     assert not opened.complaints, opened.complaints
