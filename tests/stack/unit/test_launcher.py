@@ -27,6 +27,9 @@ esac
 python.chmod(0o755)
 """
 
+INSTALLED = ("pip requirements.lock", "compileall")
+INSTALLED_TOOLS = ("pip requirements-dev.lock", "compileall")
+
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
@@ -49,11 +52,11 @@ def run(checkout: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def steps(checkout: Path) -> list[str]:
-    """What was done so far: venv, pip with its lock, stack."""
+    """What was done so far: venv, pip with its lock, compileall, stack."""
     told = []
     for line in (checkout / "log").read_text().splitlines():
         words = line.split()
-        told.append(f"pip {Path(words[-1]).name}" if "pip" in words else words[0] if words[0] == "venv" else "stack")
+        told.append(f"pip {Path(words[-1]).name}" if "pip" in words else words[0] if words[0] == "venv" else words[1])
     return told
 
 
@@ -62,14 +65,14 @@ def test_the_first_start_makes_the_environment_and_the_second_uses_it(checkout: 
     assert first.stdout.startswith(f"stack PYTHONPATH={checkout}")
     assert first.stdout.endswith("-m stack status --json\n")
     run(checkout, "status")
-    assert steps(checkout) == ["venv", "pip requirements.lock", "stack", "stack"]
+    assert steps(checkout) == ["venv", *INSTALLED, "stack", "stack"]
 
 
 def test_tests_need_the_tools_and_the_stack_is_content_with_them(checkout: Path) -> None:
     run(checkout, "up")
     run(checkout, "test")
     run(checkout, "up")
-    assert steps(checkout) == ["venv", "pip requirements.lock", "stack", "pip requirements-dev.lock", "stack", "stack"]
+    assert steps(checkout) == ["venv", *INSTALLED, "stack", *INSTALLED_TOOLS, "stack", "stack"]
 
 
 def test_a_changed_lock_is_installed(checkout: Path) -> None:
@@ -77,7 +80,7 @@ def test_a_changed_lock_is_installed(checkout: Path) -> None:
     (checkout / "requirements.lock").write_text("one==2 \\\n    --hash=sha256:11\n")
     (checkout / "requirements-dev.lock").write_text("one==2 \\\n    --hash=sha256:11\n")
     run(checkout, "up")
-    assert steps(checkout) == ["venv", "pip requirements.lock", "stack", "pip requirements.lock", "stack"]
+    assert steps(checkout) == ["venv", *INSTALLED, "stack", *INSTALLED, "stack"]
 
 
 def test_an_installation_that_failed_is_told_and_made_anew(checkout: Path) -> None:
@@ -97,4 +100,4 @@ def test_an_environment_that_somebody_else_made_is_filled_and_not_cleared(checko
     (checkout / ".venv" / ".millrace").unlink()
     (checkout / ".venv" / ".millrace-lock").unlink()
     run(checkout, "up")
-    assert steps(checkout) == ["venv", "pip requirements.lock", "stack", "pip requirements.lock", "stack"]
+    assert steps(checkout) == ["venv", *INSTALLED, "stack", *INSTALLED, "stack"]
