@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # 20 MB of Redis's client, which only replicas that share are
     from serving.shared import SharedAnswers
 
 _PAGE: Final = Path(__file__).resolve().parent / "page"
+_GRAPHIQL: Final = Path(__file__).resolve().parent / "graphiql"
 GRAPHQL: Final = "/graphql"
 
 
@@ -80,9 +81,8 @@ def build_app(
                 await shared.close()
             await database.close()
 
-    rest = Starlette(
-        routes=[*_health(database, metrics), *_page()], middleware=[Middleware(SecurityHeaders)], lifespan=lifespan
-    )
+    routes = [*_health(database, metrics), *_page(), *(_graphiql() if settings.graphiql else ())]
+    rest = Starlette(routes=routes, middleware=[Middleware(SecurityHeaders)], lifespan=lifespan)
     access = Access(settings.keys_file)
     endpoint = Endpoint(executor, answers, Events(streams, settings), access=access, settings=settings, metrics=metrics)
     return Application(endpoint, Sockets(streams, access, settings, GRAPHQL), rest)
@@ -132,7 +132,17 @@ def _page() -> list[Route | Mount]:
     async def page(_request: Request) -> FileResponse:
         return FileResponse(_PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
-    files = GZipMiddleware(_Revalidated(directory=_PAGE), minimum_size=2048)
     # A view is a file there, and its address is its name.
     views = [Route(f"/{view.stem}", page) for view in sorted((_PAGE / "js" / "views").glob("*.js"))]
-    return [Route("/", page), *views, Mount("/page", files, name="page")]
+    return [Route("/", page), *views, Mount("/page", _files(_PAGE), name="page")]
+
+
+def _graphiql() -> list[Route | Mount]:
+    async def editor(_request: Request) -> FileResponse:
+        return FileResponse(_GRAPHIQL / "index.html", headers={"Cache-Control": "no-cache"})
+
+    return [Route("/graphiql", editor), Mount("/graphiql", _files(_GRAPHIQL), name="graphiql")]
+
+
+def _files(folder: Path) -> ASGIApp:
+    return GZipMiddleware(_Revalidated(directory=folder), minimum_size=2048)

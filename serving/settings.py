@@ -33,6 +33,8 @@ class ServingSettings(PartSettings):
     """JSON object of SHA-256 to document: only these are run. Without it any document is."""
     introspection: bool = True
     """Whether the schema can be asked for."""
+    graphiql: bool = False
+    """Whether `/graphiql` has an editor for queries; it shows what the schema is where `introspection` lets it."""
 
     pool_size: int = Field(default=4, ge=1, le=64)
     """Connections to Postgres for requests; one more listens for epochs. Two a core are enough."""

@@ -101,6 +101,16 @@ def test_the_page_comes_whole_from_here_and_under_a_strict_policy(server: Server
     assert answer.headers["cache-control"] == "no-cache"
 
 
-@pytest.mark.parametrize("path", ["/page/../settings.py", "/page/%2e%2e/settings.py", "/page/js/", "/nothing"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/page/../settings.py",
+        "/page/%2e%2e/settings.py",
+        "/page/js/",
+        "/nothing",
+        "/graphiql",
+        "/graphiql/vendor/graphiql.min.js",
+    ],
+)
 def test_nothing_else_is_served(server: Server, path: str) -> None:
     assert httpx.get(f"{server.url}{path}").status_code == 404

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -510,7 +511,7 @@ async def test_an_alert_is_acknowledged_and_what_was_odd_is_told(browser: Browse
 
 @pytest.fixture(scope="module")
 def guarded(busy: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A second server over the same shop, which asks for keys."""
+    """A second server over the same shop, which asks for keys and has GraphiQL."""
     home = tmp_path_factory.mktemp("guarded")
     scopes = {"ops": list(READ_SCOPES), "desk": ["analytics", "personal"]}
     keys = [
@@ -518,7 +519,8 @@ def guarded(busy: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         for name, told in scopes.items()
     ]
     (home / "keys.json").write_text(json.dumps(keys))
-    with serving(busy.database_url, busy.schema, home, serving_keys_file=str(home / "keys.json")) as running:
+    settings = {"serving_keys_file": str(home / "keys.json"), "serving_graphiql": "true"}
+    with serving(busy.database_url, busy.schema, home, **settings) as running:
         assert eventually(lambda: running.ready().status_code == 200)
         yield running
 
@@ -626,6 +628,31 @@ async def arguments(server: Server, key: str) -> Any:
         ).scalar()
     await reader.dispose()
     return told
+
+
+async def test_graphiql_asks_with_the_pages_key_and_follows_a_subscription(browser: Browser, guarded: Server) -> None:
+    """Under the page's own policy: by the end the console must have no complaint."""
+    answers, run = ".graphiql-response", "Execute query (Ctrl-Enter)"
+    write = "(editor, text) => editor.CodeMirror.setValue(text)"
+    async with unlocked(browser, f"{guarded.url}/users") as page:
+        await page.goto(f"{guarded.url}/graphiql")
+        await page.get_by_role("button", name=run).click()
+        await expect(page.locator(answers)).to_contain_text('"activeUsers":')
+        editor = page.locator(".graphiql-query-editor .CodeMirror")
+        await editor.evaluate(write, "subscription { realtime { asOf { epoch } currency } }")
+        await page.get_by_role("button", name=run).click()
+        await expect(page.locator(answers)).to_contain_text('"currency": "USD"')
+        await page.get_by_role("button", name="Stop query (Ctrl-Enter)").click()
+        await editor.evaluate(write, "{ nope }")
+        await page.get_by_role("button", name=run).click()
+        await expect(page.locator(answers)).to_contain_text("Cannot query field 'nope'")
+        await page.get_by_role("button", name="Show Documentation Explorer").click()
+        await page.locator(".graphiql-doc-explorer").get_by_role("link", name="Query").first.click()
+        await expect(page.locator(".graphiql-doc-explorer")).to_contain_text("topProducts")
+        if folder := os.environ.get("MILLRACE_TEST_SCREENSHOTS"):
+            await page.screenshot(path=Path(folder) / "graphiql.png")
+            await page.set_viewport_size({"width": 360, "height": 800})
+            await page.screenshot(path=Path(folder) / "graphiql-360.png")
 
 
 async def test_a_chart_is_saved_as_a_picture(browser: Browser, busy: Server) -> None:
