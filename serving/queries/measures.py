@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from serving.windows import ORIGIN
+from serving.windows import ORIGIN, Span
 
 COUNTS: Final = (
     "events",
@@ -44,6 +44,11 @@ SKETCHES: Final = ("users", "buyers")
 def moment(value: datetime) -> ColumnElement[datetime]:
     """A bound `timestamptz`."""
     return literal(value, DateTime(timezone=True))
+
+
+def within_span(time: ColumnElement[datetime], span: Span) -> ColumnElement[bool]:
+    """That a time is in the span."""
+    return (time >= moment(span.start)) & (time < moment(span.end))
 
 
 def given_moment(name: str) -> ColumnElement[datetime]:

@@ -1,24 +1,38 @@
 """How late events come, and which came twice."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, func, select, union_all
+from sqlalchemy import BigInteger, Integer, Select, func, literal, or_, select, union_all
 
 from contracts.projections import delays
 from contracts.rollup_reads import gaps, instants, whole_cells
 from contracts.rollups import delay_hours
 from contracts.tables import duplicates, epochs
 from serving.queries import Statement
-from serving.queries.measures import moment, sums
+from serving.queries.compared import BEFORE
+from serving.queries.measures import moment, sums, within_span
 from serving.windows import Span
 
 
-def lateness(edges: Sequence[datetime]) -> Statement:
-    """Events that arrived between the edges by how old they were: a row per bucket, the youngest first, -1 last."""
+def lateness(periods: Mapping[int, Sequence[datetime]]) -> Statement:
+    """Events that arrived between the edges by how old they were: a row per bucket, the youngest first, -1 last.
+
+    Each row has the number of its `period`.
+    """
+    rows = union_all(*(_arrived(edges, number) for number, edges in periods.items())).subquery("rows")
+    return (
+        select(rows.c.period, rows.c.up_to_seconds, *sums(rows, ("events", "late")))
+        .group_by(rows.c.period, rows.c.up_to_seconds)
+        .order_by(rows.c.period, rows.c.up_to_seconds < 0, rows.c.up_to_seconds)
+    )
+
+
+def _arrived(edges: Sequence[datetime], period: int) -> Select[Any]:
     between = instants(edges)
-    hours = whole_cells("delay_hour", between).cte("hours")
-    left = gaps([hours], between).cte("gaps")
+    hours = whole_cells("delay_hour", between).cte(f"hours_{period}")
+    left = gaps([hours], between).cte(f"gaps_{period}")
     names = ("up_to_seconds", "events", "late")
     rows = union_all(
         select(*(delay_hours.c[name] for name in names)).join_from(
@@ -27,20 +41,20 @@ def lateness(edges: Sequence[datetime]) -> Statement:
         select(*(delays.c[name] for name in names)).join_from(
             left, delays, (delays.c.minute >= left.c.starts_at) & (delays.c.minute < left.c.ends_at)
         ),
-    ).subquery("rows")
-    return (
-        select(rows.c.up_to_seconds, *sums(rows, ("events", "late")))
-        .group_by(rows.c.up_to_seconds)
-        .order_by(rows.c.up_to_seconds < 0, rows.c.up_to_seconds)
-    )
+    ).subquery(f"rows_{period}")
+    return select(literal(period, Integer).label("period"), *rows.c)
 
 
-def duplicate_counts(span: Span) -> Statement:
-    """One row: duplicates and conflicts of the epochs committed in the span, by the ledger."""
+def duplicate_counts(span: Span, earlier: Span | None = None) -> Statement:
+    """One row: duplicates and conflicts of the epochs committed in the span, and `before_…` in the earlier one."""
+    periods = {"": span} | ({BEFORE: earlier} if earlier is not None else {})
+    within = {name: within_span(epochs.c.committed_at, each) for name, each in periods.items()}
     counts = [
-        func.coalesce(func.sum(epochs.c[name]), 0).cast(BigInteger).label(name) for name in ("duplicates", "conflicts")
+        func.coalesce(func.sum(epochs.c[name]).filter(during), 0).cast(BigInteger).label(f"{period}{name}")
+        for period, during in within.items()
+        for name in ("duplicates", "conflicts")
     ]
-    return select(*counts).where(epochs.c.committed_at >= moment(span.start), epochs.c.committed_at < moment(span.end))
+    return select(*counts).where(or_(*within.values()))
 
 
 def duplicate_samples(span: Span, conflict: bool | None, first: int) -> Statement:

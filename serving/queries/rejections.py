@@ -1,28 +1,46 @@
 """What was refused: at the gateway (rejected) and in the log (quarantined)."""
 
-from sqlalchemy import func, null, select, union_all
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Text, false, func, null, or_, select, union_all
 
 from contracts.tables import quarantine, rejected_events
 from serving.queries import Statement
-from serving.queries.measures import moment
+from serving.queries.measures import moment, within_span
 from serving.windows import Span
 
 
-def rejection_counts(span: Span) -> Statement:
-    """How many were refused in the span by reason and source, most first; a null source is the quarantine."""
-    rejected = (
-        select(rejected_events.c.reason, rejected_events.c.source, func.count().label("count"))
-        .where(rejected_events.c.received_at >= moment(span.start), rejected_events.c.received_at < moment(span.end))
-        .group_by(rejected_events.c.reason, rejected_events.c.source)
-    )
-    quarantined = (
-        select(quarantine.c.reason, null().label("source"), func.count().label("count"))
-        .where(quarantine.c.log_time >= moment(span.start), quarantine.c.log_time < moment(span.end))
-        .group_by(quarantine.c.reason)
-    )
-    both = union_all(rejected, quarantined).subquery("refused")
-    return select(both.c.reason, both.c.source, both.c.count).order_by(
-        both.c.count.desc(), both.c.reason, both.c.source
+def rejection_counts(span: Span, earlier: Span | None = None) -> Statement:
+    """How many were refused in the span by reason and source, most first; a null source is the quarantine.
+
+    With an `earlier` span how many were `before` as well, and what was refused only then, with a count of 0.
+    """
+    table = rejected_events.c
+    both = union_all(
+        _counts(table.received_at, table.reason, table.source, span, earlier),
+        _counts(quarantine.c.log_time, quarantine.c.reason, null().cast(Text), span, earlier),
+    ).subquery("refused")
+    return select(*both.c).order_by(both.c.count.desc(), both.c.reason, both.c.source)
+
+
+def _counts(
+    time: ColumnElement[Any],
+    reason: ColumnElement[Any],
+    source: ColumnElement[Any],
+    span: Span,
+    earlier: Span | None,
+) -> Select[Any]:
+    now = within_span(time, span)
+    then = within_span(time, earlier) if earlier is not None else false()
+    return (
+        select(
+            reason.label("reason"),
+            source.label("source"),
+            func.count().filter(now).label("count"),
+            func.count().filter(then).label("before"),
+        )
+        .where(or_(now, then))
+        .group_by(reason, source)
     )
 
 

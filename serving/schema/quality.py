@@ -1,13 +1,16 @@
 """Roots about data quality: how late events come, and which came twice. What was refused is in `rejections`."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
+from serving.queries import ResultRow
 from serving.queries.quality import duplicate_counts, duplicate_samples
 from serving.queries.quality import lateness as lateness_sql
 from serving.schema.common import TimeRange, check_kept, page_size
+from serving.schema.comparison import CompareWith, row_before
 from serving.schema.context import Info
 from serving.schema.scalars import Long
 from serving.windows import Span, minute_edges
@@ -23,42 +26,78 @@ class LatenessBucket:
     late: Long = strawberry.field(description="Those that the watermark had passed.")
     share: float = strawberry.field(description="`events` by those of all buckets: 0 to 1.")
     cumulative_share: float = strawberry.field(description="Share of the events of this age or younger: 0 to 1.")
+    previous: "LatenessBucket | None" = strawberry.field(
+        description="The same bucket in the earlier period; null without `compareWith`, and where it had no event."
+    )
+
+
+@strawberry.type
+class Arrivals:
+    events: Long
+    late: Long = strawberry.field(description="Those that the watermark had passed; they are counted all the same.")
+    late_share: float | None = strawberry.field(description="`late` by `events`: 0 to 1; null where there is none.")
+
+
+@strawberry.type(description="How many events arrived in an earlier period.")
+class EarlierArrivals(Arrivals):
+    pass
 
 
 @strawberry.type(
     description="How old events were when they reached the log: the broker's time less the event's. Imported events "
     "are left out: they are old on purpose."
 )
-class Lateness:
-    events: Long
-    late: Long = strawberry.field(description="Those that the watermark had passed; they are counted all the same.")
-    late_share: float | None = strawberry.field(description="`late` by `events`: 0 to 1; null where there is none.")
+class Lateness(Arrivals):
     buckets: list[LatenessBucket] = strawberry.field(description="Youngest first; buckets without events are left out.")
+    previous: EarlierArrivals | None = strawberry.field(
+        description="The same of the earlier period; null without `compareWith`."
+    )
 
 
 Arrived = Annotated[TimeRange, strawberry.argument(description="Events that arrived in minutes that begin in it.")]
 
 
-async def lateness(info: Info, range: Arrived) -> Lateness:
+async def lateness(info: Info, range: Arrived, compare_with: CompareWith = None) -> Lateness:
     """A histogram over the minutes of arrival."""
-    span = range.span()
-    edges = minute_edges((span.start, span.end))
-    check_kept(edges, await info.context.snapshot.as_of())
-    rows = await info.context.snapshot.rows(lateness_sql(edges)) if len(edges) > 1 else []
+    spans = [range.span()]
+    if compare_with is not None:
+        spans.append(compare_with.span(spans[0]))
+    periods = [minute_edges((span.start, span.end)) for span in spans]
+    as_of = await info.context.snapshot.as_of()
+    for edges in periods:
+        check_kept(edges, as_of)
+    told = {number: edges for number, edges in enumerate(periods) if len(edges) > 1}  # else no minute begins in it
+    rows = await info.context.snapshot.rows(lateness_sql(told)) if told else []
+    now, *then = [[row for row in rows if row.period == number] for number, _ in enumerate(periods)]
+    earlier = {bucket.up_to: bucket for each in then for bucket in _buckets(each, {})}
+    return Lateness(
+        **_arrivals(now),
+        buckets=_buckets(now, earlier),
+        previous=EarlierArrivals(**_arrivals(then[0])) if then else None,
+    )
+
+
+def _arrivals(rows: Sequence[ResultRow]) -> dict[str, Any]:
     events, late = sum(row.events for row in rows), sum(row.late for row in rows)
-    buckets, so_far = [], 0
+    return {"events": Long(events), "late": Long(late), "late_share": late / events if events else None}
+
+
+def _buckets(rows: Sequence[ResultRow], earlier: Mapping[timedelta | None, LatenessBucket]) -> list[LatenessBucket]:
+    events, so_far, buckets = sum(row.events for row in rows), 0, []
     for row in rows:
         so_far += row.events
+        up_to = timedelta(seconds=row.up_to_seconds) if row.up_to_seconds >= 0 else None
         buckets.append(
             LatenessBucket(
-                up_to=timedelta(seconds=row.up_to_seconds) if row.up_to_seconds >= 0 else None,
+                up_to=up_to,
                 events=row.events,
                 late=row.late,
                 share=row.events / events,
                 cumulative_share=so_far / events,
+                previous=earlier.get(up_to),
             )
         )
-    return Lateness(events=Long(events), late=Long(late), late_share=late / events if events else None, buckets=buckets)
+    return buckets
 
 
 @strawberry.type(description="A record whose event had been applied before; it was not counted again.")
@@ -88,19 +127,35 @@ async def _samples(
     return [Duplicate(**row._mapping) for row in rows]
 
 
+@strawberry.type(description="How many events came more than once in an earlier period.")
+class EarlierDuplicates:
+    duplicates: Long = strawberry.field(description="Records whose event had been applied before.")
+    conflicts: Long = strawberry.field(description="Those with another payload than the first.")
+
+
 @strawberry.type(description="Events that came more than once, in epochs committed in a range of time.")
 class Duplicates:
     duplicates: Long = strawberry.field(description="Records whose event had been applied before.")
     conflicts: Long = strawberry.field(description="Those with another payload than the first.")
     samples: list[Duplicate] = strawberry.field(resolver=_samples, description="The newest of them.")
+    previous: EarlierDuplicates | None = strawberry.field(
+        description="How many in the earlier period; null without `compareWith`."
+    )
     span: strawberry.Private[Span]
 
 
 Committed = Annotated[TimeRange, strawberry.argument(description="Epochs that were committed in it.")]
 
 
-async def duplicates(info: Info, range: Committed) -> Duplicates:
+async def duplicates(info: Info, range: Committed, compare_with: CompareWith = None) -> Duplicates:
     """Counts from the ledger; the records themselves under `samples`."""
     span = range.span()
-    (row,) = await info.context.snapshot.rows(duplicate_counts(span))
-    return Duplicates(duplicates=row.duplicates, conflicts=row.conflicts, span=span)
+    earlier = compare_with.span(span) if compare_with is not None else None
+    (row,) = await info.context.snapshot.rows(duplicate_counts(span, earlier))
+    before = row_before(row._mapping, "duplicates")
+    return Duplicates(
+        duplicates=row.duplicates,
+        conflicts=row.conflicts,
+        previous=EarlierDuplicates(**before) if before is not None else None,
+        span=span,
+    )

@@ -10,6 +10,7 @@ from contracts.rejections import TABLE
 from serving.queries import ResultRow
 from serving.queries.rejections import quarantine_samples, rejection_counts, rejection_samples
 from serving.schema.common import Range, page_size
+from serving.schema.comparison import CompareWith
 from serving.schema.context import Info
 from serving.schema.scalars import Long
 from serving.windows import Span
@@ -27,6 +28,9 @@ class RejectionCount:
 
     meaning: str | None = strawberry.field(description="What the reason means.")
     remedy: str | None = strawberry.field(description="What the sender can do.")
+    previous: "RejectionCount | None" = strawberry.field(
+        description="The same in the earlier period; null without `compareWith`, and where there was none."
+    )
 
 
 @strawberry.enum(description="How `raw` is written.")
@@ -76,6 +80,12 @@ async def _quarantined(root: strawberry.Parent["Rejections"], info: Info, first:
     return found
 
 
+@strawberry.type(description="What was refused in an earlier period, also for reasons that are none any more.")
+class EarlierRejections:
+    rejected: Long = strawberry.field(description="Events the gateway refused.")
+    quarantined: Long = strawberry.field(description="Records in the log that do not decode to an event.")
+
+
 @strawberry.type(description="What was refused in a range of time.")
 class Rejections:
     rejected: Long = strawberry.field(description="Events the gateway refused.")
@@ -88,14 +98,18 @@ class Rejections:
     quarantine_samples: list[QuarantinedRecord] = strawberry.field(
         resolver=_quarantined, description="The newest quarantined records."
     )
+    previous: EarlierRejections | None = strawberry.field(
+        description="All of it in the earlier period; null without `compareWith`."
+    )
     span: strawberry.Private[Span]
 
 
-async def rejections(info: Info, range: Range) -> Rejections:
+async def rejections(info: Info, range: Range, compare_with: CompareWith = None) -> Rejections:
     """Counts by the gateway's time of receipt, or the broker's time for the quarantine."""
     span = range.span()
-    rows = await info.context.snapshot.rows(rejection_counts(span))
-    counts = [_count(row) for row in rows]
+    earlier = compare_with.span(span) if compare_with is not None else None
+    rows = await info.context.snapshot.rows(rejection_counts(span, earlier))
+    counts = [_count(row, row._mapping["count"], row.before) for row in rows if row._mapping["count"]]
     by_reason = [count for count in counts if count.source is not None]
     quarantine = [count for count in counts if count.source is None]
     return Rejections(
@@ -103,18 +117,25 @@ async def rejections(info: Info, range: Range) -> Rejections:
         quarantined=Long(sum(count.count for count in quarantine)),
         by_reason=by_reason,
         quarantine_by_reason=quarantine,
+        previous=EarlierRejections(
+            rejected=Long(sum(row.before for row in rows if row.source is not None)),
+            quarantined=Long(sum(row.before for row in rows if row.source is None)),
+        )
+        if earlier is not None
+        else None,
         span=span,
     )
 
 
-def _count(row: ResultRow) -> RejectionCount:
+def _count(row: ResultRow, count: int, before: int = 0) -> RejectionCount:
     explanation = _EXPLANATIONS.get(row.reason)
     return RejectionCount(
         reason=row.reason,
         source=row.source,
-        count=row._mapping["count"],
+        count=Long(count),
         meaning=explanation.meaning if explanation else None,
         remedy=explanation.remedy if explanation else None,
+        previous=_count(row, before) if before else None,
     )
 
 

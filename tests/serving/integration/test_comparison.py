@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -178,6 +179,60 @@ def test_journeys_before_are_the_journeys_of_then(server: Server, asked: str) ->
     assert now.pop("previous") == {"journeys": then["journeys"], "cut": then["cut"]}
     assert {**now, "previous": None} == found["plain"]
     assert now["journeys"] != then["journeys"] > 0
+
+
+@dataclass(frozen=True)
+class Told:
+    """A root about data or pairs: numbers of the whole, its rows, and a range that has something before it."""
+
+    whole: str
+    start: datetime
+    length: timedelta
+    rows: str = ""
+    row: str = ""
+    keys: tuple[str, ...] = ()
+    asked: str = ""
+
+
+TOLD = {
+    "rejections": Told(
+        "rejected quarantined",
+        NOW - 8.5 * HOUR,
+        9 * HOUR,
+        "byReason",
+        "reason source count meaning",
+        ("reason", "source"),
+    ),
+    "lateness": Told(
+        "events late lateShare", START, 2 * HOUR, "buckets", "upTo events late share cumulativeShare", ("upTo",)
+    ),
+    "duplicates": Told("duplicates conflicts", NOW + timedelta(minutes=1), timedelta(minutes=2)),
+    "alsoViewed": Told(
+        "sessions", START, 2 * HOUR, "products", "productId sessions share", ("productId",), ', productId: "p-mug"'
+    ),
+}
+
+
+@pytest.mark.parametrize("how", list(EARLIER))
+@pytest.mark.parametrize("root", list(TOLD))
+def test_what_was_of_data_and_of_pairs_is_what_was_told_then(server: Server, root: str, how: str) -> None:
+    of = TOLD[root]
+    back = of.length if how == "RANGE_BEFORE" else EARLIER[how]
+    beside = f"{of.rows} {{ {of.row} previous {{ {of.row} }} }}" if of.rows else ""
+    query = f"""query ($now: TimeRange!, $then: TimeRange!) {{
+      now: {root}(range: $now{of.asked}, compareWith: {how}) {{ {of.whole} previous {{ {of.whole} }} {beside} }}
+      plain: {root}(range: $now{of.asked}) {{ {of.whole} previous {{ {of.whole} }} {beside} }}
+      then: {root}(range: $then{of.asked}) {{ {of.whole} {f"{of.rows} {{ {of.row} }}" if of.rows else ""} }} }}"""
+    end = of.start + of.length
+    found = server.data(query, now=span(of.start, end), then=span(of.start - back, end - back))
+    before = {tuple(row[key] for key in of.keys): row for row in found["then"].get(of.rows, ())}
+    now = found["now"].get(of.rows, ())
+    assert [row.pop("previous") for row in now] == [before.get(tuple(row[key] for key in of.keys)) for row in now]
+    assert [row.pop("previous") for row in found["plain"].get(of.rows, ())] == [None] * len(now)
+    previous = found["now"].pop("previous")
+    assert previous == {name: found["then"][name] for name in of.whole.split()}
+    assert any(previous.values()) is (how == "RANGE_BEFORE")
+    assert {**found["now"], "previous": None} == found["plain"]
 
 
 def test_sales_of_products_are_those_of_their_events(server: Server, shop: Shop) -> None:

@@ -69,6 +69,15 @@ ROOTS = {
         2,
     ),
     "lateness": (f"lateness({RANGE}) {{ buckets {{ events }} }}", 1),
+    **{
+        f"{root} beside": (f"{root}({RANGE}, {more}compareWith: DAY_BEFORE) {{ previous {{ {number} }} }}", 1)
+        for root, more, number in (
+            ("lateness", "", "late"),
+            ("duplicates", "", "conflicts"),
+            ("rejections", "", "rejected"),
+            ("alsoViewed", 'productId: "p-mug", ', "sessions"),
+        )
+    },
     "duplicates": (f"duplicates({RANGE}) {{ samples {{ eventId }} }}", 2),
     "rejections": (f"rejections({RANGE}) {{ samples {{ raw }} quarantineSamples {{ raw }} }}", 3),
 }
