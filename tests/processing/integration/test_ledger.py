@@ -148,3 +148,26 @@ def test_the_books_are_off_by_nothing_until_they_are(store: Store) -> None:
     assert residues(store, told)["accepted"] == 2  # what one topic has too many makes up for nothing in another
     write(store, entry(3, 8, 2, applied=1))
     assert residues(store) == {"fates": -1, "offsets": 3, "gaps": 4, "log": -1, "accepted": 2}
+
+
+def test_each_change_outside_of_an_epoch_is_another_token_and_one_that_fails_is_none(store: Store) -> None:
+    def token() -> object:
+        with store.transaction() as transaction:
+            (row,) = transaction.query("SELECT token FROM last_change").to_pylist()
+        return row["token"]
+
+    def fail() -> None:
+        with store.transaction() as transaction:
+            ledger.tell_change(transaction)
+            raise ZeroDivisionError
+
+    seen = [token()]
+    for _ in range(2):
+        with store.transaction() as transaction:
+            ledger.tell_change(transaction)
+        seen.append(token())
+    store.create_tables()
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert token() == seen[-1]
+    assert len(set(seen)) == 3
