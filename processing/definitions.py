@@ -14,7 +14,7 @@ from sqlalchemy import MetaData, Table
 from contracts.tables import definitions, metadata
 from processing.errors import DefinitionsError
 from processing.projection import Projection
-from processing.store import Store, Transaction, create_statements, create_tables, create_views
+from processing.store import Store, Transaction, create_statements, create_tables, create_views, table_names
 
 
 def prepare(store: Store, projections: tuple[Projection, ...]) -> None:
@@ -39,13 +39,15 @@ def prepare_ledger(transaction: Transaction, schema: str, projections: tuple[Pro
 
     Raises DefinitionsError where another version made those other tables otherwise.
     """
-    there, wanted = tables(transaction, schema), fingerprints(projections)
+    there, wanted = table_names(transaction, schema), fingerprints(projections)
     known = _known(transaction) if definitions.name in there else {}
     has_epochs = "epochs" in there and transaction.query("SELECT FROM epochs LIMIT 1").num_rows > 0
     names = [projection.name for projection in projections]
     others = sorted(wanted.keys() - set(names))
     for name in others:
-        if name in there and known.get(name) != wanted[name]:
+        if name in there and known.get(name) == wanted[name]:
+            continue
+        if name in there:
             _add_missing_columns(transaction, schema, metadata.tables[name])
         for statement in create_statements(metadata.tables[name]):
             transaction.execute(statement)
@@ -64,18 +66,12 @@ def fingerprints(projections: Iterable[Projection]) -> dict[str, str]:
 
 def record(transaction: Transaction, made: dict[str, str]) -> None:
     """Note that these tables are made by the definitions of these fingerprints."""
-    for name, fingerprint in made.items():
+    for name, fingerprint in sorted(made.items() - _known(transaction).items()):
         transaction.execute(
             f"INSERT INTO {definitions.name} (name, fingerprint) VALUES ($1, $2)"
             " ON CONFLICT (name) DO UPDATE SET fingerprint = excluded.fingerprint",
             (name, fingerprint),
         )
-
-
-def tables(transaction: Transaction, schema: str) -> set[str]:
-    """Names of the tables in the schema."""
-    rows = transaction.query("SELECT tablename::text AS name FROM pg_tables WHERE schemaname = $1", (schema,))
-    return set(rows["name"].to_pylist())
 
 
 def _known(transaction: Transaction) -> dict[str, str]:

@@ -5,6 +5,7 @@ Only one processor may write: the connection holds an advisory lock, and a secon
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from time import monotonic, sleep
 from typing import Any, Final
 from urllib.parse import quote
@@ -113,22 +114,31 @@ def one_transaction(settings: PostgresSettings, search_path: str, **options: str
         connection.close()
 
 
-def create_statements(table: Table) -> list[str]:
+@cache
+def create_statements(table: Table) -> tuple[str, ...]:
     """The SQL that makes a table with its indexes where it is not there yet."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
-    return [
+    return (
         str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)),
         *(str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)) for index in indexes),
-    ]
+    )
+
+
+def table_names(transaction: Transaction, schema: str) -> set[str]:
+    """The tables in the schema."""
+    rows = transaction.query("SELECT tablename::text AS name FROM pg_tables WHERE schemaname = $1", (schema,))
+    return set(rows["name"].to_pylist())
 
 
 def create_tables(transaction: Transaction, schema: str) -> None:
     """Create the schema and every table of the contracts that is not there yet."""
     transaction.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+    there = table_names(transaction, schema)
     for table in metadata.sorted_tables:
-        for statement in create_statements(table):
-            transaction.execute(statement)
+        if table.name not in there:
+            for statement in create_statements(table):
+                transaction.execute(statement)
     transaction.execute("INSERT INTO totals (epoch) VALUES (0) ON CONFLICT DO NOTHING")
     transaction.execute("INSERT INTO last_change DEFAULT VALUES ON CONFLICT DO NOTHING")
 

@@ -22,7 +22,7 @@ from processing.rebuild.roll_ups import RollUpsBeside
 from processing.rebuild.shadow import Shadow
 from processing.rebuild.swap import BusyError, await_older_snapshots, change_places, is_lock_timeout, replace_rows
 from processing.reread import EpochReader
-from processing.store import Store, Transaction, one_transaction
+from processing.store import Store, Transaction, one_transaction, table_names
 
 LOADED: Final = "rebuild:loaded"
 COMPARED: Final = "rebuild:compared"
@@ -110,7 +110,7 @@ class Rebuild:
         """See that the ledger is this version's. Returns the projections whose live tables hold what this one makes."""
         names = {projection.name for projection in self._plan.projections}
         with one_transaction(self._postgres, self._live) as transaction:
-            there = definitions.tables(transaction, self._live)
+            there = table_names(transaction, self._live)
             if "epochs" not in there:
                 raise RebuildError(f"there is no store in schema {self._live!r}: processing makes it when it starts")
             stale = names & set(definitions.prepare_ledger(transaction, self._live, self._all))
