@@ -162,16 +162,21 @@ def new_database(postgres_server: str) -> str:
     it two seconds, among those of one a tenth.
     """
     name = f"t{uuid.uuid4().hex}"
+    execute(postgres_server, f'CREATE DATABASE "{name}"')
+    return f"{postgres_server.rpartition('/')[0]}/{name}"
 
-    async def create() -> None:
-        connection = await asyncpg.connect(postgres_server)
+
+def execute(database_url: str, statement: str) -> None:
+    """Run a statement on a connection of its own."""
+
+    async def run() -> None:
+        connection = await asyncpg.connect(database_url)
         try:
-            await connection.execute(f'CREATE DATABASE "{name}"')
+            await connection.execute(statement)
         finally:
             await connection.close()
 
-    asyncio.run(create())
-    return f"{postgres_server.rpartition('/')[0]}/{name}"
+    asyncio.run(run())
 
 
 @pytest.fixture(scope="module")

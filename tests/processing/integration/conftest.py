@@ -15,7 +15,7 @@ from processing.settings import ProcessingSettings
 from processing.spark import build_spark
 from processing.store import Store
 from stack.kafka import create_topics
-from tests.conftest import new_database
+from tests.conftest import execute
 from tests.processing.integration.bench import Bench
 from tests.processing.integration.processor import Processor, free_port
 from tests.processing.integration.reader import Reader
@@ -43,9 +43,11 @@ def spark(spark_jars: Path, java_home: Path, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture
-def postgres(postgres_server: str) -> PostgresSettings:
-    """A database of this test's own, with a schema (not there yet)."""
-    return PostgresSettings(url=SecretStr(new_database(postgres_server)), db_schema=f"t{uuid.uuid4().hex}")
+def postgres(postgres_url: str) -> Iterator[PostgresSettings]:
+    """A schema of this test's own (not there yet) in its file's database; gone after the test, see `new_database`."""
+    schema = f"t{uuid.uuid4().hex}"
+    yield PostgresSettings(url=SecretStr(postgres_url), db_schema=schema)
+    execute(postgres_url, f'SET lock_timeout = 10000; DROP SCHEMA IF EXISTS "{schema}" CASCADE')
 
 
 @pytest.fixture

@@ -146,8 +146,8 @@ def crashed(kafka_bootstrap: str, postgres_url: str, tmp_path_factory: pytest.Te
     assert whole.run(at_most=7 * EPOCH_RECORDS) == 0
     line.facts |= {"whole": whole, "traffic": traffic, "ends": {}, "kills": [], "behind": []}
     for number, point in enumerate(FAILPOINTS):
-        shop.send(6 * EPOCH_RECORDS)
-        line.facts["ends"][point] = line.run(f"{point}@{2 + number % 2}")
+        shop.send(4 * EPOCH_RECORDS)
+        line.facts["ends"][point] = line.run(f"{point}@{1 + number % 2}")
     for number in range(KILLS):
         shop.send(12 * EPOCH_RECORDS)
         before, *_ = line.reader.epochs()
