@@ -33,6 +33,7 @@ _SMALL_EPOCHS = {
 }
 
 
+_SHORTEST_LOOK_MS = 10
 _LONGEST_VALUE = 2 * 1024 * 1024  # no longer than a record may be (`contracts.topics`)
 _JAVA_OPTIONS = (
     "-XX:+UseParallelGC -Duser.timezone=UTC"
@@ -59,6 +60,8 @@ def build_spark(settings: ProcessingSettings, scratch: Path) -> SparkSession:
         .set("spark.driver.bindAddress", "127.0.0.1")
         .set("spark.driver.extraClassPath", f"{settings.jars}/*")
         .set("spark.sql.shuffle.partitions", str(settings.shuffle_partitions))
+        # How often the broker is asked for records while there are none.
+        .set("spark.sql.streaming.pollingDelay", f"{max(settings.epoch_interval_ms, _SHORTEST_LOOK_MS)}ms")
         .set("spark.local.dir", str(scratch))
         .set("spark.sql.warehouse.dir", str(scratch / "warehouse"))
         .set("spark.driver.extraJavaOptions", f"{_JAVA_OPTIONS} -Djava.io.tmpdir={scratch}")

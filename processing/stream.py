@@ -5,7 +5,7 @@ import shutil
 import threading
 from functools import partial
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import monotonic
 
 import structlog
 from pyspark.errors import StreamingQueryException
@@ -101,7 +101,6 @@ class Stream:
             .writeStream.queryName("millrace")
             .foreachBatch(partial(self._take, self._handover))
             .option("checkpointLocation", str(self._fresh_checkpoint()))
-            .trigger(processingTime=f"{self._settings.epoch_interval_ms} milliseconds")
             .start()
         )
         log.info("query_started", after_epoch=position.epoch, starting_offsets=starting)
@@ -139,14 +138,19 @@ class Stream:
                 self._handover.put(self._runner.roll_up)
 
     def _take(self, handover: Handover, records: DataFrame, _batch_id: int) -> None:
-        """Read and judge a micro-batch and hand it over; the next one is read while this one is folded."""
+        """Read and judge a micro-batch and hand it over; the next one is read while this one is folded.
+
+        Spark is given no interval and waits here: its own trigger waits for a moment of the wall clock, so that a clock
+        that was ahead and is set right would hold up the stream for as long as it was ahead.
+        """
         if self._stopping.is_set():
             raise StoppingError
+        begun = monotonic()
         with self._taking:
-            begun = perf_counter()
             table = records.toArrow()
             if table.num_rows:
-                handover.put(self._runner.run, self._runner.judge(table, perf_counter() - begun))
+                handover.put(self._runner.run, self._runner.judge(table, monotonic() - begun))
+        self._stopping.wait(begun + self._settings.epoch_interval_ms / 1000 - monotonic())
 
     def _fresh_checkpoint(self) -> Path:
         """An empty scratch folder: what Spark keeps there is never read again by another run.

@@ -75,11 +75,12 @@ class TallyWatch:
         """All that was told since the last look; of a worker its last word."""
         name = self._kafka.topic_prefix + TALLIES.name
         end = self._ends.of(name, [0])[0]
-        deadline = monotonic() + _BROKER_SECONDS
+        deadline, fault = monotonic() + _BROKER_SECONDS, None
         while self._next < end and monotonic() < deadline:
             for message in self._consumer.consume(_READ_TOGETHER, timeout=0.1):
                 if (error := message.error()) is not None:
-                    raise KafkaException(error)
+                    fault = error  # it may be one of many, all of a time when the broker was away
+                    continue
                 offset = message.offset()
                 assert offset is not None
                 self._next = offset + 1
@@ -89,6 +90,8 @@ class TallyWatch:
                     log.warning("tally_unreadable", offset=offset, error=str(error))
                 else:
                     self._workers[message.key() or b""] = told
+        if self._next < end and fault is not None:
+            raise KafkaException(fault)
 
     def _stored(self, topic: str) -> int:
         name = self._kafka.topic_prefix + topic

@@ -4,10 +4,12 @@ Numbers F1, F2, … are rows of the fault matrix in docs/reliability.md.
 """
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
 from loadtest.drill.faults import (
     AtFailpoint,
+    ClockStep,
     CutOff,
     Fault,
     Freeze,
@@ -35,6 +37,16 @@ class Strike:
     after_seconds: float = 5.0
 
 
+class Stack(Enum):
+    """What the stack of a drill is made with; the value says what that needs."""
+
+    PLAIN = ""
+    SMALL_DISK = "root"
+    """The home on a small file system of its own."""
+    OWN_CLOCK = "C compiler"
+    """A wall clock that can be set."""
+
+
 @dataclass(frozen=True)
 class Drill:
     """One of them."""
@@ -45,8 +57,7 @@ class Drill:
     rates: FaultRates = USUAL
     hot_share: float = 0.0
     """Share of the events that one user does in one session."""
-    small_disk: bool = False
-    """Needs the home on a small file system of its own, which only root can make."""
+    stack: Stack = Stack.PLAIN
     links: frozenset[str] = field(default_factory=frozenset)
     """Parts in front of which it needs a link."""
 
@@ -91,7 +102,12 @@ DRILLS: Final = (
     _drill("postgres-reset", "connections to Postgres are reset once a second for 10 s (F7)", Reset("postgres", 10)),
     _drill("client-reset", "connections of the clients are reset once a second for 10 s (F7)", Reset("gateway", 10)),
     _drill("client-cut", "the clients do not reach the gateway for 10 s (F7)", CutOff("gateway", 10)),
-    _drill("disk-full", "the disk of the home is full for 10 s (F15)", FullDisk(10), small_disk=True),
+    _drill("disk-full", "the disk of the home is full for 10 s (F15)", FullDisk(10),
+           stack=Stack.SMALL_DISK),
+    _drill("clock-ahead", "the clock of the stack's machine is an hour ahead for 20 s (F25)", ClockStep(3600, 20),
+           stack=Stack.OWN_CLOCK),
+    _drill("clock-behind", "the clock of the stack's machine is an hour behind for 20 s (F25)", ClockStep(-3600, 20),
+           stack=Stack.OWN_CLOCK),
     _drill("poison", "300 records past the gateway: random bytes, cut, of no schema (F21)", Poison(300)),
     _drill("far-future", "every third event is invalid, some ten years and some thousands ahead (F22)",
            Kill("processing"), rates=FaultRates(invalid=0.3)),
@@ -104,7 +120,7 @@ DRILLS: Final = (
 BY_NAME: Final = {drill.name: drill for drill in DRILLS}
 
 SETS: Final = {
-    "all": tuple(drill.name for drill in DRILLS if not drill.small_disk and drill.name != "broker-away-5min"),
+    "all": tuple(drill.name for drill in DRILLS if drill.stack is Stack.PLAIN and drill.name != "broker-away-5min"),
     "long": tuple(drill.name for drill in DRILLS),
 }
 """Named lists of drills, one after the other on one stack."""

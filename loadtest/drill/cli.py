@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from loadtest.audit.holdings import HoldingsError
-from loadtest.drill.catalogue import BY_NAME, DRILLS, SETS, SHORT, Drill, Strike
+from loadtest.drill.catalogue import BY_NAME, DRILLS, SETS, SHORT, Drill, Stack, Strike
 from loadtest.drill.ground import DrillError
 from loadtest.drill.own_stack import own_stack, running_stack
 from loadtest.drill.run import Outcome, Place, run_drill
@@ -69,7 +69,7 @@ def drill(
         _list()
         return
     chosen = _chosen(names or [], at_random=at_random)
-    if here and (wanting := [drill.name for drill in chosen if drill.links or drill.small_disk]):
+    if here and (wanting := [drill.name for drill in chosen if drill.links or drill.stack is not Stack.PLAIN]):
         usage(f"{', '.join(wanting)}: only on a stack made for it, without --here")
     try:
         folder = make_folder("drill", report)
@@ -106,7 +106,7 @@ def drill(
 
 
 async def _run(chosen: list[Drill], plan: Plan, outcomes: list[Outcome]) -> None:
-    """The drills one after the other: those that need a small disk on one stack, all others on another.
+    """The drills one after the other: on one stack for each kind that they need.
 
     Each is added to `outcomes` as it ends, so that what comes later cannot take it away. SIGTERM ends it as Ctrl-C
     does: what was broken is healed, and the stack that was made goes.
@@ -114,11 +114,11 @@ async def _run(chosen: list[Drill], plan: Plan, outcomes: list[Outcome]) -> None
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    for small_disk in (False, True):
-        part = [drill for drill in chosen if drill.small_disk is small_disk]
+    for made in Stack:
+        part = [drill for drill in chosen if drill.stack is made]
         if not part:
             continue
-        async with _place(plan.base_port, small_disk=small_disk) as place:
+        async with _place(plan.base_port, made) as place:
             for number, drill in enumerate(part):
                 typer.echo(f"{drill.name}: {drill.what} …", err=True)
                 strikes = None if plan.minutes is None else _at_random(plan, plan.minutes)
@@ -130,11 +130,11 @@ async def _run(chosen: list[Drill], plan: Plan, outcomes: list[Outcome]) -> None
 
 
 @asynccontextmanager
-async def _place(base_port: int | None, *, small_disk: bool) -> AsyncIterator[Place]:
+async def _place(base_port: int | None, made: Stack) -> AsyncIterator[Place]:
     if base_port is None:
         yield running_stack()
     else:
-        async with own_stack(base_port, small_disk=small_disk) as place:
+        async with own_stack(base_port, made) as place:
             yield place
 
 
@@ -153,7 +153,9 @@ def _chosen(names: list[str], *, at_random: bool) -> list[Drill]:
 def _at_random(plan: Plan, minutes: float) -> Iterator[Strike]:
     """Strikes of the drills that this stack can take, until the time is over."""
     dice, ends = Random(plan.seed), time.monotonic() + minutes * 60
-    possible = [drill for drill in DRILLS if not drill.small_disk and (plan.base_port is not None or not drill.links)]
+    possible = [
+        drill for drill in DRILLS if drill.stack is Stack.PLAIN and (plan.base_port is not None or not drill.links)
+    ]
     while time.monotonic() < ends:
         yield Strike(dice.choice(dice.choice(possible).strikes).fault, dice.uniform(*_PAUSE_SECONDS))
 
@@ -161,7 +163,7 @@ def _at_random(plan: Plan, minutes: float) -> Iterator[Strike]:
 def _list() -> None:
     table = Table(Column("drill", no_wrap=True), "what is broken", "needs", box=None, padding=(0, 2, 0, 0))
     for drill in (*DRILLS, SHORT):
-        needs = "root" if drill.small_disk else "own stack" if drill.links else ""
+        needs = drill.stack.value or ("own stack" if drill.links else "")
         table.add_row(drill.name, drill.what, needs)
     Console().print(table)
 

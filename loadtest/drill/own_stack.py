@@ -13,9 +13,11 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from contracts.settings import GraphqlSettings, KafkaSettings, PostgresSettings, home
+from loadtest.drill.catalogue import Stack
+from loadtest.drill.faults.clock_step import CLOCK, set_clock
 from loadtest.drill.ground import DrillError, Ground
 from loadtest.drill.link import Link
 from loadtest.drill.run import Place
@@ -26,6 +28,7 @@ _LINKS: Final = {"kafka": 20, "postgres": 21, "gateway": 22}
 _PARTS: Final = {"gateway": 0, "kafka": 3, "postgres": 5}
 """Port of the part itself."""
 _SMALL_DISK_MB: Final = 1536
+_CLOCK_SOURCE: Final = Path(__file__).with_name("clock.c")
 
 
 def running_stack() -> Place:
@@ -36,7 +39,7 @@ def running_stack() -> Place:
 
 
 @asynccontextmanager
-async def own_stack(base_port: int, *, small_disk: bool) -> AsyncIterator[Place]:
+async def own_stack(base_port: int, made: Stack) -> AsyncIterator[Place]:
     """Start a stack for the length of the block. Raises DrillError where it does not start."""
     folder = _new_home()
     environment = {
@@ -52,9 +55,11 @@ async def own_stack(base_port: int, *, small_disk: bool) -> AsyncIterator[Place]
     }
     async with AsyncExitStack() as cleanup:
         cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
-        if small_disk:
+        if made is Stack.SMALL_DISK:
             _mount(folder)
             cleanup.callback(_command, "umount", "--lazy", str(folder))
+        if made is Stack.OWN_CLOCK:
+            environment |= _own_clock(folder)
         try:
             links = {
                 part: await cleanup.enter_async_context(Link(base_port + offset, base_port + _PARTS[part]))
@@ -100,6 +105,18 @@ def _mount(folder: Path) -> None:
         raise DrillError("a small disk could not be mounted; this drill needs root")
 
 
+def _own_clock(folder: Path) -> dict[str, str]:
+    """What makes every process go by a clock in the folder; clients, whose clocks are right, may be ahead of it."""
+    library, clock = folder / "clock.so", folder / CLOCK
+    if _command("cc", "-shared", "-fPIC", "-O2", "-o", str(library), str(_CLOCK_SOURCE), "-ldl"):
+        raise DrillError("the clock could not be compiled; this drill needs a C compiler named cc and glibc's headers")
+    set_clock(clock, 0)
+    tolerance = {"MILLRACE_SHOP_FUTURE_TOLERANCE_SECONDS": "7200"}
+    return {"LD_PRELOAD": str(library), "MILLRACE_DRILL_CLOCK": str(clock), **tolerance}
+
+
 def _command(*arguments: str) -> int:
-    done: subprocess.CompletedProcess[Any] = subprocess.run(arguments, check=False, capture_output=True)  # noqa: S603 - ours
-    return done.returncode
+    try:
+        return subprocess.run(arguments, check=False, capture_output=True).returncode  # noqa: S603 - ours
+    except FileNotFoundError:
+        return 127

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from loadtest.drill.faults.backend import LockHeld, MidCopy
 from loadtest.drill.faults.broken_link import CutOff, Narrow, Reset, Silent, Slow
+from loadtest.drill.faults.clock_step import ClockStep
 from loadtest.drill.faults.failpoint import AtFailpoint
 from loadtest.drill.faults.freeze import Freeze
 from loadtest.drill.faults.full_disk import FullDisk
@@ -13,6 +14,7 @@ from loadtest.drill.ground import Ground
 
 __all__ = [
     "AtFailpoint",
+    "ClockStep",
     "CutOff",
     "Fault",
     "Freeze",

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -21,10 +23,11 @@ from contracts.settings import KafkaSettings, PostgresSettings
 from loadtest.audit.audit import Audit
 from loadtest.audit.checks import Check
 from loadtest.cli import app
-from loadtest.drill.catalogue import BY_NAME, DRILLS, SETS, SHORT, Strike
-from loadtest.drill.faults import AtFailpoint, CutOff, Freeze, FullDisk, Kill
+from loadtest.drill.catalogue import BY_NAME, DRILLS, SETS, SHORT, Stack, Strike
+from loadtest.drill.faults import AtFailpoint, ClockStep, CutOff, Freeze, FullDisk, Kill
 from loadtest.drill.faults.poison import Poison, poison
 from loadtest.drill.ground import DrillError, Ground
+from loadtest.drill.own_stack import _own_clock
 from loadtest.drill.run import Outcome, _beside, _recovered, _strike
 from loadtest.drill.traffic import traffic
 from loadtest.probe import Freshness, Probe
@@ -53,12 +56,12 @@ def test_every_failpoint_of_an_epoch_is_drilled() -> None:
 
 def test_what_ci_runs_needs_no_stack_of_its_own() -> None:
     assert not SHORT.links
-    assert not SHORT.small_disk
+    assert SHORT.stack is Stack.PLAIN
 
 
 def test_the_set_of_all_needs_neither_root_nor_minutes() -> None:
-    assert not any(BY_NAME[name].small_disk for name in SETS["all"])
-    assert {"disk-full", "broker-away-5min"} <= set(SETS["long"]) - set(SETS["all"])
+    assert all(BY_NAME[name].stack is Stack.PLAIN for name in SETS["all"])
+    assert {"disk-full", "clock-ahead", "broker-away-5min"} <= set(SETS["long"]) - set(SETS["all"])
 
 
 @pytest.fixture
@@ -184,6 +187,47 @@ def test_the_list_names_every_drill_and_what_it_needs() -> None:
     result = CliRunner().invoke(app, ["drill", "--list"])
     assert result.exit_code == 0
     assert all(drill.name in result.output for drill in (*DRILLS, SHORT))
+
+
+BY_ITS_CLOCK = """
+import time
+from confluent_kafka import Producer
+producer = Producer({"log_level": 0})
+while input():
+    producer.poll(0.05)  # waits by the wall clock
+    print(time.time(), flush=True)
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="the clock is a library in C, and without cc the drill says so")
+async def test_a_clock_of_its_own_jumps_and_what_waits_by_it_goes_on(ground: Ground) -> None:
+    environment = os.environ | _own_clock(ground.home)
+    pipe = asyncio.subprocess.PIPE
+    part = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", BY_ITS_CLOCK, env=environment, stdin=pipe, stdout=pipe
+    )
+    asked, told = part.stdin, part.stdout
+    assert asked
+    assert told
+
+    async def seconds_off() -> int:
+        asked.write(b"go\n")
+        return round((float(await asyncio.wait_for(told.readline(), 30)) - time.time()) / 60) * 60
+
+    assert await seconds_off() == 0
+    for off in (3600, -3600):
+        async with _beside(ClockStep(off, 0.5).strike(ground)) as strike:
+            await asyncio.sleep(0.1)
+            assert await seconds_off() == off
+            await strike
+        assert await seconds_off() == 0
+    asked.close()
+    await part.wait()
+
+
+async def test_a_clock_that_is_not_there_can_not_jump(ground: Ground) -> None:
+    with pytest.raises(DrillError, match="no clock of its own"):
+        await ClockStep(60, 0).strike(ground)
 
 
 async def test_what_runs_beside_a_drill_ends_with_it_however_it_ends() -> None:

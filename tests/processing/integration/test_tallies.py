@@ -3,9 +3,11 @@
 import json
 import uuid
 from time import monotonic
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, KafkaError, Producer
 
 from contracts import topics
 from contracts.settings import KafkaSettings, PostgresSettings
@@ -17,12 +19,14 @@ from stack.kafka import create_topics
 pytestmark = pytest.mark.integration
 
 
-def look(watch: TallyWatch, store: Store, *, answered: bool = True) -> tuple[dict[str, tuple[int, int]], int]:
+def look(
+    watch: TallyWatch, store: Store, *, answered: bool = True, seconds: float = 30
+) -> tuple[dict[str, tuple[int, int]], int]:
     """What is kept of each topic after another look, and what the books are off by.
 
     A broker that is busy may not answer within a look's two seconds: then it is looked at again.
     """
-    deadline = monotonic() + 30
+    deadline = monotonic() + seconds
     while True:
         watch._looks._looked_at = -1000.0
         watch.look()
@@ -34,6 +38,19 @@ def look(watch: TallyWatch, store: Store, *, answered: bool = True) -> tuple[dic
         return {row["topic"]: (row["acknowledged"], row["stored"]) for row in rows}, ledger.residues(transaction)[
             "accepted"
         ]
+
+
+class AfterAnOutage:
+    """A consumer that gives first what it has of a time when the broker was away: an error for each of its tries."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer, self._tries = consumer, 3000
+
+    def consume(self, most: int, timeout: float) -> list[Any]:
+        if not self._tries:
+            return self._consumer.consume(most, timeout=timeout)
+        self._tries -= 1
+        return [SimpleNamespace(error=lambda: KafkaError(KafkaError._TRANSPORT))]
 
 
 def test_what_all_workers_have_answered_for_must_be_in_the_topics(
@@ -63,7 +80,8 @@ def test_what_all_workers_have_answered_for_must_be_in_the_topics(
     lost = {"clickstream": (7, 5), "transactions": (0, 1), "rejected": (2, 1)}
     assert look(watch, store) == (lost, 3)
     again = TallyWatch(KafkaSettings(bootstrap=kafka_bootstrap, topic_prefix=prefix), postgres)
-    assert look(again, store) == (lost, 3)
+    again.__dict__["_consumer"] = AfterAnOutage(again._consumer)
+    assert look(again, store, seconds=10) == (lost, 3)
 
 
 def test_a_broker_that_is_away_changes_nothing(postgres: PostgresSettings, store: Store) -> None:
