@@ -361,6 +361,9 @@ async def test_what_was_a_day_before_stands_beside(browser: Browser, busy: Serve
         clicks = [each for each in told["before"] if each["productId"] == product]
         rate = sum(each["convertedClicks"] for each in clicks) / sum(each["clicks"] for each in clicks)
         await expect(page.locator(f'#products tr[data-product="{product}"]')).to_contain_text(f"{rate:.1%}")
+        await page.get_by_role("button", name="Also viewed with p-tent").click()
+        await expect(page.locator("#also-viewed .then").first).to_be_visible()
+        await page.locator("#dialog-close").click()
         await page.get_by_role("link", name="Funnel").click()
         steps = told["funnel"]["segments"][0]["previous"]["steps"]
         await expect(page.locator("#funnel .earlier")).to_contain_text(
@@ -370,6 +373,11 @@ async def test_what_was_a_day_before_stands_beside(browser: Browser, busy: Serve
         await page.locator("#compare").select_option("")
         await expect(page.locator("#funnel .earlier")).to_have_count(0)
         assert "compare" not in page.url
+    later = f"from={now + timedelta(minutes=1):%FT%TZ}&to={now + timedelta(minutes=61):%FT%TZ}&compare=range"
+    async with tab(browser, f"{busy.url}/quality?{later}") as opened:
+        for panel, then in (("reasons", "0 events, chosen range; 3"), ("duplicates", "counted once; 2")):
+            note = opened.page.locator(f"#panel-{panel} .note")
+            await expect(note).to_contain_text(f"{then} the time right before")
     async with tab(browser, f"{busy.url}/products?{chosen}", width=360, scheme="dark") as opened:
         await expect(opened.page.locator("#products .then").first).to_be_visible()
         assert await violations(opened.page, axe) == []

@@ -9,6 +9,7 @@ import { openDetail } from "../dialog.js";
 import { h, show } from "../dom.js";
 import * as format from "../format.js";
 import { books } from "../parts/books.js";
+import { chosen as comparedWith, compareChoice, noted } from "../parts/compare.js";
 import { panel, segmented } from "../parts/panel.js";
 import { samples } from "../parts/samples.js";
 import { verifications } from "../parts/verifications.js";
@@ -20,18 +21,18 @@ export const bots = false; // what is refused or repeated is nobody's yet
 export { ALL as ranges } from "../ranges.js";
 
 const QUALITY = `
-query Quality($range: TimeRange!, $conflict: Boolean) {
+query Quality($range: TimeRange!, $conflict: Boolean, $earlier: Earlier) {
   ${AS_OF}
-  rejections(range: $range) {
-    rejected quarantined
-    byReason { reason count source meaning remedy }
-    quarantineByReason { reason count meaning remedy }
+  rejections(range: $range, compareWith: $earlier) {
+    rejected quarantined previous { rejected quarantined }
+    byReason { reason count source meaning remedy previous { count } }
+    quarantineByReason { reason count meaning remedy previous { count } }
     samples(first: 50) { ${samples.FIELDS} }
     quarantineSamples(first: 20) { topic partition offset epoch logTime reason raw rawEncoding }
   }
-  lateness(range: $range) { events late lateShare buckets { upTo events late share cumulativeShare } }
-  duplicates(range: $range) {
-    duplicates conflicts
+  lateness(range: $range, compareWith: $earlier) { events late lateShare previous { lateShare } buckets { upTo events late share cumulativeShare } }
+  duplicates(range: $range, compareWith: $earlier) {
+    duplicates conflicts previous { duplicates }
     samples(first: 10, conflict: $conflict) { eventId conflict topic partition offset epoch firstEpoch committedAt }
   }
   books {
@@ -55,10 +56,10 @@ export function build(page) {
   const search = h("form", { class: "filters", id: "explain", onsubmit: (event) => { event.preventDefault(); if (wanted.value.trim()) openDetail("event", wanted.value.trim()); } },
     wanted, h("button", { type: "submit", class: "plain" }, "Explain"), h("span", { class: "muted" }, "Where an event is, what was decided about it, and where it counts."), requestsButton("all", "Requests"));
 
-  const reasons = panel({ id: "reasons", title: "Refused events", size: "wide", body: [bars, refused],
-    csv: () => [["where", "reason", "source", "count", "meaning", "remedy"],
-      [...shown.rejections.byReason.map((one) => ["gateway", one.reason, one.source, one.count, one.meaning, one.remedy]),
-        ...shown.rejections.quarantineByReason.map((one) => ["log", one.reason, "", one.count, one.meaning, one.remedy])]] });
+  const reasons = panel({ id: "reasons", title: "Refused events", size: "wide", body: [bars, refused], controls: [compareChoice(page, "compare")],
+    csv: () => [["where", "reason", "source", "count", "count_before", "meaning", "remedy"],
+      [...shown.rejections.byReason.map((one) => ["gateway", one.reason, one.source, one.count, one.previous?.count, one.meaning, one.remedy]),
+        ...shown.rejections.quarantineByReason.map((one) => ["log", one.reason, "", one.count, one.previous?.count, one.meaning, one.remedy])]] });
   const booksPanel = panel({ id: "books", title: "The books", size: "narrow", body: [ledger.element, verified] });
   const late = panel({ id: "lateness", title: "Age at arrival", size: "half", body: chart.element, chart,
     csv: () => [["up_to", "events", "late", "share", "cumulative_share"], shown.lateness.buckets.map((one) => [one.upTo, one.events, one.late, one.share, one.cumulativeShare])] });
@@ -85,17 +86,18 @@ export function build(page) {
       shown.books.epochs.map((one) => [one.epoch, one.committedAt, one.durationSeconds, one.freshnessSeconds, one.records, one.applied, one.late, one.duplicates, one.rejected, one.quarantined])] });
   lines.note("each one transaction");
 
-  function drawRefused({ rejections }, label) {
+  function drawRefused({ rejections, compared }, label) {
     const groups = grouped(rejections);
     const total = rejections.rejected + rejections.quarantined;
-    reasons.note(`${format.number(total)} ${total === 1 ? "event" : "events"}, ${label}`);
+    const before = rejections.previous && rejections.previous.rejected + rejections.previous.quarantined;
+    reasons.note(noted(`${format.number(total)} ${total === 1 ? "event" : "events"}, ${label}`, compared, total, before));
     reasons.empty(groups.length ? null : "Nothing was refused in this range.");
     const top = groups[0]?.count ?? 1;
     show(bars, groups.map((one) => h("li", {}, h("button", {
       type: "button", "data-key": one.key, "aria-pressed": String(one.key === reason()), title: one.meaning, onclick: () => page.choose({ reason: one.key === reason() ? null : one.key }),
     },
     h("span", { class: "bar-label" }, format.words(one.reason), " ", h("span", { class: "sub" }, one.where === "log" ? "in the log, past the gateway" : one.sources.join(", "))),
-    h("span", { class: "bar-value" }, format.number(one.count)),
+    h("span", { class: "bar-value" }, compared && h("span", { class: "sub", title: compared.label }, `was ${format.number(one.before)}`), format.number(one.count)),
     h("span", { class: "meter", "--share": `${(one.count / top) * 100}%`, "aria-hidden": "true" })))));
     const chosen = groups.find((one) => one.key === reason());
     show(refused, chosen ? samples(chosen, rejections) : groups.length ? h("p", { class: "muted hint" }, "Choose a reason to see what it means, what to do, and events that were refused for it.") : null);
@@ -106,8 +108,9 @@ export function build(page) {
 
     async load() {
       const { range } = page;
-      const data = await query(QUALITY, { range: periods.iso(range), conflict: { yes: true, no: false }[copies()] ?? null });
-      return { ...data, label: range.label };
+      const compared = comparedWith(page);
+      const data = await query(QUALITY, { range: periods.iso(range), conflict: { yes: true, no: false }[copies()] ?? null, earlier: compared?.api ?? null });
+      return { ...data, compared, label: range.label };
     },
 
     draw(data) {
@@ -116,12 +119,13 @@ export function build(page) {
       booksPanel.note(data.books ? `${format.number(data.books.totals.records)} records since the beginning` : "");
       ledger.show(data.books);
       show(verified, verifications(data.verifications));
-      const { events, late: tooLate, lateShare } = data.lateness;
-      late.note(events ? `${format.number(tooLate)} of ${format.number(events)} late (${format.percent(lateShare)}), counted all the same` : "");
+      const { events, late: tooLate, lateShare, previous } = data.lateness;
+      const share = data.compared ? `; ${format.percent(previous?.lateShare)} ${data.compared.label}` : "";
+      late.note(events ? `${format.number(tooLate)} of ${format.number(events)} late (${format.percent(lateShare)}), counted all the same${share}` : "");
       late.empty(events ? null : "No event arrived in this range.");
       if (events) lateness(chart, data.lateness);
       const { duplicates: copied, conflicts, samples: found } = data.duplicates;
-      duplicates.note(`${format.number(copied)}, of these ${format.number(conflicts)} with another content; counted once`);
+      duplicates.note(noted(`${format.number(copied)}, of these ${format.number(conflicts)} with another content; counted once`, data.compared, copied, data.duplicates.previous?.duplicates));
       duplicates.empty(found.length ? null : "Nothing came twice in this range.");
       repeated.rows(found);
       lines.empty(data.books?.epochs.length ? null : "No epoch yet.");
@@ -137,8 +141,9 @@ function grouped({ byReason, quarantineByReason }) {
   const groups = new Map();
   const add = (one, where) => {
     const key = where === "log" ? `log-${one.reason}` : one.reason;
-    const known = groups.get(key) ?? { ...one, key, where, count: 0, sources: [] };
+    const known = groups.get(key) ?? { ...one, key, where, count: 0, before: 0, sources: [] };
     known.count += one.count;
+    known.before += one.previous?.count ?? 0;
     if (one.source) known.sources.push(one.source);
     groups.set(key, known);
   };
