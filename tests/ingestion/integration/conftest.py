@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from stack import kafka, process
 from stack.layout import Layout
 from stack.settings import StackSettings
 from tests.conftest import free_base_port
+from tests.forked import Fork
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 KEY = "mr_" + "k" * 32
@@ -54,7 +54,7 @@ class Gateway:
     home: Path
     settings: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
-    process: "subprocess.Popen[bytes] | None" = None
+    process: Fork | None = None
     known: dict[tuple[str, int], int] = field(default_factory=dict)
     """By topic and partition: the offset before which records are of no interest."""
 
@@ -85,10 +85,7 @@ class Gateway:
             "MILLRACE_GATEWAY_WORKERS": "1",
             **{f"MILLRACE_GATEWAY_{name}": value for name, value in self.settings.items()},
         }
-        with (self.home / "gateway.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "ingestion"], cwd=REPOSITORY, env=environment, stderr=log, stdout=log
-            )
+        self.process = Fork("ingestion", environment, REPOSITORY, self.home / "gateway.log")
 
     def started_ready(self) -> "Gateway":
         self.start()

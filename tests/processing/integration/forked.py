@@ -1,14 +1,11 @@
-"""Processes that may be killed: forks of one that has imported everything and done nothing, which start at once."""
+"""Processes that end at a failpoint, as forks."""
 
-import multiprocessing
 import signal
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from processing import failpoints
-
-FORKED: Final = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["tests.processing.integration.line", "tests.processing.integration.test_crashes"])
+from tests.forked import FORKED
 
 
 def arm(failpoint: str, turn: int = 1) -> None:

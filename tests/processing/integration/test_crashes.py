@@ -30,10 +30,11 @@ from processing.metrics import EpochMetrics
 from processing.source import read_ranges
 from processing.store import Store
 from stack.kafka import create_topics
+from tests.forked import FORKED
 from tests.processing.builders import rejection
 from tests.processing.expected import expected, without_epochs
 from tests.processing.folding import ENGINE, PROJECTIONS, as_rows, joined
-from tests.processing.integration.forked import FORKED, arm
+from tests.processing.integration.forked import arm
 from tests.processing.integration.line import SHOP, Place
 from tests.processing.integration.processor import eventually
 from tests.processing.integration.reader import Reader

@@ -4,8 +4,6 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.forked import Fork
 from tests.serving.event_log import write_log
 from tests.serving.events import Refusal, Repeat, visits
 from tests.serving.reports import figures, keep
@@ -95,10 +94,7 @@ def serving(database_url: str, schema: str, home: Path, **settings: str) -> Iter
         **{f"MILLRACE_{name.upper()}": value for name, value in settings.items()},
     }
     log = home / f"serving-{server.port}.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "serving"], cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT
-        )
+    process = Fork("serving", environment, ROOT, log)
     try:
         assert eventually(lambda: process.poll() is not None or _live(server), 60)
         assert process.poll() is None, log.read_text()[-3000:]
