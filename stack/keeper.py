@@ -80,9 +80,8 @@ class Keeper(threading.Thread):
         deaths: deque[float] = deque(maxlen=self._settings.restart_limit + 1)
         self._tell(stage=Stage.PREPARING)
         launch = self.part.prepare(lambda note: self._tell(note=note))
-        if not self._await_needs():
-            return
-        while self._start(launch):
+        running = self._await_needs() and self._start(launch)
+        while running:
             how = self._await_ready()
             if how is None:
                 self.part.complete()
@@ -105,9 +104,7 @@ class Keeper(threading.Thread):
             pause = min(0.25 * 2 ** (recent - 1), self._settings.restart_pause_seconds)
             note = f"{how}, restart {self._state.restarts + 1}"
             self._tell(stage=Stage.RESTARTING, process=None, restarts=self._state.restarts + 1, note=note)
-            if self._stopping.wait(pause):
-                return
-            launch = self.part.prepare(lambda note: self._tell(note=note))
+            running = not self._stopping.wait(pause) and self._start_again()
 
     def _await_needs(self) -> bool:
         names = ", ".join(keeper.part.name for keeper in self._needs)
@@ -131,6 +128,16 @@ class Keeper(threading.Thread):
             identity = process.ProcessId.of(self._child.pid)
             self._tell(stage=Stage.STARTING, process=identity, since=since, note="")
         return True
+
+    def _start_again(self) -> bool:
+        """Prepare and start it as at first. What stands against it now, such as a full disk, may pass."""
+        while True:
+            try:
+                return self._start(self.part.prepare(lambda note: self._tell(note=note)))
+            except OSError as error:
+                self._tell(note=str(error))
+                if self._stopping.wait(self._settings.restart_pause_seconds):
+                    return False
 
     def _await_ready(self) -> str | None:
         """Wait until the probe says ready; else what became of it, in words.

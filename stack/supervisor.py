@@ -17,6 +17,8 @@ from stack.process import ProcessId
 from stack.settings import StackSettings
 from stack.state import PartState, Phase, State, write_state
 
+_WRITE_AGAIN_SECONDS = 1.0
+
 
 class Supervisor:
     """One run of the stack. `run` blocks until a signal or `stop`; the caller holds the home's lock."""
@@ -38,6 +40,7 @@ class Supervisor:
         self._state = State(run=uuid.uuid4().hex, supervisor=own, parts=states)
         self._layout = layout
         self._on_change = on_change
+        self._is_written = False
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._keepers: dict[str, Keeper] = {}
@@ -58,7 +61,8 @@ class Supervisor:
         if failure is None and not self._stop.is_set():
             self._change(phase=Phase.READY)
             with self._beside:
-                self._stop.wait()
+                while not self._stop.wait(_WRITE_AGAIN_SECONDS):
+                    self._write_again()
         self._stop_all(failure)
         return self._state
 
@@ -98,5 +102,18 @@ class Supervisor:
 
     def _set(self, state: State) -> None:
         self._state = state
-        write_state(self._layout.state, state)
+        self._write()
         self._on_change(state)
+
+    def _write(self) -> None:
+        """Where the disk is full the file says what was before: that must not end the keeping of the parts."""
+        try:
+            write_state(self._layout.state, self._state)
+            self._is_written = True
+        except OSError:
+            self._is_written = False
+
+    def _write_again(self) -> None:
+        with self._lock:
+            if not self._is_written:
+                self._write()

@@ -32,6 +32,8 @@ _QUIET_SECONDS: Final = 3.0
 """Traffic goes on so long after the last recovery."""
 _RECOVERY_SECONDS: Final = 240.0
 """A stack that is not back by then has not recovered."""
+_PATIENCE_SECONDS: Final = 900.0
+"""A client that repeats a request gives up after that; longer than any fault lasts."""
 _LOOK_SECONDS: Final = 0.1
 _ANSWER_SECONDS: Final = 60.0
 
@@ -104,7 +106,7 @@ async def run_drill(
         with ClientLog(sent) as sent_log, ClientLog(markers) as marker_log:
             async with http_client(place.gateway_url, place.write_key) as to_gateway:
                 gateway = GatewayClient(to_gateway, import_history=False)
-                sender = Sender(gateway, sent_log, patience_seconds=_RECOVERY_SECONDS)
+                sender = Sender(gateway, sent_log, patience_seconds=_PATIENCE_SECONDS)
                 probe = Probe(gateway, graphql, marker_log)
                 stream = traffic(drill, seed=seed, rate=rate, start_ms=time.time_ns() // 1_000_000)
                 async with (

@@ -1,6 +1,7 @@
 """Answers held against the oracle: equal ones pass, and any other number is found with its place."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -126,6 +127,12 @@ async def test_equal_answers_pass() -> None:
 )
 async def test_another_number_is_found(root: str, spoil: dict[str, Any], name: str) -> None:
     assert await _broken(Product(Oracle(FACTS), root, **spoil)) == {name}
+
+
+async def test_sessions_that_began_before_the_hours_that_are_known_are_left_out() -> None:
+    """Two ids have both: one session ended before the hour, the other goes on in it."""
+    before = [replace(_fact(-90, "view"), session_id="s0"), replace(_fact(-3, "view"), session_id="s1")]
+    assert await _broken(Product(Oracle([*FACTS, *before]))) == set()
 
 
 async def test_an_event_too_many_and_one_too_few_are_found() -> None:

@@ -1,5 +1,6 @@
 """The supervisor with small shell programs as parts: order, restarts, failures and a whole stop."""
 
+import errno
 import os
 import threading
 import time
@@ -128,6 +129,30 @@ def test_a_part_that_is_not_ready_in_time_when_started_again_is_not_given_up(tmp
         late.note,
     }
     assert bench.layout.log("one").read_text().splitlines() == ["bye", "bye"]
+
+
+@pytest.mark.parametrize("full", ["stack.supervisor.write_state", "stack.process.start"])
+def test_a_disk_that_is_full_for_a_while_ends_no_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    bench = Bench(tmp_path, restart_pause_seconds=0.1)
+    bench.start(bench.part("one"), bench.part("two"))
+    first = bench.await_state(is_ready).parts["one"].process
+    assert first is not None
+
+    def no_space(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(full, no_space)
+        os.kill(first.pid, 9)
+        deadline = time.monotonic() + 10
+        while bench.states[-1].parts["one"].restarts == 0 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.3)
+    again = bench.await_state(lambda state: state.parts["one"].restarts == 1 and is_up(state)).parts["one"]
+    assert again.process not in {first, None}
+    assert bench.finish().phase is Phase.STOPPED
 
 
 def test_what_goes_on_beside_begins_when_all_are_ready_and_ends_before_they_do(tmp_path: Path) -> None:
