@@ -1,5 +1,6 @@
 """`./millrace` itself, with a stand-in for the interpreter that would fetch a hundred packages."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -101,3 +102,20 @@ def test_an_environment_that_somebody_else_made_is_filled_and_not_cleared(checko
     (checkout / ".venv" / ".millrace-lock").unlink()
     run(checkout, "up")
     assert steps(checkout) == ["venv", *INSTALLED, "stack", *INSTALLED, "stack"]
+
+
+def test_packages_are_fetched_by_several_pips_each_with_its_hashes_and_one_has_the_last_word(checkout: Path) -> None:
+    blocks = [f"p{number}==1 \\\n    --hash=sha256:{number}{number}\n" for number in range(7)]
+    (checkout / "requirements.lock").write_text("".join(blocks))
+    fake = (checkout / "fakes" / "venv.py").read_text()
+    keep = f"cat $(echo $@ | sed 's/.* //') >> {checkout}/fetched; case $@ in *part-*) exit 1 ;; esac; test"
+    (checkout / "fakes" / "venv.py").write_text(fake.replace("pip) test", f"pip) {keep}"))
+    assert run(checkout, "up").returncode == 0
+    several = min(os.cpu_count() or 1, 4)
+    parts = sorted(f"pip part-{number}.lock" for number in range(several)) if several > 1 else []
+    done = steps(checkout)
+    assert sorted(done[1 : 1 + len(parts)]) == parts
+    assert done[1 + len(parts) :] == [*INSTALLED, "stack"]
+    assert ("--force-reinstall" in (checkout / "log").read_text()) is bool(parts)  # since the others had failed
+    fetched = (checkout / "fetched").read_text()
+    assert all(fetched.count(block) == (2 if parts else 1) for block in blocks)
