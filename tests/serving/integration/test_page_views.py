@@ -375,9 +375,9 @@ async def test_what_was_a_day_before_stands_beside(browser: Browser, busy: Serve
         assert "compare" not in page.url
     later = f"from={now + timedelta(minutes=1):%FT%TZ}&to={now + timedelta(minutes=61):%FT%TZ}&compare=range"
     async with tab(browser, f"{busy.url}/quality?{later}") as opened:
-        for panel, then in (("reasons", "0 events, chosen range; 3"), ("duplicates", "counted once; 2")):
+        for panel, counted in (("reasons", "0 events, chosen range; 3"), ("duplicates", "counted once; 2")):
             note = opened.page.locator(f"#panel-{panel} .note")
-            await expect(note).to_contain_text(f"{then} the time right before")
+            await expect(note).to_contain_text(f"{counted} the time right before")
     async with tab(browser, f"{busy.url}/products?{chosen}", width=360, scheme="dark") as opened:
         await expect(opened.page.locator("#products .then").first).to_be_visible()
         assert await violations(opened.page, axe) == []
