@@ -88,8 +88,11 @@ RULED: dict[str, dict[str, str]] = {
         "meanTime": "time_to_purchase",
     },
     "Lateness": {"events": "arrivals", "late": "late_arrivals", "lateShare": "late_share"},
+    "EarlierArrivals": {"events": "arrivals", "late": "late_arrivals", "lateShare": "late_share"},
     "Duplicates": {"duplicates": "duplicates", "conflicts": "conflicts"},
+    "EarlierDuplicates": {"duplicates": "duplicates", "conflicts": "conflicts"},
     "Rejections": {"rejected": "rejected", "quarantined": "quarantined"},
+    "EarlierRejections": {"rejected": "rejected", "quarantined": "quarantined"},
     "Epoch": {
         **{
             name: name
@@ -121,7 +124,7 @@ NOT_RULED = {
         ("EarlierJourneys", "JourneyNode", "Journeys", "Transition"),
         "of each of many steps or pages, found in the paths",
     ),
-    **dict.fromkeys(("AlsoViewed", "ViewedTogether"), "of pairs of products"),
+    **dict.fromkeys(("AlsoViewed", "EarlierViews", "ViewedTogether"), "of pairs of products"),
     **dict.fromkeys(("Books", "Check"), CLOSES),
     **dict.fromkeys(("Added", "Changes"), "between two epochs; the same measures are there by window"),
     "Verification": "the alert on the books and `millrace verify` tell what differs",
