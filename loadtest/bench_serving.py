@@ -26,6 +26,7 @@ import asyncpg
 import httpx
 import orjson
 import psutil
+import uvloop
 
 from contracts.settings import PostgresSettings
 from contracts.tables import NOTIFY_CHANNEL
@@ -108,7 +109,7 @@ QUESTIONS: Final = (
 
 def run_serving_bench(plan: ServingPlan, store: PostgresSettings, tell: Tell) -> dict[str, Any]:
     """Run it and give its figures. Raises BenchError."""
-    return asyncio.run(_run(plan, store, tell))
+    return uvloop.run(_run(plan, store, tell))
 
 
 async def _run(plan: ServingPlan, store: PostgresSettings, tell: Tell) -> dict[str, Any]:
