@@ -70,6 +70,8 @@ class Question:
     document: str
     sql: str
     length: timedelta
+    step: timedelta
+    """Between the ranges that it is asked of: whole hours where the SQL reads those."""
 
 
 QUESTIONS: Final = (
@@ -80,6 +82,7 @@ QUESTIONS: Final = (
         "SELECT product_id, sum(views)::bigint, sum(purchases)::bigint, sum(revenue) FROM product_hours"
         " WHERE hour >= $1 AND hour < $2 AND NOT bot GROUP BY 1 ORDER BY 4 DESC, 1 LIMIT 10",
         _HOUR,
+        _HOUR,
     ),
     Question(
         "revenue, 5-minute windows of 3 hours",
@@ -88,6 +91,7 @@ QUESTIONS: Final = (
         " FROM category_minutes WHERE minute >= $1 AND minute < $2 AND NOT bot GROUP BY 1, 2"
         " HAVING sum(purchases) > 0 ORDER BY 1, 2",
         3 * _HOUR,
+        timedelta(minutes=5),
     ),
     Question(
         "sales by hour of a day",
@@ -95,6 +99,7 @@ QUESTIONS: Final = (
         "SELECT hour, sum(revenue), sum(purchases)::bigint, sum(units)::bigint FROM site_hours"
         " WHERE hour >= $1 AND hour < $2 AND NOT bot GROUP BY 1 ORDER BY 1",
         24 * _HOUR,
+        timedelta(minutes=1),
     ),
     Question(
         "page of 50 sessions",
@@ -103,6 +108,7 @@ QUESTIONS: Final = (
         "SELECT session_id, user_id, started_at, events, purchases, revenue FROM sessions"
         " WHERE started_at >= $1 AND started_at < $2 AND NOT bot ORDER BY started_at DESC, session_id DESC LIMIT 51",
         24 * _HOUR,
+        timedelta(minutes=1),
     ),
 )
 
@@ -182,10 +188,14 @@ async def _followed(
 
 
 def _ranges(plan: ServingPlan, question: Question) -> Iterator[tuple[datetime, datetime]]:
-    """Ranges of whole hours all over the shop's days, no two of the first ones alike."""
-    hours = int((timedelta(days=days_of(plan.minutes)) - question.length) / _HOUR)
+    """Ranges all over the shop's days, no two of the first ones alike: equal requests would share an answer.
+
+    In a small shop some begin up to hours before it did.
+    """
+    known = int((timedelta(days=days_of(plan.minutes)) - question.length) / question.step) + 1
+    different = known if question.step >= _HOUR else max(known, _VARIANTS)
     for number in count():
-        start = END - question.length - (number * 7 % (hours + 1)) * _HOUR
+        start = END - question.length - (number * 101 % different) * question.step
         yield start, start + question.length
 
 
