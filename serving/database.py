@@ -123,6 +123,7 @@ class Database:
             "postgresql+asyncpg://",
             async_creator=self.connect,
             isolation_level="REPEATABLE READ",
+            execution_options={"postgresql_readonly": True},
             pool_size=self._serving.pool_size,
             max_overflow=0,
             pool_timeout=self._serving.pool_timeout_seconds,
@@ -209,7 +210,7 @@ class Snapshot:
 
     async def _connect(self) -> AsyncConnection:
         connection = await self._engine.connect()
-        return await connection.execution_options(postgresql_readonly=self._readonly)
+        return connection if self._readonly else await connection.execution_options(postgresql_readonly=False)
 
     async def _run(self, statement: Executable, values: Mapping[str, Any] | None) -> Sequence[ResultRow]:
         assert self._connection is not None

@@ -156,12 +156,10 @@ async def _sessions(graphql: GraphqlClient, oracle: Oracle, start: datetime, see
         for name in drawn
         for session in islands[name]
     }
-    earlier = [(key, row) for key, row in served.items() if key[1] < start]
-    for key, row in earlier:
-        del served[key]
-        for name, started_at in [*expected]:
-            if name == key[0] and started_at <= row["endedAt"]:  # the rest of it
-                del expected[name, started_at]
+    earlier = {name: served[name, at]["endedAt"] for name, at in sorted(served) if at < start}
+    served = {key: row for key, row in served.items() if key[1] >= start}
+    # What begins within the last of those is the rest of it.
+    expected = {key: row for key, row in expected.items() if key[0] not in earlier or key[1] > earlier[key[0]]}
     return _compared("sessions", served, expected)
 
 

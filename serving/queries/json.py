@@ -126,3 +126,10 @@ def _verbatim(json: str) -> ColumnElement[str]:
     if not _HARMLESS.fullmatch(json):
         raise ValueError(f"not to be written into a statement: {json!r}")
     return literal_column(f"'{json}'", Text)
+
+
+COUNTS: Final[Writers] = {
+    name: field(whole, name)
+    for name in ("views", "clicks", "searches", "adds", "removes", "checkouts", "purchases", "units")
+}
+"""What sessions and windows count alike, each in the column of its name."""

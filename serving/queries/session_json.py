@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, ColumnElement, Float, LargeBinary, Text, bind
 from contracts.projections import sessions
 from serving.cursors import SESSION
 from serving.queries.json import (
+    COUNTS,
     Read,
     Selection,
     Writer,
@@ -67,15 +68,8 @@ SESSION_JSON: Final[Writers] = {
     "status": lambda read: case(
         (read("ended_at") <= given_moment("ended_by"), constant("COMPLETED")), else_=constant("ACTIVE")
     ),
+    **COUNTS,
     "events": field(whole, "events"),
-    "views": field(whole, "views"),
-    "clicks": field(whole, "clicks"),
-    "searches": field(whole, "searches"),
-    "adds": field(whole, "adds"),
-    "removes": field(whole, "removes"),
-    "checkouts": field(whole, "checkouts"),
-    "purchases": field(whole, "purchases"),
-    "units": field(whole, "units"),
     "revenue": field(decimal, "revenue"),
     "currency": lambda _: text(bindparam("currency", type_=Text)),
     "entryPage": _maybe(text, "entry_page"),

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Interval, Text, bindparam, func, select
 from serving.queries import Statement
 from serving.queries.compared import BEFORE
 from serving.queries.json import (
+    COUNTS,
     Read,
     Selection,
     Writers,
@@ -76,15 +77,9 @@ REVENUE_WINDOW: Final[Writers] = {
 }
 PRODUCT_WINDOW: Final[Writers] = {
     **_WINDOW,
+    **COUNTS,
     "__typename": lambda _: constant("ProductWindow"),
     "productId": field(text, "product_id"),
-    "views": field(whole, "views"),
-    "clicks": field(whole, "clicks"),
-    "searches": field(whole, "searches"),
-    "adds": field(whole, "adds"),
-    "removes": field(whole, "removes"),
-    "checkouts": field(whole, "checkouts"),
-    "purchases": field(whole, "purchases"),
     "revenue": field(decimal, "revenue"),
 }
 """All fields but the users, whom Python counts."""

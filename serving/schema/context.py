@@ -6,7 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import strawberry
-from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, InlineFragmentNode, SelectionSetNode
+from graphql import (
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLResolveInfo,
+    InlineFragmentNode,
+    SelectionNode,
+    SelectionSetNode,
+)
 
 from contracts.settings import ShopSettings
 from serving.database import Database, Snapshot
@@ -52,28 +59,32 @@ Info = strawberry.Info[OperationContext, None]
 def selected(info: Info, names: Iterable[str]) -> set[str]:
     """Which of the fields, named as in the API, the operation asks this root's objects for."""
     raw = info._raw_info
-    return {field.name.value for field in _fields(_below(raw.field_nodes), raw)}.intersection(names)
+    return {field.name.value for field in _fields(raw.field_nodes, raw)}.intersection(names)
 
 
 def selected_below(info: Info, names: Iterable[str]) -> set[str]:
     """Which of the fields the operation asks for anywhere below this root: under `nodes` as well as `edges`."""
     raw, found = info._raw_info, set[str]()
-    level = list(_fields(_below(raw.field_nodes), raw))
+    level = list(_fields(raw.field_nodes, raw))
     while level:
         found.update(field.name.value for field in level)
-        level = list(_fields(_below(level), raw))
+        level = list(_fields(level, raw))
     return found.intersection(names)
 
 
-def _below(fields: Iterable[FieldNode]) -> Iterable[SelectionSetNode]:
-    return (field.selection_set for field in fields if field.selection_set)
+def selections_of(fields: Iterable[FieldNode], raw: GraphQLResolveInfo[Any]) -> Iterable[SelectionNode]:
+    """All that is selected right below the fields: each fragment, and after it what is in it."""
+    return _selections((field.selection_set for field in fields), raw)
 
 
-def _fields(selections: Iterable[SelectionSetNode], raw: GraphQLResolveInfo[Any]) -> Iterable[FieldNode]:
-    for node in (node for each in selections for node in each.selections):
-        if isinstance(node, FieldNode):
-            yield node
-        elif isinstance(node, InlineFragmentNode):
-            yield from _fields([node.selection_set], raw)
+def _selections(sets: Iterable[SelectionSetNode | None], raw: GraphQLResolveInfo[Any]) -> Iterable[SelectionNode]:
+    for node in (node for each in sets if each for node in each.selections):
+        yield node
+        if isinstance(node, InlineFragmentNode):
+            yield from _selections([node.selection_set], raw)
         elif isinstance(node, FragmentSpreadNode):
-            yield from _fields([raw.fragments[node.name.value].selection_set], raw)
+            yield from _selections([raw.fragments[node.name.value].selection_set], raw)
+
+
+def _fields(fields: Iterable[FieldNode], raw: GraphQLResolveInfo[Any]) -> Iterable[FieldNode]:
+    return (node for node in selections_of(fields, raw) if isinstance(node, FieldNode))

@@ -104,10 +104,10 @@ async def revenue(
         ask = partial(revenue_windows, starts, windows, categories, earlier=earlier, bot=bots.bot, limit=most)
         if fields := chosen(info, REVENUE_WINDOW, nested="previous"):
             rows = await snapshot.rows(*ask(json=WindowJson.of(fields, window, told.watermark, currency)))
-            if len(rows) < most and (written := as_written(rows, RevenueWindow)) is not None:
+            if len(rows) <= settings.max_rows and (written := as_written(rows, RevenueWindow)) is not None:
                 return written
         rows = await snapshot.rows(*ask())
-    if len(rows) == most:
+    if len(rows) > settings.max_rows:
         raise TooLarge("range", f"the answer has more than {settings.max_rows} rows; name categories or shorten it")
     return [_revenue_window(row, row_before(row), window, told.as_of, currency) for row in by_name(rows)]
 

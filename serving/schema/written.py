@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar, cast
 
 import orjson
-from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, SelectionSetNode
+from graphql import FieldNode
 
 from serving.queries import ResultRow
 from serving.queries.json import Chosen, Selection, Writers
-from serving.schema.context import Info
+from serving.schema.context import Info, selections_of
 
 T = TypeVar("T")
 
@@ -42,9 +42,9 @@ class _DearerError(Exception):
 
 
 def _below(info: Info, path: Sequence[str]) -> Iterable[FieldNode]:
-    fields = _fields([node.selection_set for node in info._raw_info.field_nodes], info)
+    fields = _fields(info._raw_info.field_nodes, info)
     for name in path:
-        fields = _fields([field.selection_set for field in fields if field.name.value == name], info)
+        fields = _fields([field for field in fields if field.name.value == name], info)
     return fields
 
 
@@ -55,18 +55,14 @@ def _chosen(fields: Iterable[FieldNode], writers: Writers, nested: str, info: In
         response = field.alias.value if field.alias else name
         if field.arguments or not (name in writers or (name == nested and response not in chosen)):
             raise _DearerError
-        below = _chosen(_fields([field.selection_set], info), writers, nested, info) if name == nested else ()
+        below = _chosen(_fields([field], info), writers, nested, info) if name == nested else ()
         chosen[response] = Chosen(response, name, below)
     return tuple(chosen.values())
 
 
-def _fields(selections: Iterable[SelectionSetNode | None], info: Info) -> Iterable[FieldNode]:
-    for selection in (node for each in selections if each for node in each.selections):
-        if selection.directives:
+def _fields(fields: Iterable[FieldNode], info: Info) -> Iterable[FieldNode]:
+    for node in selections_of(fields, info._raw_info):
+        if node.directives:
             raise _DearerError
-        if isinstance(selection, FieldNode):
-            yield selection
-        elif isinstance(selection, InlineFragmentNode):
-            yield from _fields([selection.selection_set], info)
-        elif isinstance(selection, FragmentSpreadNode):
-            yield from _fields([info._raw_info.fragments[selection.name.value].selection_set], info)
+        if isinstance(node, FieldNode):
+            yield node
