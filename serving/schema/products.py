@@ -13,14 +13,14 @@ from serving.errors import InvalidArgument, TooLarge
 from serving.queries import ResultRow, by_name, logged
 from serving.queries.compared import BEFORE
 from serving.queries.top_products import top_products as top_products_sql
-from serving.queries.window_json import PRODUCT_WINDOW, WindowJson
+from serving.queries.window_json import PRODUCT_WINDOW
 from serving.queries.windows import product_windows
 from serving.schema.common import CURRENCY, BotFilter, Range, Window, check_kept, is_final, page_size, users_in
 from serving.schema.comparison import PREVIOUS_WINDOW, Columns, CompareWith, row_before
 from serving.schema.context import Info, selected_below
 from serving.schema.history import AsOfEpoch, told_as_of
 from serving.schema.scalars import Long
-from serving.schema.written import as_written, chosen
+from serving.schema.written import windows_as_written
 from serving.windows import Span, Windows, minute_edges
 
 _SKETCH_OF = {"uniqueUsers": "users", "uniqueBuyers": "buyers"}
@@ -132,10 +132,11 @@ async def product_metrics(
             wanted_sketches=wanted,
             limit=most,
         )
-        if fields := chosen(info, PRODUCT_WINDOW, nested="previous"):
-            rows = await snapshot.rows(*ask(json=WindowJson.of(fields, window, told.watermark, currency)))
-            if len(rows) <= settings.max_rows and (written := as_written(rows, ProductWindow)) is not None:
-                return written
+        written = await windows_as_written(
+            info, ask, PRODUCT_WINDOW, ProductWindow, length=window, watermark=told.watermark
+        )
+        if written is not None:
+            return written
         rows = await snapshot.rows(*ask())
     if len(rows) > settings.max_rows:
         raise TooLarge(

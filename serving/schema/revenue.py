@@ -14,7 +14,7 @@ from serving.database import EpochRow
 from serving.errors import TooLarge
 from serving.queries import ResultRow, by_name, logged
 from serving.queries.sales import sales as sales_sql
-from serving.queries.window_json import REVENUE_WINDOW, WindowJson
+from serving.queries.window_json import REVENUE_WINDOW
 from serving.queries.windows import revenue_windows
 from serving.schema.common import CURRENCY, BotFilter, Range, Window, average, check_kept, is_final, users_in
 from serving.schema.comparison import PREVIOUS_WINDOW, Columns, CompareWith, row_before
@@ -22,7 +22,7 @@ from serving.schema.context import Info, selected_below
 from serving.schema.history import AsOfEpoch, told_as_of
 from serving.schema.products import Length
 from serving.schema.scalars import Long
-from serving.schema.written import as_written, chosen
+from serving.schema.written import windows_as_written
 from serving.windows import MINUTE, Span, Windows
 from serving.zones import checked_zone, days_in, hours_in
 
@@ -102,10 +102,11 @@ async def revenue(
     else:
         check_kept(windows.edges(starts) + (windows.edges(earlier) if earlier is not None else []), told.as_of)
         ask = partial(revenue_windows, starts, windows, categories, earlier=earlier, bot=bots.bot, limit=most)
-        if fields := chosen(info, REVENUE_WINDOW, nested="previous"):
-            rows = await snapshot.rows(*ask(json=WindowJson.of(fields, window, told.watermark, currency)))
-            if len(rows) <= settings.max_rows and (written := as_written(rows, RevenueWindow)) is not None:
-                return written
+        written = await windows_as_written(
+            info, ask, REVENUE_WINDOW, RevenueWindow, length=window, watermark=told.watermark
+        )
+        if written is not None:
+            return written
         rows = await snapshot.rows(*ask())
     if len(rows) > settings.max_rows:
         raise TooLarge("range", f"the answer has more than {settings.max_rows} rows; name categories or shorten it")

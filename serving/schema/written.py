@@ -1,13 +1,15 @@
 """Rows that the database has written: what an operation chooses of them, and whether that can be written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import TypeVar, cast
 
 import orjson
 from graphql import FieldNode
 
-from serving.queries import ResultRow
+from serving.queries import Asked, ResultRow
 from serving.queries.json import Chosen, Selection, Writers
+from serving.queries.window_json import WindowJson
 from serving.schema.context import Info, selections_of
 
 T = TypeVar("T")
@@ -35,6 +37,25 @@ def as_written(rows: Sequence[ResultRow], of: type[T]) -> list[T] | None:
     """The rows as values of an answer, in place of objects of the type; None if one could not be written."""
     texts = [row.json for row in rows]
     return cast("list[T]", [orjson.Fragment(text) for text in texts]) if None not in texts else None
+
+
+async def windows_as_written(
+    info: Info,
+    ask: Callable[..., Asked],
+    writers: Writers,
+    of: type[T],
+    *,
+    length: timedelta,
+    watermark: datetime | None,
+) -> list[T] | None:
+    """The windows that `ask` asks for, given what is to be written as `json`; None where objects are to be made."""
+    services = info.context.services
+    fields = chosen(info, writers, nested="previous")
+    if not fields:
+        return None
+    json = WindowJson.of(fields, length, watermark, services.shop.currency)
+    rows = await info.context.snapshot.rows(*ask(json=json))
+    return as_written(rows, of) if len(rows) <= services.settings.max_rows else None
 
 
 class _DearerError(Exception):
