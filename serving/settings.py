@@ -1,9 +1,9 @@
 """Settings of the serving part: `MILLRACE_SERVING_<NAME>`, or the table `[serving]` of the settings file."""
 
 from pathlib import Path
-from typing import ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from contracts.settings import PartSettings
 
@@ -27,7 +27,7 @@ class ServingSettings(PartSettings):
     allowed_origins: tuple[str, ...] = ()
     """Origins, besides its own, whose pages may open a WebSocket (`https://shop.example`)."""
 
-    keys_file: Path | None = None
+    keys_file: Annotated[Path | None, BeforeValidator(lambda told: told or None)] = None
     """Keys that clients must have, a file that `millrace keys` writes; without it whoever reaches the port may read."""
     documents_file: Path | None = None
     """JSON object of SHA-256 to document: only these are run. Without it any document is."""
@@ -69,6 +69,8 @@ class ServingSettings(PartSettings):
     """Longest range, in minutes, over which unique customers are counted: one sketch a minute is read."""
     max_path_sessions: int = Field(default=50_000, ge=1)
     """Most sessions whose paths one answer reads (journeys, funnels of given steps): some seconds of Postgres."""
+    max_folded_rows: int = Field(default=100_000, ge=1)
+    """Most sessions, users or additions to carts that are folded from the event log for an answer as of an epoch."""
     max_cost: int = Field(default=50_000, ge=1)
     """Most rows that all roots of one operation are expected to read out together."""
     max_page_size: int = Field(default=200, ge=1)

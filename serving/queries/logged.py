@@ -56,12 +56,6 @@ _ORDERS: Final = f"""(SELECT count(*) FROM (
   WHERE ordered_at >= w."start" AND ordered_at < w."end" AND ($bot::BOOLEAN IS NULL OR of_bot = $bot))"""
 
 
-_OF_SESSIONS: Final = (
-    'session_id, "timestamp", event_id, kind, action, user_id, quantity, amount, product_id, page_url, category, '
-    "device, browser, os, medium, referrer_source, campaign_source, campaign, bot_score, bot_reason, late, epoch"
-)
-
-
 @dataclass(frozen=True)
 class Of:
     """Which events: None of a field means any."""
@@ -119,12 +113,6 @@ def arrivals(news: News, after: Place | None, limit: int) -> Reading:
         WHERE (epoch, topic, "partition", "offset") > ($at_epoch, $at_topic, $at_partition, $at_offset)
         ORDER BY epoch, topic, "partition", "offset" LIMIT $limit"""
     return news.reading(sql, limit=limit, **{f"at_{name}": value for name, value in place.items()})
-
-
-def of_session(session_id: str, epoch: int, limit: int) -> Reading:
-    """The events of a session id, as `past_sessions` folds them."""
-    sql = f"SELECT {_OF_SESSIONS} FROM log WHERE session_id = $id AND epoch <= $epoch LIMIT $limit"
-    return Reading(sql, {"id": session_id, "epoch": epoch, "limit": limit}, range(1, epoch + 1))
 
 
 def product_windows(

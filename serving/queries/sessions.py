@@ -82,6 +82,12 @@ def one_session(key: Key[datetime]) -> Statement:
     )
 
 
+def sessions_of_id(session_id: str) -> Statement:
+    """All sessions of a session id, in order."""
+    columns = [sessions.c[name] for name in _COLUMNS]
+    return select(*columns).where(sessions.c.session_id == session_id).order_by(sessions.c.started_at)
+
+
 def session_of_event(session_id: str, at: datetime) -> Statement:
     """The session that an event of this session id and time is in."""
     return select(*(sessions.c[name] for name in _COLUMNS)).where(

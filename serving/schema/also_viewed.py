@@ -4,12 +4,15 @@ from typing import Annotated
 
 import strawberry
 
+from contracts.rollups import pair_hours, roll_ups
 from serving.errors import TooLarge
+from serving.queries import folded
 from serving.queries.also_viewed import Asked
 from serving.queries.also_viewed import also_viewed as also_viewed_sql
 from serving.schema.common import Range, page_size
 from serving.schema.comparison import CompareWith
 from serving.schema.context import Info
+from serving.schema.history import AsOfEpoch, rows_then, told_as_of
 from serving.schema.scalars import Long
 
 _PREVIOUS = "The same in the earlier period; null without `compareWith`{}."
@@ -47,14 +50,20 @@ async def also_viewed(
     info: Info,
     product_id: strawberry.ID,
     range: Range,
+    *,
     first: Annotated[int, strawberry.argument(description="Most other products wanted.")] = 10,
     compare_with: CompareWith = None,
+    as_of: AsOfEpoch = None,
 ) -> AlsoViewed:
     """Reads hours that are summed up, and the paths of sessions that began in others."""
     limit, span = info.context.services.settings.max_path_sessions, range.span()
     earlier = compare_with.span(span) if compare_with is not None else None
     asked = Asked(product_id, span, page_size("first", first, info), earlier)
-    scope, itself, *others = await info.context.snapshot.rows(also_viewed_sql(asked, limit))
+    folds = folded.sessions([span, earlier or span], info.context.services.session_gap)
+    told = await told_as_of(info, as_of)
+    scope, itself, *others = await rows_then(
+        info, told, also_viewed_sql(asked, limit), folds, empty=(roll_ups, pair_hours)
+    )
     for counted, which in ((scope.sessions, "it"), (scope.before, "the period it is compared with")):
         if counted is not None and counted > limit:
             raise TooLarge(

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 import strawberry
 
-from serving.queries import ResultRow
+from serving.queries import ResultRow, folded
 from serving.queries.carts import cart_abandonment as cart_abandonment_sql
 from serving.schema.common import BotFilter, Range, is_final, page_size
 from serving.schema.comparison import CompareWith
 from serving.schema.context import Info
+from serving.schema.history import AsOfEpoch, rows_then, told_as_of
 from serving.schema.scalars import Long
 
 
@@ -53,23 +54,25 @@ class CartAbandonment(Additions):
 async def cart_abandonment(
     info: Info,
     range: Range,
+    *,
     bots: BotFilter = BotFilter.EXCLUDE,
     first: Annotated[int, strawberry.argument(description="Most products wanted.")] = 10,
     compare_with: CompareWith = None,
+    as_of: AsOfEpoch = None,
 ) -> CartAbandonment:
     """Additions by their own time; decided once the watermark is the shop's minutes past them."""
-    span, size, snapshot = range.span(), page_size("first", first, info), info.context.snapshot
+    span, size = range.span(), page_size("first", first, info)
     within = timedelta(minutes=info.context.services.shop.cart_minutes)
-    as_of = await snapshot.as_of()
-    watermark = as_of.watermark if as_of is not None else None
+    told = await told_as_of(info, as_of)
     earlier = compare_with.span(span) if compare_with is not None else None
-    rows = list(await snapshot.rows(cart_abandonment_sql(span, earlier, within, watermark, bot=bots.bot, first=size)))
+    statement = cart_abandonment_sql(span, earlier, within, told.watermark, bot=bots.bot, first=size)
+    rows = list(await rows_then(info, told, statement, folded.additions([span, earlier or span], within)))
     previous = EarlierAdditions(**_additions(rows.pop(0))) if earlier is not None else None
     whole, *products = rows
     return CartAbandonment(
         **_additions(whole),
         minutes=info.context.services.shop.cart_minutes,
-        is_final=is_final(span.end + within, as_of),
+        is_final=is_final(span.end + within, told.as_of),
         products=[AbandonedProduct(product_id=strawberry.ID(row.product_id), **_additions(row)) for row in products],
         previous=previous,
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 import strawberry
 
 from serving.errors import InvalidArgument, TooLarge
-from serving.queries import ResultRow
+from serving.queries import ResultRow, folded
 from serving.queries.funnel import Asked, Breakdown
 from serving.queries.funnel import funnel as funnel_sql
 from serving.queries.sessions import completed_by
@@ -16,6 +16,7 @@ from serving.queries.visits import Visits
 from serving.schema.common import BotFilter, Range, is_final, page_size
 from serving.schema.comparison import CompareWith
 from serving.schema.context import Info
+from serving.schema.history import AsOfEpoch, rows_then, told_as_of
 from serving.schema.narrowing import CategoryOfVisit, Device, Medium, ProductOfVisit, Source
 from serving.schema.scalars import Long
 
@@ -122,24 +123,26 @@ async def funnel(
     product_id: ProductOfVisit = None,
     bots: BotFilter = BotFilter.EXCLUDE,
     first: Annotated[int, strawberry.argument(description="Most segments wanted: those with most sessions.")] = 20,
+    as_of: AsOfEpoch = None,
 ) -> Funnel:
     """A step is reached by the first event that fits and is not before the event of the step ahead of it."""
-    settings, snapshot = info.context.services.settings, info.context.snapshot
+    limit, gap = info.context.services.settings.max_path_sessions, info.context.services.session_gap
     if steps is not None and not 1 <= len(steps) <= MAX_STEPS:
         raise InvalidArgument("steps", f"give 1 to {MAX_STEPS}, not {len(steps)}")
     span, most = range.span(), page_size("first", first, info)
-    as_of = await snapshot.as_of()
-    ended_by = completed_by(as_of.watermark if as_of else None, info.context.services.session_gap)
+    told = await told_as_of(info, as_of)
+    ended_by = completed_by(told.watermark, gap)
+    earlier = compare_with.span(span) if compare_with is not None else None
     asked = Asked(
         Visits(span, bots.bot, device, medium, source, category, product_id),
         _BREAKDOWNS[breakdown],
         ended_by,
         most,
         [_ACTIONS[step] for step in steps] if steps is not None else None,
-        compare_with.span(span) if compare_with is not None else None,
+        earlier,
     )
-    limit = settings.max_path_sessions
-    rows = await snapshot.rows(funnel_sql(asked, limit))
+    folds = folded.sessions([span, earlier or span], gap)
+    rows = await rows_then(info, told, funnel_sql(asked, limit), folds)
     for name, which in (("scope", "it"), ("before_scope", "the period it is compared with")):
         if (rows[0]._mapping.get(name) or 0) > limit:
             raise TooLarge(
@@ -148,7 +151,7 @@ async def funnel(
     actions = steps or USUAL
     segments = [_segment(row, actions) for row in rows if row.sessions is not None]
     active = any(row.active for row in rows)
-    return Funnel(is_final=is_final(span.end, as_of) and not active, segments=segments)
+    return Funnel(is_final=is_final(span.end, told.as_of) and not active, segments=segments)
 
 
 def _segment(row: ResultRow, actions: Sequence[FunnelAction]) -> FunnelSegment:

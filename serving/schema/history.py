@@ -1,13 +1,18 @@
 """What was told as of an earlier commit: which commit is meant, and whether the event log can tell."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import strawberry
+from sqlalchemy import Table
 
 from serving.database import EpochRow
-from serving.errors import InvalidArgument, Unavailable
+from serving.errors import InvalidArgument, TooLarge, Unavailable
+from serving.queries import ResultRow, Statement
 from serving.queries.as_of import line_of
+from serving.queries.folded import Fold
+from serving.queries.then import asked_then, columns_read
 from serving.schema.context import Info
 from serving.schema.scalars import Long
 
@@ -79,3 +84,51 @@ def check_logged(epoch: int, log_epoch: int) -> None:
         raise Unavailable(
             f"The event log does not have epoch {epoch} yet, it is at {log_epoch}; it follows in seconds."
         )
+
+
+async def rows_then(
+    info: Info,
+    told: Told,
+    statement: Statement,
+    folds: Sequence[Fold],
+    *,
+    empty: Sequence[Table] = (),
+    values: Mapping[str, Any] | None = None,
+) -> Sequence[ResultRow]:
+    """The rows of a statement as of the commit: from the tables, or from what the folds say that these held then.
+
+    Args:
+        info: Of the root.
+        told: The commit.
+        statement: It may read tables of the folds, and of the empty ones.
+        folds: Of one table several, where they have different rows of it.
+        empty: Tables that are read as if they held nothing: what they sum up is of now.
+        values: Of the statement's parameters.
+
+    Raises:
+        TooLarge: there are more rows in a fold than are folded for one answer.
+        Unavailable: the event log cannot be read just now.
+    """
+    if not told.past:
+        return await info.context.snapshot.rows(statement, values)
+    held: dict[Table, list[str]] = {table: [] for table in empty}
+    read = columns_read(statement)
+    for fold in folds:
+        held.setdefault(fold.table, []).append(await _folded(info, fold, read.get(fold.table, set()), told.epoch))
+    assert read.keys() <= held.keys(), "else it would tell of now"
+    asked = asked_then(statement, {table: ",".join(filter(None, rows)) for table, rows in held.items()})
+    return await info.context.snapshot.rows(asked.statement, {**asked.values, **(values or {})})
+
+
+async def _folded(info: Info, fold: Fold, columns: set[str], epoch: int) -> str:
+    most = info.context.services.settings.max_folded_rows
+    (found,) = await info.context.logged(fold.reading(columns, epoch, most))
+    while found.open:
+        fold = fold.wider()
+        (found,) = await info.context.logged(fold.reading(columns, epoch, most))
+    if found.number > most:
+        raise TooLarge(
+            fold.narrowed_by, f"more than {most} {fold.table.name} would be folded from the event log; ask for less"
+        )
+    rows: str = found.rows
+    return rows

@@ -6,12 +6,14 @@ from typing import Annotated
 import strawberry
 
 from serving.errors import InvalidArgument, TooLarge
+from serving.queries import folded
 from serving.queries.journeys import Asked
 from serving.queries.journeys import journeys as journeys_sql
 from serving.queries.visits import Visits
 from serving.schema.common import BotFilter, Range, page_size
 from serving.schema.comparison import Columns, CompareWith, row_before
 from serving.schema.context import Info
+from serving.schema.history import AsOfEpoch, rows_then, told_as_of
 from serving.schema.narrowing import CategoryOfVisit, Device, Medium, ProductOfVisit, Source
 from serving.schema.scalars import Long
 
@@ -104,6 +106,7 @@ async def journeys(
     product_id: ProductOfVisit = None,
     bots: BotFilter = BotFilter.EXCLUDE,
     first: Annotated[int, strawberry.argument(description="Most nodes, and most transitions wanted.")] = 50,
+    as_of: AsOfEpoch = None,
 ) -> Journeys:
     """Reads the paths; over the limit of sessions it reads none and says so."""
     limit = info.context.services.settings.max_path_sessions
@@ -114,7 +117,9 @@ async def journeys(
     visits = Visits(span, bots.bot, device, medium, source, category, product_id)
     earlier = compare_with.span(span) if compare_with is not None else None
     asked = Asked(visits, by is JourneyStep.PAGE, depth, most, earlier)
-    found = [row._mapping for row in await info.context.snapshot.rows(journeys_sql(asked, limit))]
+    folds = folded.sessions([span, earlier or span], info.context.services.session_gap)
+    rows = await rows_then(info, await told_as_of(info, as_of), journeys_sql(asked, limit), folds)
+    found = [row._mapping for row in rows]
     whole = next(told for told in found if told["kind"] == "total")
     before = row_before(whole, "kind")
     for told, which in ((whole, "it"), (before, "the period it is compared with")):

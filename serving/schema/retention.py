@@ -7,10 +7,13 @@ import strawberry
 
 from serving.database import EpochRow
 from serving.errors import InvalidArgument
+from serving.queries import folded
 from serving.queries.retention import retention as retention_sql
 from serving.schema.common import FINAL, BotFilter, is_final
 from serving.schema.context import Info
+from serving.schema.history import AsOfEpoch, rows_then, told_as_of
 from serving.schema.scalars import Long
+from serving.windows import Span
 
 MAX_WEEKS: Final = 104
 _FIRST_MONDAY: Final = datetime(1969, 12, 29, tzinfo=UTC)
@@ -45,27 +48,29 @@ async def retention(
         strawberry.argument(description="The newest week is the one of this instant; without it, of the last commit."),
     ] = None,
     bots: BotFilter = BotFilter.EXCLUDE,
+    as_of: AsOfEpoch = None,
 ) -> list[Cohort]:
     """Oldest cohort first, empty ones too; nothing before the first commit."""
     if not 1 <= weeks <= MAX_WEEKS:
         raise InvalidArgument("weeks", f"must be from 1 to {MAX_WEEKS}")
-    as_of = await info.context.snapshot.as_of()
-    if as_of is None:
+    told = await told_as_of(info, as_of)
+    if told.as_of is None:
         return []
-    last = ((until or as_of.committed_at) - _FIRST_MONDAY) // _WEEK
+    last = ((until or told.as_of.committed_at) - _FIRST_MONDAY) // _WEEK
     cohorts = range(last - weeks + 1, last + 1)
     try:
-        _monday(cohorts[0]), _monday(last + 1)
+        first_seen = Span(_monday(cohorts[0]), _monday(last + 1))
     except OverflowError as error:
         raise InvalidArgument("until", "too close to the end of the calendar") from error
-    rows = await info.context.snapshot.rows(retention_sql(cohorts[0], last, bots.bot))
+    folds = folded.users(first_seen=first_seen)
+    rows = await rows_then(info, told, retention_sql(cohorts[0], last, bots.bot), folds)
     seen: dict[tuple[int, int], int] = {(row.cohort, row.week): row.users for row in rows}
     return [
         Cohort(
             window_start=_monday(cohort),
             window_end=_monday(cohort + 1),
             users=Long(seen.get((cohort, cohort), 0)),
-            weeks=[_week(cohort, week, seen, as_of) for week in range(cohort, last + 1)],
+            weeks=[_week(cohort, week, seen, told.as_of) for week in range(cohort, last + 1)],
         )
         for cohort in cohorts
     ]

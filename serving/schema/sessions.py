@@ -11,16 +11,17 @@ import strawberry
 
 from serving.cursors import SESSION, SESSIONS_BY_START, Key
 from serving.database import EpochRow
-from serving.errors import InvalidArgument, TooLarge
-from serving.past_sessions import session_then
-from serving.queries import ResultRow, logged
+from serving.errors import InvalidArgument
+from serving.queries import ResultRow, folded
+from serving.queries.folded import Fold
+from serving.queries.paging import Page
 from serving.queries.session_json import SESSION_JSON
-from serving.queries.sessions import SessionFilter, completed_by, one_session, session_page
+from serving.queries.sessions import SessionFilter, completed_by, one_session, session_page, sessions_of_id
 from serving.queries.visits import Visits
 from serving.schema.common import CURRENCY, REVISION, AsOf, BotFilter, TimeRange
 from serving.schema.connections import Asked, PageInfo
 from serving.schema.context import Info, selected
-from serving.schema.history import AsOfEpoch, told_as_of
+from serving.schema.history import AsOfEpoch, Told, rows_then, told_as_of
 from serving.schema.narrowing import CategoryOfVisit, Device, Medium, Source
 from serving.schema.scalars import Long
 from serving.schema.written import as_written, chosen
@@ -162,6 +163,7 @@ async def sessions(
     after: str | None = None,
     last: int | None = None,
     before: str | None = None,
+    as_of: AsOfEpoch = None,
 ) -> SessionConnection:
     """Newest first; `first`/`after` go towards older ones, `last`/`before` towards newer ones."""
     if product_id is not None and range is None:
@@ -175,17 +177,18 @@ async def sessions(
         session_id=session_id,
         converted=converted,
     )
-    as_of = await info.context.snapshot.as_of()
-    ended_by = completed_by(as_of.watermark if as_of else None, info.context.services.session_gap)
+    told, gap = await told_as_of(info, as_of), info.context.services.session_gap
+    ended_by = completed_by(told.watermark, gap)
+    folds = await _page_then(info, told, where, asked.page) if told.past else []
     rows: Sequence[ResultRow] = ()
     nodes: list[Session] | None = None
     if fields := chosen(info, SESSION_JSON, under=(("nodes",), ("edges", "node"))):
         given = {"ended_by": ended_by, "currency": info.context.services.shop.currency}
-        rows = await info.context.snapshot.rows(session_page(where, ended_by, asked.page, fields), given)
+        rows = await rows_then(info, told, session_page(where, ended_by, asked.page, fields), folds, values=given)
         nodes = as_written(asked.cut(rows), Session)
     if nodes is None:
-        rows = await info.context.snapshot.rows(session_page(where, ended_by, asked.page))
-        nodes = [session_of(row, info, as_of) for row in asked.cut(rows)]
+        rows = await rows_then(info, told, session_page(where, ended_by, asked.page), folds)
+        nodes = [session_of(row, info, told.as_of) for row in asked.cut(rows)]
     kept = asked.cut(rows)
     return SessionConnection(
         edges=_edges(kept, nodes) if selected(info, ["edges"]) else [],
@@ -199,21 +202,36 @@ async def session(info: Info, id: strawberry.ID, as_of: AsOfEpoch = None) -> Ses
     key = SESSION.decode(id, "id")
     told = await told_as_of(info, as_of)
     if told.past:
-        row = await _session_then(info, key, told.epoch)
+        row = await _session_then(info, told, key)
         return session_of(row, info, told.as_of) if row is not None else None
     rows = await info.context.snapshot.rows(one_session(key))
     return session_of(rows[0], info, told.as_of) if rows else None
 
 
-async def _session_then(info: Info, key: Key[datetime], epoch: int) -> ResultRow | None:
-    services, newest = info.context.services, await info.context.snapshot.as_of()
-    assert newest is not None
-    most = services.settings.max_rows
-    events = await info.context.logged(logged.of_session(key.id, newest.epoch, most + 1))
-    if len(events) > most:
-        raise TooLarge("id", f"this session id has more than {most} events; its history is not told")
-    then = [event for event in events if event.epoch <= epoch]
-    return session_then(events, then, key.value, services.session_gap)
+async def _session_then(info: Info, told: Told, key: Key[datetime]) -> ResultRow | None:
+    """What the session of a key of now was.
+
+    A late event may have moved the beginning since, and joined what was several: of those it is the first that had not
+    ended when the one of this key begins.
+    """
+    asked, folds = sessions_of_id(key.id), folded.sessions(None, info.context.services.session_gap, ids=[key.id])
+    now, then = await info.context.snapshot.rows(asked), await rows_then(info, told, asked, folds)
+    whole = [each for each in now if each.started_at <= key.value <= each.ended_at]
+    parts = [part for each in whole for part in then if each.started_at <= part.started_at <= each.ended_at]
+    return next((part for part in parts if part.ended_at >= key.value), None)
+
+
+async def _page_then(info: Info, told: Told, where: SessionFilter, page: Page) -> list[Fold]:
+    """The sessions of a page, and few more. Which they are is asked first: whole rows of all would be too much."""
+    span, gap = where.visits.span, info.context.services.session_gap
+    if span is None and where.session_id is None and where.user_id is None:
+        raise InvalidArgument("range", "is needed with `asOf`, or a `sessionId` or `userId`")
+    spans = [span] if span is not None else None
+    ids = [where.session_id] if where.session_id is not None else None
+    users = [where.user_id] if where.user_id is not None else None
+    keys = session_page(where, completed_by(told.watermark, gap), page, ())
+    found = await rows_then(info, told, keys, folded.sessions(spans, gap, ids=ids, users=users))
+    return folded.sessions(spans, gap, ids=sorted({row.session_id for row in found}))
 
 
 def _edges(rows: Sequence[ResultRow], nodes: Sequence[Session]) -> list[SessionEdge]:

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import strawberry
 
 from serving.cursors import USERS_BY_EVENTS, USERS_BY_LAST_SEEN, USERS_BY_REVENUE, Key, Naming
-from serving.queries import ResultRow
+from serving.queries import ResultRow, folded
+from serving.queries.folded import Fold
 from serving.queries.users import BOT_FROM, Counted, Order, UserFilter, one_user, user_page
 from serving.schema.common import CURRENCY, REVISION, BotFilter, TimeRange
 from serving.schema.connections import Asked, PageInfo
 from serving.schema.context import Info, selected_below
+from serving.schema.history import AsOfEpoch, rows_then, told_as_of
 from serving.schema.scalars import Long
 
 _COUNTED: dict[str, Counted] = {
@@ -103,6 +105,7 @@ async def users(
     after: str | None = None,
     last: int | None = None,
     before: str | None = None,
+    as_of: AsOfEpoch = None,
 ) -> UserConnection:
     """The largest first; `first`/`after` go towards smaller ones, `last`/`before` towards larger ones."""
     order, naming = _ORDERS[order_by]
@@ -115,7 +118,14 @@ async def users(
         category=category,
         bot=bots.bot,
     )
-    rows = await info.context.snapshot.rows(user_page(where, order, asked.page, _wanted(info)))
+    told, wanted = await told_as_of(info, as_of), _wanted(info)
+    folds: list[Fold] = []
+    if told.past:  # who is on the page is asked first: all that is known of everybody would be too much
+        folds = folded.users(first_seen=where.first_seen, last_seen=where.last_seen)
+        folds += folded.user_categories(category=category) if category is not None else []
+        found = await rows_then(info, told, user_page(where, order, asked.page, ()), folds)
+        folds = _folds(info, [row.user_id for row in found], wanted)
+    rows = await rows_then(info, told, user_page(where, order, asked.page, wanted), folds)
     edges = [
         UserEdge(cursor=naming.encode(Key(row._mapping[order], row.user_id)), node=_user(row, info))
         for row in asked.cut(rows)
@@ -127,10 +137,18 @@ async def users(
     )
 
 
-async def user(info: Info, id: strawberry.ID) -> User | None:
+async def user(info: Info, id: strawberry.ID, as_of: AsOfEpoch = None) -> User | None:
     """One user; null where there is none."""
-    rows = await info.context.snapshot.rows(one_user(id, _wanted(info)))
+    told, wanted = await told_as_of(info, as_of), _wanted(info)
+    rows = await rows_then(info, told, one_user(id, wanted), _folds(info, [id], wanted))
     return _user(rows[0], info) if rows else None
+
+
+def _folds(info: Info, ids: list[str], wanted: set[Counted]) -> list[Fold]:
+    """What is known of some users."""
+    folds = folded.users(ids=ids) + folded.user_categories(ids=ids)
+    folds += folded.sessions(None, info.context.services.session_gap, users=ids) if "sessions" in wanted else []
+    return folds + (folded.orders(ids) if "orders" in wanted else [])
 
 
 def _wanted(info: Info) -> set[Counted]:
