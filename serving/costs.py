@@ -70,7 +70,7 @@ def _periods(arguments: Arguments) -> int:
 def _listed(arguments: Arguments, below: frozenset[str], _settings: ServingSettings) -> int:
     size = arguments.get("first") if arguments.get("last") is None else arguments.get("last")
     rows = size if isinstance(size, int) and size >= 0 else _OTHERWISE
-    return rows * (_PATH_STEPS if "path" in below else 1)
+    return rows * (_PATH_STEPS if "path" in below else 1) * _periods(arguments)
 
 
 _ROOTS: Final[dict[str, Callable[[Arguments, frozenset[str], ServingSettings], int]]] = {

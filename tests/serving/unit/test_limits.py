@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from contracts.settings import PostgresSettings, ShopSettings
+from serving.costs import rows_of
 from serving.database import Database
 from serving.errors import BadCursor, InvalidText, NotReady, TookTooLong, Unavailable, describe, from_database
 from serving.event_log import EventLog
@@ -63,6 +65,7 @@ async def test_a_document_over_a_limit_does_not_run(document: str, message: str)
     assert not any("Did you mean" in error["message"] for error in found)
 
 
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 RANGE = 'range: {from: "2026-03-01T00:00:00", to: "2026-03-01T01:00:00"}'
 YEAR = 'range: {from: "2025-03-01T00:00:00", to: "2026-03-01T01:00:00"}'
 
@@ -111,6 +114,14 @@ async def test_a_bad_argument_is_named_with_its_limit(root: str, code: str, mess
     (error,) = await errors_of("{" + root + "}")
     assert error["extensions"]["code"] == code
     assert message in error["message"]
+
+
+@pytest.mark.parametrize("root", ["funnel", "journeys", "alsoViewed", "cartAbandonment", "topProducts", "revenue"])
+def test_an_earlier_period_costs_as_much_again(root: str) -> None:
+    hour = timedelta(hours=1)
+    told = {"range": {"from": NOW, "to": NOW + hour}, "window": hour, "first": 30}
+    once, twice = (rows_of(root, told | more, frozenset(), SETTINGS) for more in ({}, {"compareWith": "day_before"}))
+    assert twice == 2 * once > 0
 
 
 async def test_a_range_that_is_no_time_is_refused_before_anything_runs() -> None:
