@@ -1,13 +1,17 @@
 """`millrace requests`: what was asked for by mutations of GraphQL, done."""
 
 import asyncio
+import os
 import signal
+import threading
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from contracts.settings import PostgresSettings, home
 from stack import postgres
+from stack.clerk import Clerk
 from stack.errors import StackError
 from stack.layout import Layout
 from stack.requests import Request, open_requests, perform
@@ -31,6 +35,18 @@ def take(
     except asyncio.CancelledError:
         code = 1  # told to end; what was under way is taken again
     raise typer.Exit(code)
+
+
+@app.command()
+def attend() -> None:
+    """Stay, and do what is asked for as it is asked for. A stack does so by itself; where parts are containers, this is
+    one of them. What is done is told on standard output; SIGTERM ends it."""
+    told_to_end = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told_to_end.set())
+    url = postgres.url(StackSettings(), Layout(home()))
+    with Clerk(url, PostgresSettings().db_schema, os.environ, Path("/dev/stdout")).attending():
+        told_to_end.wait()
 
 
 async def _take(*, once: bool) -> int:

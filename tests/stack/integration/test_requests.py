@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 import uuid
 from collections.abc import AsyncIterator
@@ -136,6 +137,24 @@ asyncio.run(main())
     with Clerk(store.url, store.schema, {}, tmp_path / "requests.log").attending():
         await _done(store, before)
         await _done(store, await store.ask(user_id="u-2"))
+
+
+async def test_where_there_is_no_supervisor_a_process_of_its_own_attends_until_it_is_told_to_end(store: Store) -> None:
+    number = await store.ask("dance")
+    environ = {**os.environ, "MILLRACE_STACK_POSTGRES_URL": store.url, "MILLRACE_POSTGRES_DB_SCHEMA": store.schema}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "stack", "requests", "attend"),
+        env=environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(40):
+        while (await store.row(number))["error"] is None:  # noqa: ASYNC110 - a row, not an event
+            await asyncio.sleep(0.1)
+        process.terminate()
+        told, _ = await process.communicate()
+    assert process.returncode == 0
+    assert "Nobody here knows how to do a request of the kind 'dance'" in told.decode()
 
 
 async def _done(store: Store, number: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from typer.testing import CliRunner
 
 from contracts.settings import KafkaSettings, LogSettings, PartSettings, PostgresSettings, ShopSettings
 from ingestion.settings import GatewaySettings
@@ -15,8 +16,9 @@ from loadtest.settings import SimulatorSettings
 from processing.settings import ProcessingSettings
 from processing.watch.settings import WatchSettings
 from serving.settings import ServingSettings
+from stack.cli import app
 from stack.jars import ROOTS
-from stack.parts import ORDER
+from stack.parts import ORDER, urls
 from stack.settings import REPOSITORY, StackSettings
 
 pytestmark = pytest.mark.unit
@@ -48,16 +50,30 @@ def test_the_file_has_the_shape_of_the_compose_specification(compose: dict[str, 
     assert faults == []
 
 
-def test_there_is_one_service_per_part_besides_the_preparation_prometheus_and_the_cache(
-    compose: dict[str, Any],
-) -> None:
-    assert set(compose["services"]) == {*ORDER, "prepare", "prometheus", "cache"}
+def test_there_is_one_service_per_part_and_one_for_all_that_a_stack_does_beside_them(compose: dict[str, Any]) -> None:
+    assert set(compose["services"]) == {*ORDER, "prepare", "clerk", "prometheus", "cache"}
     assert {name for name, service in compose["services"].items() if "profiles" in service} == {"cache"}
 
 
 def test_every_service_that_listens_has_a_health_check(compose: dict[str, Any]) -> None:
     without = {name for name, service in compose["services"].items() if "healthcheck" not in service}
-    assert without == {"prepare", "simulator"}
+    assert without == {"prepare", "clerk", "simulator"}
+
+
+def test_requests_are_done_where_the_commands_that_do_them_find_what_they_need(compose: dict[str, Any]) -> None:
+    clerk, gateway, serving, processing = (
+        compose["services"][name] for name in ("clerk", "gateway", "serving", "processing")
+    )
+    assert clerk["command"][:3] == ["python", "-m", "stack"]
+    assert CliRunner().invoke(app, [*clerk["command"][3:], "--help"]).exit_code == 0
+    settings = StackSettings()
+    assert urls(settings)["gateway"] == f"http://127.0.0.1:{gateway['environment']['MILLRACE_GATEWAY_PORT']}"
+    assert clerk["network_mode"] == "service:gateway", "it has no other address for the gateway"
+    keys, log = "keys:/var/lib/millrace", "delta:/var/lib/millrace/delta"
+    assert clerk["volumes"] == [keys, log], "a key is made to send with, and files of the log are written anew"
+    assert log in processing["volumes"]
+    assert {f"{keys}:ro", f"{log}:ro"} == set(serving["volumes"])
+    assert clerk["environment"]["MILLRACE_STACK_POSTGRES_URL"] == clerk["environment"]["MILLRACE_POSTGRES_URL"]
 
 
 def test_what_a_service_waits_for_and_mounts_is_declared(compose: dict[str, Any]) -> None:
@@ -89,6 +105,15 @@ def test_every_variable_of_ours_is_a_setting_that_a_part_reads(compose: dict[str
     for name, service in compose["services"].items():
         ours = {key for key in service.get("environment", {}) if key.startswith("MILLRACE_")}
         assert ours <= known, name
+
+
+def test_what_is_left_empty_is_not_set(compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    told = compose["services"]["serving"]["environment"]
+    for name in (name for name, value in told.items() if str(value).endswith(":-}")):
+        monkeypatch.setenv(name, "")
+    settings = ServingSettings()
+    assert settings.keys_file is None
+    assert settings.shared_cache_url.get_secret_value() == ""
 
 
 def test_the_example_environment_names_exactly_the_variables_that_are_asked_for(compose: dict[str, Any]) -> None:
