@@ -1,9 +1,11 @@
 // The one dialog: a session, a user, an event, requests, the shortcuts. What it shows has an address, so it can be shared and gone back from.
 
+import { may } from "./api.js";
 import { $, h, setText, show } from "./dom.js";
+import { lacks } from "./key.js";
 import { parameter, setParameters } from "./url.js";
 
-/** What can be opened by the address: parameter → module with `title` and `load(id, page)`. */
+/** What can be opened by the address: parameter → module with `title`, `load(id, page)` and the scope that it `needs`, if any. */
 const KINDS = {
   session: () => import("./details/session.js"), user: () => import("./details/user.js"),
   event: () => import("./details/event.js"), also: () => import("./details/also.js"),
@@ -48,7 +50,7 @@ export async function openDetail(kind, id) {
   const module = await KINDS[kind]();
   display(module.title, h("p", { class: "empty" }, "Loading …"));
   try {
-    const content = await module.load(id, page);
+    const content = !module.needs || await may(module.needs) ? await module.load(id, page) : h("p", { class: "empty" }, lacks(module.needs));
     if (shown === `${kind} ${id}`) show($("dialog-body"), content);
   } catch (error) {
     if (error.code === "UNAUTHENTICATED") {

@@ -14,6 +14,9 @@ export const isLearnt = () => scopes !== null;
 /** Whether the key has a scope; yes where the server has not said. */
 export const may = (scope) => scopes === null || scopes.includes(scope);
 
+/** What to say in the place of what a key may not see. */
+export const lacks = (scope) => `This key lacks the scope ${scope}. “millrace keys create NAME ${["analytics", scope].map((one) => `--scope ${one}`).join(" ")}” makes one that has it; “Forget the read key” is among the shortcuts.`;
+
 export const isSet = () => known !== "";
 
 /** Members of a request that present the key; empty without one. */

@@ -521,7 +521,7 @@ async def test_an_alert_is_acknowledged_and_what_was_odd_is_told(browser: Browse
 def guarded(busy: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A second server over the same shop, which asks for keys and has GraphiQL."""
     home = tmp_path_factory.mktemp("guarded")
-    scopes = {"ops": list(READ_SCOPES), "desk": ["analytics", "personal"]}
+    scopes = {"ops": list(READ_SCOPES), "desk": ["analytics", "personal"], "wall": ["analytics"]}
     keys = [
         {"source": name, "sha256": hashlib.sha256(name.encode()).hexdigest(), "scopes": told}
         for name, told in scopes.items()
@@ -558,7 +558,33 @@ async def test_who_may_not_see_requests_is_told_so_without_asking(browser: Brows
         await expect(page.locator("#dialog")).to_contain_text("This key lacks the scope admin.")
         await page.locator("#dialog-close").click()
         await page.get_by_role("button", name="Requests").click()
-        await expect(page.locator("#dialog")).to_contain_text("millrace keys create NAME --scope admin")
+        await expect(page.locator("#dialog")).to_contain_text(
+            "millrace keys create NAME --scope analytics --scope admin"
+        )
+
+
+async def test_who_may_not_see_single_people_sees_all_else_and_is_told_why(browser: Browser, guarded: Server) -> None:
+    """Every view and every detail, without a refused request, which would be in the console."""
+    lacking = {"overview": ["#panel-sessions"], "sessions": ["#panel-sessions"], "users": ["#panel-users"]}
+    lacking |= {"quality": ["#panel-duplicates", "#samples"]}
+    async with unlocked(browser, guarded.url, key="wall") as page:
+        for view in VIEWS:
+            await page.goto(f"{guarded.url}/{view if view != 'overview' else ''}?reason=invalid_enum")
+            await page.locator(f"html[data-loaded={view}]").wait_for(state="attached")
+            await expect(page.locator("#trouble")).to_be_hidden()
+            for panel in lacking.get(view, ()):
+                await expect(page.locator(panel)).to_contain_text("This key lacks the scope personal.")
+                await expect(page.locator(f"{panel} .panel-controls")).to_be_hidden()
+            await expect(page.get_by_text("This key lacks")).to_have_count(len(lacking.get(view, ())))
+            if folder := os.environ.get("MILLRACE_TEST_SCREENSHOTS"):
+                for width in (1440, 360):
+                    await page.set_viewport_size({"width": width, "height": 900})
+                    await page.screenshot(path=Path(folder) / f"{view}-lacking-{width}.png", full_page=True)
+        for detail in ("session=x", "user=u-1", "event=e-1"):
+            await page.goto(f"{guarded.url}/users?{detail}")
+            await expect(page.locator("#dialog")).to_contain_text("millrace keys create NAME --scope analytics")
+        await page.locator("#dialog-close").click()
+        await expect(page.locator("#retention table")).to_have_count(1)
 
 
 async def became(server: Server, key: str, **told: Any) -> None:
@@ -657,10 +683,13 @@ async def test_graphiql_asks_with_the_pages_key_and_follows_a_subscription(brows
         await page.get_by_role("button", name="Show Documentation Explorer").click()
         await page.locator(".graphiql-doc-explorer").get_by_role("link", name="Query").first.click()
         await expect(page.locator(".graphiql-doc-explorer")).to_contain_text("topProducts")
-        if folder := os.environ.get("MILLRACE_TEST_SCREENSHOTS"):
-            await page.screenshot(path=Path(folder) / "graphiql.png")
-            await page.set_viewport_size({"width": 360, "height": 800})
-            await page.screenshot(path=Path(folder) / "graphiql-360.png")
+        for width in (1440, 360):
+            await page.set_viewport_size({"width": width, "height": 800})
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width
+            await expect(page.get_by_role("button", name=run)).to_be_in_viewport()
+            await expect(page.locator(answers)).to_be_in_viewport(ratio=0.5)
+            if folder := os.environ.get("MILLRACE_TEST_SCREENSHOTS"):
+                await page.screenshot(path=Path(folder) / f"graphiql-{width}.png")
 
 
 async def test_a_chart_is_saved_as_a_picture(browser: Browser, busy: Server) -> None:

@@ -6,6 +6,7 @@ import { h } from "../dom.js";
 import * as format from "../format.js";
 
 export const title = "Event";
+export const needs = "personal";
 
 const EXPLAIN = `
 query Explain($id: String!) {

@@ -1,19 +1,19 @@
 // What was asked to be done: refused events to be sent again, users to be erased; who asked, and what became of it.
 
-import { may, query } from "../api.js";
+import { query } from "../api.js";
 import { openDetail } from "../dialog.js";
 import { h, setText, show } from "../dom.js";
 import * as format from "../format.js";
 import * as key from "../key.js";
 
 export const title = "Requests";
+export const needs = "admin";
 
 const FIELDS = "key kind state askedBy askedAt startedAt finishedAt attempts error receipt";
 const REQUESTS = `query Requests { requests(first: 20) { ${FIELDS} } }`;
 const REPLAY = `mutation Replay($reason: String!, $patch: String, $key: String!) { asked: replayRejected(reason: $reason, patch: $patch, key: $key) { ${FIELDS} } }`;
 const ERASE = `mutation Erase($user: ID!, $key: String!) { asked: eraseUser(userId: $user, key: $key) { ${FIELDS} } }`;
 
-const LACKS = "This key lacks the scope admin. “millrace keys create NAME --scope admin” makes one that has it; “Forget the read key” is among the shortcuts.";
 const LOOK_EVERY_MS = 2_000;
 const STATES = { WAITING: ["Waiting", "warn"], RUNNING: ["Being done", "active"], DONE: ["Done", ""], FAILED: ["Given up", "bad"] };
 const KINDS = { REPLAY_REJECTED: "Send refused events again", ERASE_USER: "Erase a user" };
@@ -21,7 +21,6 @@ const FORMS = { replay, erase };
 
 /** `id` is `all`, or what to ask for: `replay:REASON`, `erase:USER`. */
 export async function load(id) {
-  if (!await may("admin")) return h("p", { class: "empty" }, LACKS);
   const list = h("ul", { class: "alerts", id: "requests", "aria-live": "polite" });
   const draw = (requests) => show(list, requests.length ? requests.map(item) : h("li", { class: "empty" }, "Nothing was asked for yet."));
   const read = async () => draw((await query(REQUESTS)).requests);

@@ -7,6 +7,7 @@ import * as format from "../format.js";
 import { eventLink } from "./event.js";
 
 export const title = "Session";
+export const needs = "personal";
 
 const SESSION = `
 query Session($id: ID!) {

@@ -7,6 +7,7 @@ import { requestsButton } from "./requests.js";
 import { sessionList } from "../parts/sessionList.js";
 
 export const title = "User";
+export const needs = "personal";
 
 const USER = `
 query User($id: ID!, $name: String!) {

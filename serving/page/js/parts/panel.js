@@ -3,10 +3,12 @@
 import { saveCsv, savePng } from "../export.js";
 import { h, setText, show } from "../dom.js";
 import { color } from "../charts/chart.js";
+import { lacks } from "../key.js";
 
 /**
  * `body` is what it shows. `csv()` gives [header, rows] of what is shown, `chart` the Chart to save as a picture;
- * `controls` stand in the header. `note(text)` says what the numbers are of, `empty(message)` shows that there are none.
+ * `controls` stand in the header. `note(text)` says what the numbers are of, `empty(message)` shows that there are none,
+ * `locked(scope)` that the key lacks what it needs.
  */
 export function panel({ id, title, size = "full", body, csv = null, chart = null, controls = [] }) {
   const note = h("p", { class: "note" });
@@ -20,18 +22,25 @@ export function panel({ id, title, size = "full", body, csv = null, chart = null
         title, note: note.textContent, ink: color("--ink"), muted: color("--muted"), background: color("--panel"), font: color("--font"),
       }),
     }, "PNG"));
+  const tooled = h("div", { class: "panel-controls" }, controls, tools);
   const element = h("section", { class: `panel ${size}`, id: `panel-${id}`, "aria-labelledby": `${id}-title` },
-    h("header", {}, h("h2", { id: `${id}-title` }, title), note, h("div", { class: "panel-controls" }, controls, tools)),
+    h("header", {}, h("h2", { id: `${id}-title` }, title), note, tooled),
     body, none);
+  /** Say what is missing and what to do; null shows the body again. */
+  const empty = (message) => {
+    none.hidden = message === null;
+    for (const one of [body].flat()) one.hidden = message !== null;
+    tools.hidden = message !== null;
+    tooled.hidden = false;
+    if (message !== null) show(none, [message].flat());
+  };
   return {
     element,
     note: (text) => setText(note, text),
-    /** Say what is missing and what to do; null shows the body again. */
-    empty(message) {
-      none.hidden = message === null;
-      for (const one of [body].flat()) one.hidden = message !== null;
-      tools.hidden = message !== null;
-      if (message !== null) show(none, [message].flat());
+    empty,
+    locked(scope) {
+      empty(lacks(scope));
+      tooled.hidden = true;
     },
   };
 }

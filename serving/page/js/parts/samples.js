@@ -3,19 +3,19 @@
 import { requestsButton } from "../details/requests.js";
 import { h } from "../dom.js";
 import * as format from "../format.js";
+import { lacks } from "../key.js";
 
 const MOST = 5;
 
 /** `group` is a line of the reasons, `rejections` the API's answer; the newest few are shown. */
 export function samples(group, rejections) {
-  const found = group.where === "log"
-    ? rejections.quarantineSamples.filter((one) => one.reason === group.reason).map(fromLog)
-    : rejections.samples.filter((one) => one.reason === group.reason).map(fromGateway);
+  const told = group.where === "log" ? rejections.quarantineSamples?.map(fromLog) : rejections.samples?.map(fromGateway);
+  const found = told?.filter((one) => one.reason === group.reason);
   return h("div", { class: "samples", "data-reason": group.reason },
     h("p", {}, group.meaning), group.remedy && h("p", {}, h("b", {}, "What to do: "), group.remedy),
     group.where === "gateway" && (requestsButton(`replay:${group.reason}`, "Send them again …")
       ?? h("p", { class: "muted" }, "To send them again, mended or as they are: ", h("code", {}, `millrace rejected replay --reason ${group.reason}`))),
-    found.length ? found.slice(0, MOST).map(sample) : h("p", { class: "muted" }, "None of them is among the newest that were kept for this page."));
+    !found ? h("p", { class: "muted" }, lacks("personal")) : found.length ? found.slice(0, MOST).map(sample) : h("p", { class: "muted" }, "None of them is among the newest that were kept for this page."));
 }
 
 samples.FIELDS = "id receivedAt source reason pointer detail contentType eventId raw rawEncoding truncated";

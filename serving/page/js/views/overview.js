@@ -1,6 +1,6 @@
 // The shop just now: what a team keeps open.
 
-import { AS_OF, query } from "../api.js";
+import { AS_OF, may, query } from "../api.js";
 import { Chart } from "../charts/chart.js";
 import { minutes } from "../charts/minutes.js";
 import { revenue } from "../charts/revenue.js";
@@ -19,13 +19,13 @@ import * as ranges from "../ranges.js";
 export const title = "Overview";
 export { ALL as ranges } from "../ranges.js";
 
-const OVERVIEW = `
-query Overview($range: TimeRange!, $day: TimeRange!, $hour: TimeRange!, $window: Duration!, $by: ProductMeasure!, $status: SessionStatus, $zone: String, $bots: BotFilter!) {
+const overview = (personal) => `
+query Overview(${personal ? "$status: SessionStatus, " : ""}$range: TimeRange!, $day: TimeRange!, $hour: TimeRange!, $window: Duration!, $by: ProductMeasure!, $zone: String, $bots: BotFilter!) {
   ${AS_OF}
   revenue(range: $range, window: $window, bots: $bots) { windowStart category total count currency isFinal }
   topProducts(range: $range, by: $by, first: 8, bots: $bots) { rank productId categories views purchases units revenue currency adds clicks }
   sales(range: $day, grain: HOUR, timeZone: $zone, bots: $bots) { windowStart windowEnd revenue purchases currency isFinal }
-  sessions(first: 10, status: $status, bots: $bots) { nodes { ${sessionList.FIELDS} } }
+  ${personal ? `sessions(first: 10, status: $status, bots: $bots) { nodes { ${sessionList.FIELDS} } }` : ""}
   rejections(range: $range) { rejected quarantined }
   anomalies(range: $hour, scope: SITE) { windowStart metric expected }
   books { close residue checks { name meaning left right residue } totals { records late duplicates conflicts } }
@@ -80,15 +80,17 @@ export function build(page) {
   return {
     elements: [figures.element, h("div", { class: "grid" }, Object.values(panels).map((one) => one.element))],
 
-    load() {
+    async load() {
       const range = page.range;
       const windowMs = ranges.windowMinutes(range) * 60_000;
       const now = Date.now();
       const whole = ranges.aligned(range, windowMs);
-      return query(OVERVIEW, {
+      const personal = await may("personal");
+      const data = await query(overview(personal), {
         range: ranges.iso(whole), day: ranges.iso({ from: now - 86_400_000, to: now }), hour: ranges.iso({ from: now - 7_200_000, to: now }), window: `PT${windowMs / 60_000}M`,
-        by: by(), status: status() || null, zone: page.zone, bots: page.bots,
-      }).then((data) => ({ ...data, range: whole, windowMs }));
+        by: by(), zone: page.zone, bots: page.bots, ...(personal && { status: status() || null }),
+      });
+      return { ...data, range: whole, windowMs };
     },
 
     draw(data) {
@@ -102,8 +104,9 @@ export function build(page) {
       panels.products.note(label);
       panels.products.empty(data.topProducts.length ? null : "No product events in this range.");
       products.rows(data.topProducts, { sort: { key: by(), direction: "desc" }, attributes: (row) => ({ "data-product": row.productId }) });
-      panels.sessions.empty(data.sessions.nodes.length ? null : "No sessions to show.");
-      sessions.show(data.sessions.nodes);
+      if (!data.sessions) panels.sessions.locked("personal");
+      else panels.sessions.empty(data.sessions.nodes.length ? null : "No sessions to show.");
+      sessions.show(data.sessions?.nodes ?? []);
       panels.books.note(data.books ? `${format.number(data.books.totals.records)} records` : "");
       ledger.show(data.books, data.rejections);
     },

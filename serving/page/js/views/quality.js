@@ -1,6 +1,6 @@
 // Whether the numbers can be trusted: what was refused and why, what came late or twice, and the books.
 
-import { AS_OF, query } from "../api.js";
+import { AS_OF, may, query } from "../api.js";
 import { Chart } from "../charts/chart.js";
 import { lateness } from "../charts/lateness.js";
 import { eventLink } from "../details/event.js";
@@ -20,20 +20,20 @@ export const title = "Data quality";
 export const bots = false; // what is refused or repeated is nobody's yet
 export { ALL as ranges } from "../ranges.js";
 
-const QUALITY = `
-query Quality($range: TimeRange!, $conflict: Boolean, $earlier: Earlier) {
+const quality = (personal) => `
+query Quality($range: TimeRange!, ${personal ? "$conflict: Boolean, " : ""}$earlier: Earlier) {
   ${AS_OF}
   rejections(range: $range, compareWith: $earlier) {
     rejected quarantined previous { rejected quarantined }
     byReason { reason count source meaning remedy previous { count } }
     quarantineByReason { reason count meaning remedy previous { count } }
-    samples(first: 50) { ${samples.FIELDS} }
-    quarantineSamples(first: 20) { topic partition offset epoch logTime reason raw rawEncoding }
+    ${personal ? `samples(first: 50) { ${samples.FIELDS} }
+    quarantineSamples(first: 20) { topic partition offset epoch logTime reason raw rawEncoding }` : ""}
   }
   lateness(range: $range, compareWith: $earlier) { events late lateShare previous { lateShare } buckets { upTo events late share cumulativeShare } }
   duplicates(range: $range, compareWith: $earlier) {
     duplicates conflicts previous { duplicates }
-    samples(first: 10, conflict: $conflict) { eventId conflict topic partition offset epoch firstEpoch committedAt }
+    ${personal ? "samples(first: 10, conflict: $conflict) { eventId conflict topic partition offset epoch firstEpoch committedAt }" : ""}
   }
   books {
     close residue checks { name meaning left right residue } totals { records late duplicates conflicts }
@@ -109,7 +109,9 @@ export function build(page) {
     async load() {
       const { range } = page;
       const compared = comparedWith(page);
-      const data = await query(QUALITY, { range: periods.iso(range), conflict: { yes: true, no: false }[copies()] ?? null, earlier: compared?.api ?? null });
+      const personal = await may("personal");
+      const which = personal && { conflict: { yes: true, no: false }[copies()] ?? null };
+      const data = await query(quality(personal), { range: periods.iso(range), earlier: compared?.api ?? null, ...which });
       return { ...data, compared, label: range.label };
     },
 
@@ -126,8 +128,9 @@ export function build(page) {
       if (events) lateness(chart, data.lateness);
       const { duplicates: copied, conflicts, samples: found } = data.duplicates;
       duplicates.note(noted(`${format.number(copied)}, of these ${format.number(conflicts)} with another content; counted once`, data.compared, copied, data.duplicates.previous?.duplicates));
-      duplicates.empty(found.length ? null : "Nothing came twice in this range.");
-      repeated.rows(found);
+      if (!found) duplicates.locked("personal");
+      else duplicates.empty(found.length ? null : "Nothing came twice in this range.");
+      repeated.rows(found ?? []);
       lines.empty(data.books?.epochs.length ? null : "No epoch yet.");
       epochs.rows(data.books?.epochs ?? []);
     },

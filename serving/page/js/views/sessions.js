@@ -1,6 +1,6 @@
 // Sessions, newest first; each opens as a timeline.
 
-import { AS_OF, query } from "../api.js";
+import { AS_OF, may, query } from "../api.js";
 import { h, show } from "../dom.js";
 import { pager } from "../parts/pager.js";
 import { choice, panel } from "../parts/panel.js";
@@ -26,6 +26,7 @@ query SessionsById($id: String!) {
   bySession: sessions(sessionId: $id, first: 50, bots: INCLUDE) { nodes { ${FIELDS} } }
 }`;
 
+const NO_MORE = { hasNextPage: false, hasPreviousPage: false };
 const any = (names) => [["", "any"], ...names.map((name) => [name, name])];
 const FILTERS = {
   status: { label: "Status", options: [["", "any"], ["ACTIVE", "active"], ["COMPLETED", "completed"]] },
@@ -54,11 +55,12 @@ export function build(page) {
 
     async load() {
       const { range } = page;
+      if (!await may("personal")) return { ...await query(`{ ${AS_OF} }`), nodes: [], pageInfo: NO_MORE, locked: true };
       const id = page.parameter("id");
       if (id) {
         const data = await query(BY_ID, { id });
         const found = new Map([...data.byUser.nodes, ...data.bySession.nodes].map((one) => [one.id, one]));
-        return { ...data, id, nodes: [...found.values()], pageInfo: { hasNextPage: false, hasPreviousPage: false } };
+        return { ...data, id, nodes: [...found.values()], pageInfo: NO_MORE };
       }
       const data = await query(SESSIONS, {
         range: periods.iso(range), status: value("status") || null, device: value("device") || null, medium: value("medium") || null,
@@ -69,8 +71,10 @@ export function build(page) {
 
     draw(data) {
       shown = data.nodes;
-      sessions.note(data.id ? "of all time, newest first" : `started in the ${data.label}, newest first`);
-      sessions.empty(shown.length ? null : data.id
+      filters.hidden = Boolean(data.locked);
+      sessions.note(data.locked ? "" : data.id ? "of all time, newest first" : `started in the ${data.label}, newest first`);
+      if (data.locked) sessions.locked("personal");
+      else sessions.empty(shown.length ? null : data.id
         ? `No session and no user has the id “${data.id}”. Ids are told apart to the letter; an erased user has none.`
         : "No session fits. Choose a longer range, or take a filter away.");
       list.show(shown);

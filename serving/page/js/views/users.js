@@ -1,6 +1,6 @@
 // Who the visitors are, and whether they come back.
 
-import { AS_OF, query } from "../api.js";
+import { AS_OF, may, query } from "../api.js";
 import { openDetail } from "../dialog.js";
 import { h, show } from "../dom.js";
 import * as format from "../format.js";
@@ -13,14 +13,16 @@ export const title = "Users";
 export const ranges = ["today", "24h", "7d", "30d"];
 export const usual = "7d";
 
+const RETENTION = "retention(weeks: 8, bots: $bots) { windowStart users weeks { week users share isFinal } }";
 const USERS = `
 query Users($order: UserOrder!, $firstSeen: TimeRange, $lastSeen: TimeRange, $bought: Boolean, $minRevenue: Decimal, $category: String, $bots: BotFilter!, ${pager.VARIABLES}) {
   ${AS_OF}
   users(orderBy: $order, firstSeen: $firstSeen, lastSeen: $lastSeen, bought: $bought, minRevenue: $minRevenue, category: $category, bots: $bots, ${pager.ARGUMENTS}) {
     nodes { id firstSeen lastSeen sessions events orders revenue currency favouriteCategory bot } ${pager.FIELDS}
   }
-  retention(weeks: 8, bots: $bots) { windowStart users weeks { week users share isFinal } }
+  ${RETENTION}
 }`;
+const RETENTION_ALONE = `query Retention($bots: BotFilter!) { ${AS_OF} ${RETENTION} }`;
 
 // What a segment asks for, in the chosen range.
 const SEGMENTS = {
@@ -69,6 +71,7 @@ export function build(page) {
 
     async load() {
       const { range } = page;
+      if (!await may("personal")) return { ...await query(RETENTION_ALONE, { bots: page.bots }), label: "" };
       const asked = SEGMENTS[segment()].ask(periods.iso(range));
       const data = await query(USERS, { order: ORDERS[order()][0], bots: page.bots, ...asked, ...pages.variables() });
       return { ...data, label: range.label };
@@ -76,10 +79,12 @@ export function build(page) {
 
     draw(data) {
       shown = data;
-      list.note(segment() === "everyone" ? "of all time" : data.label);
-      list.empty(data.users.nodes.length ? null : "No user fits. Choose a longer range or another segment.");
-      table.rows(data.users.nodes, { sort: { key: order(), direction: "desc" } });
-      pages.show(data.users.pageInfo);
+      const { users } = data;
+      list.note(users && segment() === "everyone" ? "of all time" : data.label);
+      if (!users) list.locked("personal");
+      else list.empty(users.nodes.length ? null : "No user fits. Choose a longer range or another segment.");
+      table.rows(users?.nodes ?? [], { sort: { key: order(), direction: "desc" } });
+      if (users) pages.show(users.pageInfo);
       const known = seen(data);
       retention.empty(known.length ? null : "Nobody was seen in the last eight weeks.");
       show(cohorts, grid(known));
