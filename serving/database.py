@@ -5,17 +5,16 @@ opens with the first statement, and an operation that reads nothing takes no con
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import Executable, func, select
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+import orjson
+from sqlalchemy import func, select
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+from sqlalchemy.sql.elements import ClauseElement
 
 import contracts.alerts
 import contracts.models
@@ -23,14 +22,18 @@ import contracts.projections  # noqa: F401 - they join the metadata
 from contracts.settings import PostgresSettings
 from contracts.tables import metadata
 from serving.errors import ServingError, Unavailable, from_database
+from serving.pool import BEGIN_READING, BEGIN_WRITING, Pool
 from serving.queries import ResultRow
 from serving.queries.as_of import AS_OF, STATE
 from serving.settings import ServingSettings
+from serving.statements import told
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class EpochRow:
-    """The newest committed epoch, and how far behind now it is by the database's clock."""
+    """The newest committed epoch, and how far behind now it is by the database's clock: a row of `AS_OF`."""
 
     epoch: int
     committed_at: datetime
@@ -43,12 +46,35 @@ class EpochRow:
 
 @dataclass(frozen=True)
 class StateRow:
-    """What names a state of the store: no two differ in what readers are told and are equal in this."""
+    """What names a state of the store: no two differ in what readers are told and are equal in this.
+
+    It is a row of `STATE`.
+    """
 
     epoch: int
     committed_at: datetime
     """So that an epoch is not taken for one that had its number before a backup was put back."""
     token: str
+
+
+class _Record(asyncpg.Record):  # type: ignore[misc]  # asyncpg leaves it untyped
+    """A row whose columns are its attributes, too."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def _mapping(self) -> "_Record":
+        return self
+
+    @property
+    def _fields(self) -> tuple[str, ...]:
+        return tuple(self.keys())
 
 
 class Database:
@@ -57,11 +83,11 @@ class Database:
     def __init__(self, postgres: PostgresSettings, serving: ServingSettings) -> None:
         self._postgres = postgres
         self._serving = serving
-        self._engine = self._build_engine()
+        self._pool = Pool(self.connect, serving.pool_size, serving.pool_timeout_seconds)
 
     def snapshot(self) -> "Snapshot":
         """A snapshot not yet taken. The caller closes it."""
-        return Snapshot(self._engine)
+        return Snapshot(self._pool)
 
     async def connect(self) -> Any:
         """A connection of its own, outside the pool, as the epoch feed needs it.
@@ -69,10 +95,15 @@ class Database:
         Raises:
             OSError, asyncpg.PostgresError: the database is not reachable.
         """
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             self._postgres.url.get_secret_value(),
             timeout=self._serving.connect_timeout_seconds,
             command_timeout=self._serving.statement_timeout_seconds + 5,
+            record_class=_Record,
+            # As many as there are kinds of questions, however long the SQL of one is and however seldom it is asked.
+            statement_cache_size=256,
+            max_cached_statement_lifetime=0,
+            max_cacheable_statement_size=0,
             server_settings={
                 "application_name": "millrace-serving",
                 "search_path": self._postgres.db_schema,
@@ -84,6 +115,8 @@ class Database:
                 "idle_in_transaction_session_timeout": "60000",
             },
         )
+        await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=orjson.loads)
+        return connection
 
     async def write(self, statement: ReturningUpdate[Any] | ReturningInsert[Any]) -> Sequence[ResultRow]:
         """Change rows in a transaction of its own, which snapshots taken before do not see; the rows of the statement.
@@ -91,7 +124,7 @@ class Database:
         Raises:
             TryLater: the database is away, empty or too slow.
         """
-        change = Snapshot(self._engine, readonly=False)
+        change = Snapshot(self._pool, begin=BEGIN_WRITING)
         try:
             changed = await change.rows(statement)
             await change.commit()
@@ -116,51 +149,37 @@ class Database:
 
     async def close(self) -> None:
         """Close the pool."""
-        await self._engine.dispose()
-
-    def _build_engine(self) -> AsyncEngine:
-        return create_async_engine(
-            "postgresql+asyncpg://",
-            async_creator=self.connect,
-            isolation_level="REPEATABLE READ",
-            execution_options={"postgresql_readonly": True},
-            pool_size=self._serving.pool_size,
-            max_overflow=0,
-            pool_timeout=self._serving.pool_timeout_seconds,
-        )
+        await self._pool.close()
 
 
 class Snapshot:
     """One state of the store, for as long as one operation runs. Safe to share between its roots."""
 
-    def __init__(self, engine: AsyncEngine, *, readonly: bool = True) -> None:
-        self._engine = engine
-        self._readonly = readonly
-        self._connection: AsyncConnection | None = None
+    def __init__(self, pool: Pool, *, begin: str = BEGIN_READING) -> None:
+        self._pool = pool
+        self._begin = begin
+        self._connection: Any = None
         self._turn = asyncio.Lock()  # a connection runs one statement at a time
         self._closed = False
         self._failure: ServingError | None = None
         """What it broke by: all who share it are told the same."""
-        self._as_of: asyncio.Task[EpochRow | None] | None = None
+        self._as_of: tuple[EpochRow | None] | None = None
+        """The newest epoch, once it is read."""
 
-    async def rows(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[ResultRow]:
+    async def rows(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> Sequence[ResultRow]:
         """All rows of the statement, with the values of its parameters.
 
         Raises:
             TryLater: the database is away, empty or too slow.
         """
         async with self._turn:
-            if self._closed:
-                raise self._failure or Unavailable("The request has ended.")
-            async with self._told():
-                run = self._first if self._connection is None else self._run
-                return await run(statement, values)
+            return await self._rows(statement, values)
 
     async def commit(self) -> None:
         """Keep what was written. Raises TryLater."""
-        async with self._turn, self._told():
+        async with self._turn:
             if self._connection is not None:
-                await self._connection.commit()
+                await self._run(self._connection.execute("COMMIT"))
 
     async def as_of(self) -> EpochRow | None:
         """The newest epoch of this snapshot, read once; None before the first one.
@@ -168,9 +187,11 @@ class Snapshot:
         Raises:
             TryLater: the database is away, empty or too slow.
         """
-        if self._as_of is None:
-            self._as_of = asyncio.ensure_future(self._read_as_of())
-        return await asyncio.shield(self._as_of)
+        async with self._turn:
+            if self._as_of is None:
+                found = await self._rows(AS_OF)
+                self._as_of = (EpochRow(*found[0]) if found else None,)
+            return self._as_of[0]
 
     async def state(self) -> StateRow | None:
         """The state of the store that this snapshot shows; None before the first epoch.
@@ -179,64 +200,37 @@ class Snapshot:
             TryLater: the database is away, empty or too slow.
         """
         found = await self.rows(STATE)
-        return StateRow(**found[0]._mapping) if found else None
+        return StateRow(*found[0]) if found else None
 
     async def close(self) -> None:
         """End the transaction and give the connection back. Nothing can be read after it."""
-        if self._as_of is not None and not self._as_of.done():
-            self._as_of.cancel()
         async with self._turn:
-            self._closed = True
-            await self._drop()
+            self._drop()
 
-    async def _read_as_of(self) -> EpochRow | None:
-        found = await self.rows(AS_OF)
-        return EpochRow(**found[0]._mapping) if found else None
+    async def _rows(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> Sequence[ResultRow]:
+        if self._closed:
+            raise self._failure or Unavailable("The request has ended.")
+        sql, arguments = told(statement, values)
+        if self._connection is None:
+            self._connection = await self._run(self._pool.lend(self._begin))
+        found: Sequence[ResultRow] = await self._run(self._connection.fetch(sql, *arguments))
+        return found
 
-    async def _first(self, statement: Executable, values: Mapping[str, Any] | None) -> Sequence[ResultRow]:
-        """On a connection from the pool, or on a new one where that broke while it lay there.
-
-        All that lay there are given up then. To ask each time whether one lives would be half of what an answer takes.
-        """
-        self._connection = await self._connect()
+    async def _run(self, work: Awaitable[T]) -> T:
+        """What comes of it. What goes wrong is told in our own words, and the connection is given up."""
         try:
-            return await self._run(statement, values)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-        await self._connection.close()
-        self._connection = await self._connect()
-        return await self._run(statement, values)
-
-    async def _connect(self) -> AsyncConnection:
-        connection = await self._engine.connect()
-        return connection if self._readonly else await connection.execution_options(postgresql_readonly=False)
-
-    async def _run(self, statement: Executable, values: Mapping[str, Any] | None) -> Sequence[ResultRow]:
-        assert self._connection is not None
-        return (await self._connection.execute(statement, values)).all()
-
-    @asynccontextmanager
-    async def _told(self) -> AsyncIterator[None]:
-        """What goes wrong in it, in our own words; the connection is given up."""
-        try:
-            yield
+            return await work
         except Exception as error:
-            await self._drop()
+            self._drop()
             known = from_database(error)
             if known is None:
                 raise
             self._failure = known
             raise known from error
 
-    async def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
+    def _drop(self) -> None:
         # A snapshot that broke stays broken: a second one would show other roots another epoch.
         self._closed = True
-        try:
-            await connection.close()
-        except Exception as error:
-            if from_database(error) is None:
-                raise
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.give_back(connection)

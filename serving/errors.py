@@ -21,7 +21,6 @@ from typing import Any, ClassVar
 import structlog
 from asyncpg import exceptions as postgres
 from graphql import GraphQLError
-from sqlalchemy import exc as sqlalchemy
 
 _log = structlog.get_logger(__name__)
 
@@ -101,8 +100,6 @@ class TookTooLong(TryLater):
 
 
 _UNAVAILABLE = (
-    sqlalchemy.TimeoutError,
-    sqlalchemy.InterfaceError,
     postgres.PostgresConnectionError,
     postgres.CannotConnectNowError,
     postgres.AdminShutdownError,

@@ -3,15 +3,26 @@
 Each module builds statements and runs none, so that what is asked can be read and tested without a database.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol, cast
 
-from sqlalchemy import Row, Select
+from sqlalchemy import Select
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 
 Statement = Select[*tuple[Any, ...]]
 """A statement whose rows are read by name."""
-ResultRow = Row[*tuple[Any, ...]]
+
+
+class ResultRow(Protocol):
+    """A row: its columns are its attributes, and by any name in `_mapping`."""
+
+    @property
+    def _mapping(self) -> Mapping[str, Any]: ...
+    @property
+    def _fields(self) -> Sequence[str]: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __getitem__(self, place: int) -> Any: ...
+    def __getattr__(self, name: str) -> Any: ...
 
 
 KEPT_STATEMENTS: Final = 256
@@ -35,7 +46,7 @@ def by_name(rows: Iterable[ResultRow]) -> list[dict[str, Any]]:
 
 def rows_of(names: Sequence[str], values: Iterable[Sequence[Any]]) -> Sequence[ResultRow]:
     """Values from elsewhere, to be read by name like the rows of a statement."""
-    return IteratorResult(SimpleResultMetaData(names), iter(values)).all()
+    return cast("Sequence[ResultRow]", IteratorResult(SimpleResultMetaData(names), iter(values)).all())
 
 
 __all__ = ["KEPT_STATEMENTS", "Asked", "ResultRow", "Statement", "by_name", "rows_of"]

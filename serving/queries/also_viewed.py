@@ -4,7 +4,8 @@ none yet."""
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import CTE, BigInteger, ColumnElement, Text, func, literal, null, select, true, union_all
+from sqlalchemy import CTE, BigInteger, ColumnElement, Text, any_, func, literal, null, select, true, union_all
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from contracts.projections import sessions
 from contracts.rollup_reads import gaps, instants, whole_cells
@@ -14,7 +15,7 @@ from serving.queries.measures import total
 from serving.queries.paths import action, product_id, steps_of
 from serving.windows import Span
 
-_VIEWS = ("page_view", "view")
+_VIEWS: Final = ["page_view", "view"]
 _NONE: Final[ColumnElement[Any]] = null().cast(BigInteger)
 
 
@@ -97,7 +98,7 @@ def _together(chosen: CTE, product: str, name: str) -> Statement:
     viewed = (
         select(chosen.c.session, product_id(steps.c.step).label("product_id"))
         .join_from(chosen, steps, true())
-        .where(action(steps.c.step).in_(_VIEWS))
+        .where(action(steps.c.step) == any_(literal(_VIEWS, ARRAY(Text))))
         .distinct()
         .cte(f"{name}_viewed")
     )

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Subquery, Text, func, null, select, true
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Subquery, Text, any_, func, literal, null, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from contracts.projections import sessions
 from serving.queries import Statement
@@ -103,7 +104,7 @@ def _in_paths(steps: Steps) -> tuple[Sequence[ColumnElement[Any]], FromClause]:
 def _first_step(number: int, actions: frozenset[str], ahead: Sequence[FromClause]) -> FromClause:
     """The event that reaches a step: at or after that of the step ahead, and none that reached a step before."""
     steps = steps_of(sessions.c.path, f"steps_{number}")
-    conditions: list[ColumnElement[bool]] = [action(steps.c.step).in_(sorted(actions))]
+    conditions: list[ColumnElement[bool]] = [action(steps.c.step) == any_(literal(sorted(actions), ARRAY(Text)))]
     if ahead:
         conditions.append(millis(steps.c.step) >= ahead[-1].c.millis)
         conditions += [steps.c.place != earlier.c.place for earlier in ahead]

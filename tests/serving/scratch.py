@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -33,7 +33,8 @@ class Scratch:
             for table in self._tables:
                 if found[table]:
                     await connection.execute(insert(metadata.tables[table]), found[table])
-            return [(await connection.execute(statement)).all() for statement in statements]
+            found_rows = [(await connection.execute(statement)).all() for statement in statements]
+        return cast("list[Sequence[ResultRow]]", found_rows)
 
     def close(self) -> None:
         """Close the connection and the loop."""
