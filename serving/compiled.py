@@ -6,10 +6,13 @@ that the database has written (`serving.queries.json`) is complete.
 """
 
 from collections.abc import Callable, Iterable
+from inspect import isawaitable
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from graphql import (
+    ExecutionResult,
+    GraphQLError,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
@@ -29,6 +32,16 @@ _NULL: Final = "null where there must be a value"
 class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
     """graphql-core's executor, with plans for lists of plain objects."""
 
+    @classmethod
+    def begun(cls, *arguments: Any, **named: Any) -> "CompiledExecutor | list[GraphQLError]":
+        """The executor of an operation with its variables, as graphql-core builds it; or what is wrong with those."""
+        return cast("CompiledExecutor | list[GraphQLError]", cls.build(*arguments, **named))
+
+    async def result(self) -> ExecutionResult:
+        """What comes of the operation."""
+        result: Any = self.execute_operation()
+        return cast("ExecutionResult", await result if isawaitable(result) else result)
+
     def complete_iterable_value(  # noqa: PLR0917 - graphql-core's own
         self,
         item_type: GraphQLOutputType,
@@ -38,6 +51,8 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
         items: Iterable[Any],
         position_context: Any,
     ) -> Any:
+        if isinstance(items, list) and items and type(items[0]) is Fragment:
+            return items  # all are written, or none
         plan = self._plan(item_type, field_details_list)
         if plan is not None:
             try:

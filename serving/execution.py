@@ -1,17 +1,16 @@
 """Running an operation: one snapshot, every resolver, the answer as bytes."""
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable
+from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from enum import Enum
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import orjson
 import strawberry
 import structlog
-from graphql import ExecutionResult, GraphQLError, OperationType, execute
-from graphql.execution.values import VariableValues, get_variable_values
+from graphql import GraphQLError, OperationType
+from graphql.execution.values import VariableValues
 
 from serving.allowed import Allowed
 from serving.compiled import CompiledExecutor
@@ -81,20 +80,38 @@ class Executor:
         if isinstance(operation, Unusable):
             body = encoded(None, operation.errors)
             return Answer(Outcome.INVALID if operation.parsed else Outcome.UNPARSABLE, body)
-        over = self._over_cost(operation, request)
+        snapshot = self._services.database.snapshot()
+        execution = self._begun(operation, request, OperationContext(self._services, snapshot, client))
+        if isinstance(execution, list):
+            return Answer(Outcome.INVALID, encoded(None, [describe(error) for error in execution]))
+        over = self._over_cost(operation, execution.variable_values)
         if over is not None:
             return Answer(Outcome.INVALID, encoded(None, [over]))
         async with self._turns.turn(client):
-            answer = await self._run(request, operation, client)
+            answer = await self._run(request, operation, execution, snapshot)
         if operation.kind is OperationType.MUTATION:
             names = [root.node.name.value for root in operation.roots]
             _log.info("mutation", client=client, roots=names, outcome=answer.outcome.value)
         return answer
 
-    def _over_cost(self, operation: Operation, request: GraphQLRequest) -> GraphQLError | None:
+    def _begun(
+        self, operation: Operation, request: GraphQLRequest, context: OperationContext
+    ) -> CompiledExecutor | list[GraphQLError]:
+        """The operation with its variables, to be executed; or what is wrong with those."""
+        return CompiledExecutor.begun(
+            self._graphql,
+            operation.document,
+            context_value=context,
+            raw_variable_values=request.variables,
+            operation_name=operation.name,
+            max_coercion_errors=5,
+            is_async_iterable=_never,
+            hide_suggestions=True,
+        )
+
+    def _over_cost(self, operation: Operation, variables: VariableValues) -> GraphQLError | None:
         """What is wrong with the cost; nothing where arguments do not fit, since execution says how."""
-        variables = get_variable_values(self._graphql, operation.variables, request.variables, 1)
-        if not isinstance(variables, VariableValues) or operation.kind is not OperationType.QUERY:
+        if operation.kind is not OperationType.QUERY:
             return None
         settings = self._services.settings
         try:
@@ -109,8 +126,9 @@ class Executor:
         message = f"It is expected to read out {cost} rows; the limit of an operation is {settings.max_cost}."
         return GraphQLError(message, extensions={"code": "TOO_LARGE"})
 
-    async def _run(self, request: GraphQLRequest, operation: Operation, client: str) -> Answer:
-        snapshot = self._services.database.snapshot()
+    async def _run(
+        self, request: GraphQLRequest, operation: Operation, execution: CompiledExecutor, snapshot: Snapshot
+    ) -> Answer:
         shared = self._shared if operation.shareable else None
         state = epoch = None
         try:
@@ -119,7 +137,7 @@ class Executor:
                     known = await shared.get(request.key, state)
                     if known is not None:
                         return Answer(Outcome.DATA, known, state.epoch)
-                result = await self._execute(operation, request, OperationContext(self._services, snapshot, client))
+                result = await execution.result()
             if operation.epochal and not result.errors:
                 epoch = await _epoch(snapshot)
         except TimeoutError:
@@ -142,22 +160,6 @@ class Executor:
         if shared is not None and state is not None and epoch is not None:
             shared.put(request.key, state, answer.body)
         return answer
-
-    async def _execute(
-        self, operation: Operation, request: GraphQLRequest, context: OperationContext
-    ) -> ExecutionResult:
-        result: ExecutionResult | Awaitable[ExecutionResult] = execute(
-            self._graphql,
-            operation.document,
-            context_value=context,
-            variable_values=request.variables,
-            operation_name=operation.name,
-            max_coercion_errors=5,
-            executor_class=CompiledExecutor,
-            is_async_iterable=_never,
-            hide_suggestions=True,
-        )
-        return await result if isawaitable(result) else result
 
 
 _SUBSCRIPTION: Final = OperationType.SUBSCRIPTION

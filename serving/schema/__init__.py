@@ -14,6 +14,7 @@ from serving.schema.changes import Changes, changes
 from serving.schema.common import AsOf
 from serving.schema.context import Info
 from serving.schema.conversions import ConversionWindow, conversions
+from serving.schema.direct import call_directly
 from serving.schema.explain import Explanation, explain
 from serving.schema.forecasts import ForecastHour, forecast
 from serving.schema.funnel import Funnel, funnel
@@ -206,6 +207,8 @@ class Mutation:
 
 def build_schema() -> strawberry.Schema:
     """The schema. Running it is `serving.execution`'s: of Strawberry, only the types and resolvers are used."""
-    return strawberry.Schema(
+    schema = strawberry.Schema(
         query=Query, mutation=Mutation, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS)
     )
+    call_directly(schema)
+    return schema
