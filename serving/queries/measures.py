@@ -41,9 +41,9 @@ MONEY: Final = ("revenue", "refunded")
 SKETCHES: Final = ("users", "buyers")
 
 
-def moment(value: datetime) -> ColumnElement[datetime]:
-    """A bound `timestamptz`."""
-    return literal(value, DateTime(timezone=True))
+def moment(value: datetime | ColumnElement[datetime]) -> ColumnElement[datetime]:
+    """A bound `timestamptz`; what is one already stays it."""
+    return value if isinstance(value, ColumnElement) else literal(value, DateTime(timezone=True))
 
 
 def within_span(time: ColumnElement[datetime], span: Span) -> ColumnElement[bool]:

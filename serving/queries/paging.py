@@ -35,4 +35,8 @@ def ordered(key: Sequence[ColumnElement[Any]], page: Page) -> list[ColumnElement
 
 
 def _bound(key: Sequence[ColumnElement[Any]], values: Key[Any]) -> ColumnElement[Any]:
-    return tuple_(*(literal(value, column.type) for column, value in zip(key, values, strict=True)))
+    return tuple_(*(_bound_value(value, column) for column, value in zip(key, values, strict=True)))
+
+
+def _bound_value(value: Any, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return value if isinstance(value, ColumnElement) else literal(value, column.type)

@@ -1,7 +1,7 @@
 """Sales by hour or day: the buckets are given, so that a zone's own rules hold for every single one."""
 
 from collections.abc import Collection, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, DateTime, FromClause, Integer, bindparam, cast, column, func, null, or_, select
@@ -9,8 +9,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from contracts.projections import category_minutes, orders, product_minutes, site_minutes
 from contracts.rollup_reads import GIVEN, given, readable
-from serving.queries import Asked, Statement
+from serving.queries import KEPT_STATEMENTS, Asked, Statement
+from serving.queries.json import Selection
 from serving.queries.measures import counted, given_moment, is_one_of, lists_given, sketches, sums
+from serving.queries.window_json import SALES_BUCKET, WindowJson, written
 from serving.windows import MINUTE, Span, ceiling, minute_edges
 
 _TIME: Final = DateTime(timezone=True)
@@ -29,11 +31,13 @@ def sales(
     categories: Sequence[str] | None = None,
     wanted_sketches: Collection[str],
     wants_orders: bool,
+    json: WindowJson | None = None,
 ) -> Asked:
     """Every bucket, empty ones as zero, with its `start` and `end`, in order of these. They may overlap.
 
-    Orders are known of all products together only.
+    Orders are known of all products together only. With `json`, that of each bucket under this name, and nothing else.
     """
+    chosen, given_too = json or (None, {})
     named = lists_given(products=products, categories=categories)
     edges = minute_edges(edge for bucket in buckets for edge in (bucket.start, bucket.end))
     places = {edge: place for place, edge in enumerate(edges, start=1)}
@@ -42,19 +46,33 @@ def sales(
         for bucket in buckets
         for place in range(places[ceiling(bucket.start, MINUTE)], places[ceiling(bucket.end, MINUTE)])
     ]
-    values: dict[str, Any] = given(edges) | named
+    values: dict[str, Any] = given(edges) | named | given_too
     values["part_starts"] = [bucket.start for bucket, _ in parts]
     values["part_ends"] = [bucket.end for bucket, _ in parts]
     values["part_places"] = [place for _, place in parts]
     stretches = _stretches(buckets)
     for number, stretch in enumerate(stretches):
         values |= {f"from_{number}": stretch.start, f"to_{number}": stretch.end}
-    return Asked(_statement(tuple(named), bot, frozenset(wanted_sketches), wants_orders, len(stretches)), values)
+    statement = _statement(
+        tuple(named),
+        bot,
+        frozenset(wanted_sketches),
+        wants_orders=wants_orders,
+        stretches=len(stretches),
+        chosen=chosen,
+    )
+    return Asked(statement, values)
 
 
-@cache
+@lru_cache(KEPT_STATEMENTS)
 def _statement(
-    named: tuple[str, ...], bot: bool | None, wanted_sketches: frozenset[str], wants_orders: bool, stretches: int
+    named: tuple[str, ...],
+    bot: bool | None,
+    wanted_sketches: frozenset[str],
+    *,
+    wants_orders: bool,
+    stretches: int,
+    chosen: Selection | None,
 ) -> Statement:
     minutes = product_minutes if "products" in named else category_minutes if named else site_minutes
     rows = readable(minutes, GIVEN).subquery("rows")
@@ -76,7 +94,7 @@ def _statement(
         .table_valued(column("start", _TIME), column("end", _TIME), column("place", Integer), name="axis")
         .render_derived()
     )
-    return (
+    told = (
         select(
             axis.c.start,
             axis.c.end,
@@ -88,6 +106,7 @@ def _statement(
         .group_by(axis.c.start, axis.c.end)
         .order_by(axis.c.start, axis.c.end)
     )
+    return told if chosen is None else written(told, ("start", "end"), chosen, SALES_BUCKET, compares=False)
 
 
 def _stretches(buckets: Sequence[Span]) -> list[Span]:

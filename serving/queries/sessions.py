@@ -2,19 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, false, select, true
+from sqlalchemy import ColumnElement, DateTime, Integer, Text, bindparam, false, select, true
 
 from contracts.projections import sessions
 from serving.cursors import Key
-from serving.queries import Statement
+from serving.queries import KEPT_STATEMENTS, Asked, Statement
 from serving.queries.json import Selection
-from serving.queries.measures import moment
+from serving.queries.measures import given_moment, moment
 from serving.queries.paging import Page, paged
 from serving.queries.session_json import session_json
 from serving.queries.visits import Visits
+from serving.windows import Span
 
+_TIME = DateTime(timezone=True)
+_VISITS = ("device", "medium", "source", "category", "product_id")
 _KEY = (sessions.c.started_at, sessions.c.session_id)
 _COLUMNS = (
     "session_id",
@@ -66,11 +70,58 @@ class SessionFilter:
 
 def session_page(
     where: SessionFilter, ended_by: datetime | None, page: Page, written: Selection | None = None
-) -> Statement:
+) -> Asked:
     """The sessions of a page: their columns, or their key and what is `written` of them.
 
     `ended_by` is the newest end of a completed one, see `completed_by`.
     """
+    visits, values = where.visits, dict[str, Any]()
+    for name in _VISITS:
+        values[name] = getattr(visits, name)
+    values |= {"user_id": where.user_id, "own_id": where.session_id, "ended_by": ended_by}
+    if visits.span is not None:
+        values |= {"starts": visits.span.start, "ends": visits.span.end}
+    for side, key in (("after", page.after), ("before", page.before)):
+        if key is not None:
+            values |= {f"{side}_time": key.value, f"{side}_id": key.id}
+    given = {name: value for name, value in values.items() if value is not None}
+    form = _Form(frozenset(given), visits.bot, where.status, where.converted, page.from_end)
+    return Asked(_page(form, written), {"ended_by": None, **given, "most": page.limit})
+
+
+class _Form(NamedTuple):
+    """What the statement of a page depends on: not on the values, but on which there are."""
+
+    given: frozenset[str]
+    bot: bool | None
+    status: Literal["active", "completed"] | None
+    converted: bool | None
+    from_end: bool
+
+
+@lru_cache(KEPT_STATEMENTS)
+def _page(form: _Form, written: Selection | None) -> Statement:
+    def parameter(name: str, type_: Any) -> Any:
+        """In place of a value."""
+        return bindparam(name, type_=type_)
+
+    def text(name: str) -> Any:
+        return parameter(name, Text) if name in form.given else None
+
+    def key(side: str) -> Key[Any] | None:
+        there = f"{side}_time" in form.given
+        return Key(parameter(f"{side}_time", _TIME), parameter(f"{side}_id", Text)) if there else None
+
+    span = Span(parameter("starts", _TIME), parameter("ends", _TIME)) if "starts" in form.given else None
+    where = SessionFilter(
+        Visits(span, form.bot, *(text(name) for name in _VISITS)),
+        status=form.status,
+        user_id=text("user_id"),
+        session_id=text("own_id"),
+        converted=form.converted,
+    )
+    ended_by = given_moment("ended_by") if "ended_by" in form.given else None
+    page = Page(parameter("most", Integer), key("after"), key("before"), form.from_end)
     columns = [sessions.c[name] for name in _COLUMNS] if written is None else [*_KEY, session_json(written)]
     return paged(select(*columns).where(*_conditions(where, ended_by)), _KEY, page)
 
@@ -95,12 +146,12 @@ def session_of_event(session_id: str, at: datetime) -> Statement:
     )
 
 
-def _conditions(where: SessionFilter, ended_by: datetime | None) -> list[ColumnElement[bool]]:
+def _conditions(where: SessionFilter, ended_by: ColumnElement[datetime] | None) -> list[ColumnElement[bool]]:
     found = where.visits.conditions
     if where.status == "completed":
-        found.append(sessions.c.ended_at <= moment(ended_by) if ended_by is not None else false())
+        found.append(sessions.c.ended_at <= ended_by if ended_by is not None else false())
     elif where.status == "active":
-        found.append(sessions.c.ended_at > moment(ended_by) if ended_by is not None else true())
+        found.append(sessions.c.ended_at > ended_by if ended_by is not None else true())
     if where.user_id is not None:
         found.append(sessions.c.user_id == where.user_id)
     if where.session_id is not None:

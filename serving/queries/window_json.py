@@ -1,4 +1,4 @@
-"""How the database writes the rows of revenue and productMetrics."""
+"""How the database writes the rows of revenue, productMetrics and sales."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,6 +19,7 @@ from serving.queries.json import (
     field,
     flag,
     mean,
+    or_null,
     second,
     text,
     whole,
@@ -33,8 +34,8 @@ class WindowJson(NamedTuple):
     values: dict[str, Any]
 
     @classmethod
-    def of(cls, chosen: Selection, length: timedelta, watermark: datetime | None, currency: str) -> "WindowJson":
-        """Of windows of this length; the rest is the same in all of them."""
+    def of(cls, chosen: Selection, length: timedelta | None, watermark: datetime | None, currency: str) -> "WindowJson":
+        """Of windows of this length, where they have one; the rest is the same in all of them."""
         return cls(chosen, {"length": length, "watermark": watermark, "currency": currency})
 
 
@@ -75,6 +76,18 @@ REVENUE_WINDOW: Final[Writers] = {
     "total": field(decimal, "revenue"),
     "average": lambda read: mean(read("revenue"), read("purchases")),
 }
+SALES_BUCKET: Final[Writers] = {
+    "__typename": lambda _: constant("SalesBucket"),
+    "windowStart": field(second, "start"),
+    "windowEnd": field(second, "end"),
+    "isFinal": lambda read: flag(func.coalesce(read("end") <= given_moment("watermark"), False)),
+    **{name: _WINDOW[name] for name in ("revision", "lateEvents", "currency", "units", "refunds", "refunded")},
+    "revenue": field(decimal, "revenue"),
+    "purchases": field(whole, "purchases"),
+    "orders": lambda read: or_null(whole(read("orders"))),
+    "averagePurchase": lambda read: mean(read("revenue"), read("purchases")),
+}
+"""All fields but the customers, whom Python counts."""
 PRODUCT_WINDOW: Final[Writers] = {
     **_WINDOW,
     **COUNTS,

@@ -14,7 +14,7 @@ from serving.database import EpochRow
 from serving.errors import TooLarge
 from serving.queries import ResultRow, by_name, logged
 from serving.queries.sales import sales as sales_sql
-from serving.queries.window_json import REVENUE_WINDOW
+from serving.queries.window_json import REVENUE_WINDOW, SALES_BUCKET
 from serving.queries.windows import revenue_windows
 from serving.schema.common import CURRENCY, BotFilter, Range, Window, average, check_kept, is_final, users_in
 from serving.schema.comparison import PREVIOUS_WINDOW, Columns, CompareWith, row_before
@@ -176,16 +176,20 @@ async def sales(
         )
     else:
         check_kept((edge for bucket in everything for edge in (bucket.start, bucket.end)), told.as_of)
-        rows = await snapshot.rows(
-            *sales_sql(
-                everything,
-                bot=bots.bot,
-                products=products,
-                categories=categories,
-                wanted_sketches=sketches,
-                wants_orders=orders,
-            )
+        ask = partial(
+            sales_sql,
+            everything,
+            bot=bots.bot,
+            products=products,
+            categories=categories,
+            wanted_sketches=sketches,
+            wants_orders=orders,
         )
+        if compare_with is None:
+            written = await windows_as_written(info, ask, SALES_BUCKET, SalesBucket, watermark=told.watermark)
+            if written is not None:
+                return written
+        rows = await snapshot.rows(*ask())
     currency = shop.currency
     buyers = await users_in(rows, "buyers") if customers else [None] * len(rows)
     found = {Span(row.start, row.end): (row, count) for row, count in zip(rows, buyers, strict=True)}

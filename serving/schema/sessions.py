@@ -183,11 +183,13 @@ async def sessions(
     rows: Sequence[ResultRow] = ()
     nodes: list[Session] | None = None
     if fields := chosen(info, SESSION_JSON, under=(("nodes",), ("edges", "node"))):
-        given = {"ended_by": ended_by, "currency": info.context.services.shop.currency}
-        rows = await rows_then(info, told, session_page(where, ended_by, asked.page, fields), folds, values=given)
+        statement, values = session_page(where, ended_by, asked.page, fields)
+        values = {**values, "currency": info.context.services.shop.currency}
+        rows = await rows_then(info, told, statement, folds, values=values)
         nodes = as_written(asked.cut(rows), Session)
     if nodes is None:
-        rows = await rows_then(info, told, session_page(where, ended_by, asked.page), folds)
+        statement, values = session_page(where, ended_by, asked.page)
+        rows = await rows_then(info, told, statement, folds, values=values)
         nodes = [session_of(row, info, told.as_of) for row in asked.cut(rows)]
     kept = asked.cut(rows)
     return SessionConnection(
@@ -229,8 +231,8 @@ async def _page_then(info: Info, told: Told, where: SessionFilter, page: Page) -
     spans = [span] if span is not None else None
     ids = [where.session_id] if where.session_id is not None else None
     users = [where.user_id] if where.user_id is not None else None
-    keys = session_page(where, completed_by(told.watermark, gap), page, ())
-    found = await rows_then(info, told, keys, folded.sessions(spans, gap, ids=ids, users=users))
+    keys, values = session_page(where, completed_by(told.watermark, gap), page, ())
+    found = await rows_then(info, told, keys, folded.sessions(spans, gap, ids=ids, users=users), values=values)
     return folded.sessions(spans, gap, ids=sorted({row.session_id for row in found}))
 
 

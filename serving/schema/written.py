@@ -45,10 +45,13 @@ async def windows_as_written(
     writers: Writers,
     of: type[T],
     *,
-    length: timedelta,
+    length: timedelta | None = None,
     watermark: datetime | None,
 ) -> list[T] | None:
-    """The windows that `ask` asks for, given what is to be written as `json`; None where objects are to be made."""
+    """The windows that `ask` asks for, given what is to be written as `json`; None where objects are to be made.
+
+    `length` is theirs, where that is the same for all.
+    """
     services = info.context.services
     fields = chosen(info, writers, nested="previous")
     if not fields:

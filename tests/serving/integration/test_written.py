@@ -25,6 +25,7 @@ pytestmark = pytest.mark.integration
 WINDOW = "windowStart windowEnd isFinal revision lateEvents"
 REVENUE = f"{WINDOW} category count units total average refunds refunded currency"
 PRODUCT = f"{WINDOW} productId category views clicks searches adds removes checkouts purchases units revenue refunds"
+SALES = f"{WINDOW} revenue purchases units orders averagePurchase refunds refunded currency"
 SESSION = """id sessionId userId startedAt endedAt durationSeconds status events views clicks searches adds removes
   checkouts purchases units revenue currency entryPage exitPage bounced converted category device browser os medium
   referrerSource campaignSource campaign bot botScore botReason viewedAt addedAt checkoutAt purchasedAt lateEvents
@@ -37,6 +38,9 @@ QUESTIONS = {
     "products": f'productMetrics(range: $range, window: "PT1H", slide: "PT30M") {{ {PRODUCT} refunded currency <> }}',
     "products compared": f"""productMetrics(range: $range, window: "PT2H", compareWith: RANGE_BEFORE, limit: 50)
       {{ __typename ... on Window {{ lateEvents }} {PRODUCT} previous {{ {PRODUCT} }} <> }}""",
+    "sales": f"sales(range: $range, grain: HOUR) {{ __typename {SALES} <> }}",
+    "sales of a product": f"""sales(range: $range, grain: HOUR, timeZone: "Asia/Kolkata", products: ["p-tent"])
+      {{ {SALES} <> }}""",
     "nodes": f"""sessions(range: $range, first: 50, bots: INCLUDE)
       {{ nodes {{ {SESSION} <> }} pageInfo {{ endCursor hasNextPage }} }}""",
     "edges": f"""sessions(range: $range, last: 7)
