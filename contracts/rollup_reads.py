@@ -74,20 +74,34 @@ def instants(edges: Sequence[datetime]) -> Edges:
     return Edges(cast(literal(list(edges), _TIMES), _TIMES), first, last)
 
 
-def readable(minutes: Table, edges: Edges) -> CompoundSelect[Any]:
+def days_fit(edges: Sequence[datetime]) -> bool:
+    """Whether a day may lie between two of the edges next to each other."""
+    return any(later - earlier >= GRAINS["day"] for earlier, later in pairwise(edges))
+
+
+def readable(minutes: Table, edges: Edges, *, days: bool = True) -> CompoundSelect[Any]:
     """Rows that together hold every minute from the first edge to the last, once: days, hours and minutes.
+
+    Without `days`, which is right where none fits between two edges, there are none in the statement: to plan one is
+    most of what a short one costs.
 
     `minutes` is a key of `COARSER`; the columns are its own, the first of them called `starts_at`. A condition on the
     other keys is best put on the statement's subquery; Postgres moves it inside.
     Sketches come as they are stored, a row each: uniting them is the reader's.
     """
     hours_table, days_table = COARSER[minutes.name]
-    days = whole_cells("day", edges).cte("days")
-    in_a_day = exists().where(days.c.starts_at == func.date_trunc("day", roll_ups.c.starts_at, "UTC"))
-    hours = whole_cells("hour", edges).where(~in_a_day).cte("hours")
-    left = gaps([days, hours], edges).cte("gaps")
+    in_hours = whole_cells("hour", edges)
+    cells, parts = list[CTE](), list[Select[Any]]()
+    if days:
+        in_days = whole_cells("day", edges).cte("days")
+        cells.append(in_days)
+        parts.append(_rows(days_table).join_from(in_days, days_table, in_days.c.starts_at == days_table.c.day))
+        in_a_day = exists().where(in_days.c.starts_at == func.date_trunc("day", roll_ups.c.starts_at, "UTC"))
+        in_hours = in_hours.where(~in_a_day)
+    hours = in_hours.cte("hours")
+    left = gaps([*cells, hours], edges).cte("gaps")
     return union_all(
-        _rows(days_table).join_from(days, days_table, days.c.starts_at == days_table.c.day),
+        *parts,
         _rows(hours_table).join_from(hours, hours_table, hours.c.starts_at == hours_table.c.hour),
         _rows(minutes).join_from(
             left, minutes, (minutes.c.minute >= left.c.starts_at) & (minutes.c.minute < left.c.ends_at)

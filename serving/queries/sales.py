@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, DateTime, FromClause, Integer, bindparam, 
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from contracts.projections import category_minutes, orders, product_minutes, site_minutes
-from contracts.rollup_reads import GIVEN, given, readable
+from contracts.rollup_reads import GIVEN, days_fit, given, readable
 from serving.queries import KEPT_STATEMENTS, Asked, Statement
 from serving.queries.json import Selection
 from serving.queries.measures import counted, given_moment, is_one_of, lists_given, sketches, sums
@@ -58,6 +58,7 @@ def sales(
         bot,
         frozenset(wanted_sketches),
         wants_orders=wants_orders,
+        days=days_fit(edges),
         stretches=len(stretches),
         chosen=chosen,
     )
@@ -71,11 +72,12 @@ def _statement(
     wanted_sketches: frozenset[str],
     *,
     wants_orders: bool,
+    days: bool,
     stretches: int,
     chosen: Selection | None,
 ) -> Statement:
     minutes = product_minutes if "products" in named else category_minutes if named else site_minutes
-    rows = readable(minutes, GIVEN).subquery("rows")
+    rows = readable(minutes, GIVEN, days=days).subquery("rows")
     # A row and its buckets are found by the number of the edge before them: compared by times, each row would be held
     # against each bucket.
     number = func.width_bucket(rows.c.starts_at, GIVEN.every, type_=Integer)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Integer, Select, bindparam, func, select
 
 from contracts.projections import product_minutes
-from contracts.rollup_reads import GIVEN, given, readable
+from contracts.rollup_reads import GIVEN, days_fit, given, readable
 from serving.queries import Asked, Statement
 from serving.queries.compared import BEFORE
 from serving.queries.measures import counted, given_moment, is_one_of, lists_given, sums
@@ -27,17 +27,19 @@ def top_products(
 
     With two `earlier` edges, the same of those is under `before_…`, null where the product was not in that order.
     """
-    values: dict[str, Any] = given(sorted({*edges, *earlier}))
+    every = sorted({*edges, *earlier})
+    values: dict[str, Any] = given(every)
     values |= {"starts": edges[0], "ends": edges[1], "first": first}
     if earlier:
         values |= {"earlier_starts": earlier[0], "earlier_ends": earlier[1]}
     named = lists_given(categories=categories)
-    return Asked(_statement(measure, bot, bool(earlier), bool(named)), values | named)
+    statement = _statement(measure, bot, beside_earlier=bool(earlier), of_categories=bool(named), days=days_fit(every))
+    return Asked(statement, values | named)
 
 
 @cache
-def _statement(measure: str, bot: bool | None, beside_earlier: bool, of_categories: bool) -> Statement:
-    rows = readable(product_minutes, GIVEN).subquery("rows")
+def _statement(measure: str, bot: bool | None, *, beside_earlier: bool, of_categories: bool, days: bool) -> Statement:
+    rows = readable(product_minutes, GIVEN, days=days).subquery("rows")
     value = func.sum(rows.c[measure])
     named = [is_one_of(rows.c.category, "categories")] if of_categories else []
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, FromClause, Integer, Interval, Table, func
 
 from contracts.projections import category_minutes, product_minutes
 from contracts.rollup_reads import GIVEN, given, readable
-from contracts.rollups import HOUR
+from contracts.rollups import DAY, HOUR
 from serving.queries import KEPT_STATEMENTS, Asked, Statement
 from serving.queries.compared import asked_windows, beside, in_asked
 from serving.queries.json import Selection
@@ -133,7 +133,7 @@ def _windowed(
     if windows.slide < HOUR:
         time: ColumnElement[Any] = minutes.c.minute
     else:
-        source = readable(minutes, GIVEN).subquery("rows")
+        source = readable(minutes, GIVEN, days=windows.slide >= DAY).subquery("rows")
         time = source.c.starts_at
     conditions = [in_asked(time, compares=compares, reach=windows.length - windows.slide), counted(source, bot)]
     conditions += [is_one_of(source.c[key], key) for key in keys if key in named]

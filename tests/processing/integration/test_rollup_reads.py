@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.sql import CompoundSelect
 
 from contracts.projections import category_minutes, product_minutes, site_minutes
-from contracts.rollup_reads import fixed, gaps, readable, whole_cells
+from contracts.rollup_reads import days_fit, fixed, gaps, readable, whole_cells
 from contracts.settings import PostgresSettings
 from processing import sketches
 from processing.projections.measures import SKETCHES
@@ -121,7 +121,7 @@ def test_what_is_read_for_a_window_sums_up_to_its_minutes(
     if stale:
         shop.fold(*folded[2:])
     keys = [column.name for column in table.primary_key][1:]
-    found = summed(read(postgres_url, readable(table, fixed(edges))), edges, keys)
+    found = summed(read(postgres_url, readable(table, fixed(edges), days=days_fit(edges))), edges, keys)
     assert found == summed(minutes_of(shop.log, table, edges), edges, keys)
 
 
