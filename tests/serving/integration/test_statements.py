@@ -101,10 +101,10 @@ def test_all_roots_together_read_the_newest_epoch_once(server: Server) -> None:
 
 
 def test_what_is_not_asked_for_is_not_counted(server: Server) -> None:
-    _, (users, _as_of) = asyncio.run(run(server, "{ users { nodes { id revenue } } }"))
+    _, (_as_of, users) = asyncio.run(run(server, "{ users { nodes { id revenue } } }"))
     assert "FROM sessions" not in users
     assert "FROM orders" not in users
-    _, (sessions_counted, _as_of) = asyncio.run(
+    _, (_as_of, sessions_counted) = asyncio.run(
         run(server, "{ users { edges { node { ... on User { sessions } } } } }")
     )
     assert "FROM sessions" in sessions_counted
