@@ -3,15 +3,8 @@
 Exit codes: 0 stopped on request; 1 a fault that needs a person (the message says what to do); 2 a bad setting.
 """
 
-import signal
-import sys
-from types import FrameType
-
 import structlog
-from pydantic import ValidationError
 
-from contracts.logging import configure_logging
-from contracts.settings import setting_faults
 from processing.background import Background, Turn
 from processing.cli import app
 from processing.decode import Decoder
@@ -28,6 +21,7 @@ from processing.metrics import EpochMetrics
 from processing.progress import ProgressListener
 from processing.projections import build_projections
 from processing.results import ResultsPublisher
+from processing.running import run_module, when_asked
 from processing.settings import Settings
 from processing.spark import build_spark
 from processing.store import Store
@@ -42,15 +36,8 @@ log = structlog.get_logger()
 _QUIETLY = ("--background", "--json")
 
 
-def main() -> int:
-    """Run the part."""
-    configure_logging("processing")
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        for key, fault in setting_faults(error):
-            log.error("bad_setting", key=key, fault=fault)  # noqa: TRY400 - the key says all
-        return 2
+def run(settings: Settings) -> None:
+    """Run the part until it is asked to stop. Raises FatalError."""
     options = settings.processing
     metrics = EpochMetrics()
     stream: Stream | None = None
@@ -60,6 +47,8 @@ def main() -> int:
         metrics.registry,
         lambda: stream.not_ready if stream else "starting Spark and warming up",
     )
+    store = Store(settings.postgres)
+    _claim(store)
     registry = load_registry()
     spark = build_spark(options, options.checkpoint.parent / "scratch")
     warm_up(
@@ -69,7 +58,6 @@ def main() -> int:
         seconds=options.warm_up_seconds,
     )
     spark.streams.addListener(ProgressListener(metrics))
-    store = Store(settings.postgres)
     results = ResultsPublisher(settings.kafka, metrics.undelivered.inc) if options.publish_results else None
     projections = build_projections(settings.shop)
     roll_ups = RollUps(
@@ -108,29 +96,30 @@ def main() -> int:
         ]
     )
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        stream.stop()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    when_asked(stream.stop)
     background.start()
     try:
         stream.run()
-    except FatalError as error:
-        log.error("stopped", reason=str(error))  # noqa: TRY400 - the reason is the message, not a trace
-        return 1
     finally:
         background.stop()
         if results is not None:
             results.close()
         store.close()
         spark.stop()
-    log.info("stopped", reason="asked to")
-    return 0
+
+
+def _claim(store: Store) -> None:
+    """Be the store's processor before Spark is started, which takes longer than all else. Raises FatalError.
+
+    A database that does not answer yet is no fault: the stream asks it again and again.
+    """
+    try:
+        store.claim()
+    except FatalError:
+        raise
+    except Exception as error:
+        log.warning("store_away", error=f"{type(error).__name__}: {error}"[:1000])
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        configure_logging("processing")
-        app(prog_name="python -m processing")
-    sys.exit(main())
+    run_module("processing", Settings, run, app)

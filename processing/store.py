@@ -95,6 +95,8 @@ def connect(settings: PostgresSettings, search_path: str, **options: str) -> Any
         "jit": "off",
         "application_name": "millrace-processing",
         "temp_buffers": "64MB",  # an epoch's rows are loaded into temporary tables, and need not go to disk
+        # Of a client that was killed in the middle of a long statement the lock is free soon, not at its end.
+        "client_connection_check_interval": "500",
     }
     texts = " ".join(f"-c {name}={value}" for name, value in (chosen | options).items())
     url = settings.url.get_secret_value()
@@ -192,6 +194,11 @@ class Store:
                 connection.close()
             except (OperationalError, ProgrammingError):
                 return  # the server has closed it before us
+
+    def claim(self) -> None:
+        """Take the lock now. Raises AnotherProcessorError where somebody else has it."""
+        with self.transaction():
+            pass
 
     def create_tables(self) -> None:
         """See the function."""

@@ -3,22 +3,18 @@
 Exit codes: 0 stopped on request; 1 a fault that needs a person (the message says what to do); 2 a bad setting.
 """
 
-import signal
 import sys
 import threading
 from time import perf_counter
-from types import FrameType
 from typing import Final
 
 import structlog
-from pydantic import ValidationError
 
-from contracts.logging import configure_logging
-from contracts.settings import setting_faults
 from processing.alerting.sender import Sender
 from processing.background import Background, Turn
 from processing.errors import FatalError
 from processing.health import serve_health
+from processing.running import run_module, when_asked
 from processing.store import Store
 from processing.watch.cli import app
 from processing.watch.look import Watcher
@@ -79,15 +75,8 @@ def _deliver(sender: Sender, metrics: WatchMetrics, stopping: threading.Event) -
     sender.stop()
 
 
-def main() -> int:
-    """Run the part."""
-    configure_logging("watch")
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        for key, fault in setting_faults(error):
-            log.error("bad_setting", key=key, fault=fault)  # noqa: TRY400 - the key says all
-        return 2
+def run(settings: Settings) -> None:
+    """Run the part until it is asked to stop. Raises FatalError."""
     options = settings.watch
     metrics = WatchMetrics()
     store = Store(settings.postgres, role="watch", work_mem="16MB")
@@ -103,29 +92,17 @@ def main() -> int:
     )
     serve_health(options.host, options.port, metrics.registry, lambda: loop.not_ready)
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        loop.stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    when_asked(loop.stopping.set)
     deliveries.start()
     learning.start()
     try:
         loop.run()
-    except FatalError as error:
-        log.error("stopped", reason=str(error))  # noqa: TRY400 - the reason is the message, not a trace
-        return 1
     finally:
         loop.stopping.set()
         learning.stop()
         deliveries.join(_LONGEST_PAUSE_SECONDS)
         store.close()
-    log.info("stopped", reason="asked to")
-    return 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        configure_logging("watch")
-        app(prog_name="python -m processing.watch")
-    sys.exit(main())
+    run_module("processing.watch", Settings, run, app)

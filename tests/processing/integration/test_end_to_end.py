@@ -42,7 +42,9 @@ def calm(make_bench: Callable[..., Bench]) -> Bench:
     dice = random.Random(1)
     processor.start()
     processor.await_ready()
-    rival = Processor(**{**vars(processor), "port": free_port(), "child": None})
+    # It cannot start Spark: that it is refused must not depend on it.
+    nowhere = processor.home / "no-java"
+    rival = Processor(**{**vars(processor), "port": free_port(), "child": None, "java_home": nowhere})
     rival.start()  # which takes it some seconds
     traffic.send(visits(dice, "now", 1500, now_ms(), 120_000))
     traffic.send(sale(f"widest-{n}", amount=WIDEST, timestamp=now_ms() - 60_000) for n in range(3))
@@ -196,7 +198,7 @@ def test_the_results_topic_ends_at_the_rows_of_the_tables(calm: Bench) -> None:
     assert calm.facts["results"] == calm.facts["published"]
 
 
-def test_a_second_processor_exits_with_the_reason_and_the_first_goes_on(calm: Bench) -> None:
+def test_a_second_processor_exits_with_the_reason_before_it_starts_spark_and_the_first_goes_on(calm: Bench) -> None:
     assert calm.facts["rival's exit"] == 1
     (reason,) = calm.facts["rival's reason"]
     assert "another processor" in reason

@@ -12,7 +12,9 @@ from adbc_driver_manager import OperationalError, ProgrammingError
 from contracts.settings import PostgresSettings
 from contracts.tables import metadata
 from processing.errors import AnotherProcessorError
-from processing.store import Store
+from processing.store import Store, Transaction, one_transaction
+from tests.forked import FORKED
+from tests.processing.integration.processor import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -40,6 +42,20 @@ def second(postgres: PostgresSettings) -> Iterator[Store]:
     store = Store(postgres)
     yield store
     store.close()
+
+
+SLEEP = "SELECT pg_sleep(60)::text"
+
+
+def wait_in_the_database(postgres: PostgresSettings) -> None:
+    """A processor in a statement that takes its time."""
+    with Store(postgres).transaction() as transaction:
+        transaction.query(SLEEP)
+
+
+def sleepers(transaction: Transaction) -> int:
+    asked = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+    return transaction.query(asked).num_rows
 
 
 async def execute(postgres: PostgresSettings, sql: str) -> list[asyncpg.Record]:
@@ -137,6 +153,19 @@ def test_a_second_processor_can_start_once_the_first_has_closed(store: Store, se
     store.close()
     with second.transaction() as transaction:
         transaction.execute("UPDATE totals SET records = 1")
+
+
+def test_the_lock_of_a_processor_that_is_killed_in_a_long_statement_is_soon_free(
+    store: Store, second: Store, postgres: PostgresSettings
+) -> None:
+    store.close()
+    killed = FORKED.Process(target=wait_in_the_database, args=(postgres,))
+    killed.start()
+    with one_transaction(postgres, postgres.db_schema) as beside:
+        eventually(lambda: sleepers(beside) == 1, "its statement")
+    killed.kill()
+    killed.join(20)
+    second.claim()
 
 
 def test_after_a_fault_the_next_transaction_need_not_wait_for_the_server_to_end_the_last(store: Store) -> None:
