@@ -8,29 +8,26 @@ import os
 import shlex
 import sys
 import time
-from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import httpx
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
 
 from contracts import topics as contract_topics
 from contracts.settings import GraphqlSettings, home, setting_faults
-from stack import checks, keys_cli, lifecycle, logs, parts, rejected_cli, requests_cli, verbs
+from stack import checks, keys_cli, lifecycle, logs, parts, rejected_cli, requests_cli, schema_cli, verbs
 from stack.display import Display
 from stack.errors import StackError
 from stack.kafka import create_topics
 from stack.keys import ensure_demo_key
 from stack.layout import Layout
 from stack.lifecycle import Stack
-from stack.processing_figures import ProcessingFigures
 from stack.settings import StackSettings
 from stack.state import Phase, State
-from stack.status import Status, Watched, ask_status
+from stack.status import ask_status
+from stack.status_text import print_status
 
 app = typer.Typer(
     help=f"Event analytics on one machine.\n\n{(__doc__ or '').partition(chr(10))[2].strip()}",
@@ -151,64 +148,8 @@ def status(*, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(answer.as_json()))
     else:
-        _print_status(stack, answer)
+        print_status(answer, stack.running())
     raise typer.Exit(0 if answer.is_ready() else 1)
-
-
-def _print_status(stack: Stack, answer: Status) -> None:
-    console = Console()
-    state = stack.running()
-    table = Table("part", "pid", "port", "ready", "since", "restarts", "note")
-    for part in answer.parts:
-        told = state.parts.get(part.name) if state is not None else None
-        table.add_row(
-            part.name,
-            str(part.pid or "-"),
-            str(part.port or "-"),
-            "yes" if part.ready else "no",
-            (part.since or "-").replace("+00:00", "Z"),
-            str(told.restarts if told else 0),
-            told.note.partition("\n")[0] if told else "",
-        )
-    console.print(table)
-    if state is None:
-        console.print("Nothing supervises this stack; `millrace up` starts it and repairs what the last one left.")
-    for name, url in answer.urls.items():
-        console.print(f"{name}: {url}", highlight=False)
-    lag = "unknown" if answer.freshness_seconds is None else f"{answer.freshness_seconds:.1f} s behind the log"
-    console.print(f"freshness: {lag}", highlight=False)
-    if answer.processing is not None:
-        for line in _processing_lines(answer.processing):
-            console.print(line, highlight=False, soft_wrap=True)
-    if answer.books is not None:
-        console.print(f"books: {'close' if answer.books.close else f'off by {answer.books.residue}'}", highlight=False)
-    if answer.verified is not None:
-        rows = answer.verified.mismatches
-        said = f"{rows} rows differ; millrace verify names them" if rows else "equal to the event log"
-        console.print(f"verified: {said}, epoch {answer.verified.epoch}, {answer.verified.at}", highlight=False)
-    if answer.alerts is not None:
-        console.print(f"alerts: {answer.alerts.critical} critical, {answer.alerts.warning} warning", highlight=False)
-    if answer.watched is not None:
-        console.print(_watched_line(answer.watched), highlight=False, soft_wrap=True)
-
-
-def _watched_line(told: Watched) -> str:
-    models = f"models version {told.model_version}, {told.trained_at}" if told.model_version else "no models yet"
-    forecast = f"forecast until {told.forecast_until}" if told.forecast_until else "no forecast yet"
-    report = f"newest report {told.report_day}" if told.report_day else "no report yet"
-    return f"watch: {told.odd} odd windows in the last hour; {models}; {forecast}; {report}"
-
-
-def _processing_lines(told: ProcessingFigures) -> list[str]:
-    phases = ", ".join(f"{phase} {seconds:.3f}" for phase, seconds in told.epoch_seconds.items() if seconds >= 0.001)
-    memory = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in told.resident_memory_bytes.items() if size)
-    mark = "none yet" if told.watermark_lag_seconds is None else f"{told.watermark_lag_seconds:,.0f} s behind the clock"
-    return [
-        f"processing: epoch {told.epoch:,}, {told.input_records_per_second:,.0f} records/s coming in,"
-        f" {told.behind_records:,} behind Kafka's end, watermark {mark}, {told.errors} errors since its start",
-        f"  an epoch takes {sum(told.epoch_seconds.values()):.3f} s in the mean: {phases or 'none yet'}",
-        f"  {told.recent_ids:,} recent ids in {told.recent_ids_bytes / 2**20:,.1f} MiB; memory: {memory}",
-    ]
 
 
 @app.command("env")
@@ -276,6 +217,7 @@ def query(
 
 
 verbs.add_to(app)
+schema_cli.add_to(app)
 
 
 @app.command()
@@ -291,51 +233,6 @@ def prepare(
     layout.home.mkdir(parents=True, exist_ok=True)
     create_topics(bootstrap, contract_topics.ALL)
     ensure_demo_key(layout, os.environ.get("MILLRACE_SIMULATOR_WRITE_KEY"))
-
-
-@app.command()
-def impact(
-    *,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A changed or new .avsc.")],
-    as_json: Json = False,
-) -> None:
-    """Tell what a changed schema touches: producers, projections, GraphQL. Exit code 1 if it is not compatible."""
-    from stack.impact import impact_of  # noqa: PLC0415 - reads the code of all stages, which no other command needs
-
-    found = impact_of(file)
-    if as_json:
-        typer.echo(json.dumps(asdict(found)))
-    else:
-        typer.echo(f"{found.subject}, against version {found.against}:")
-        for each in found.fields:
-            typer.echo(f"  {each.field} ({each.change})")
-            typer.echo(f"    producers    {', '.join(each.producers) or 'none'}")
-            typer.echo(f"    projections  {', '.join(each.projections) or 'none'}")
-            typer.echo(f"    GraphQL      {', '.join(each.roots) or 'none'}")
-        if not found.fields:
-            typer.echo("  no field changes")
-    for conflict in found.conflicts:
-        typer.echo(f"not compatible: {conflict}", err=True)
-    raise typer.Exit(1 if found.conflicts else 0)
-
-
-@app.command("client")
-def make_client(
-    *,
-    documents: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Files of GraphQL operations.")],
-) -> None:
-    """Print a client in Python for GraphQL operations of your own, with types: `… queries/*.graphql > shop.py`.
-
-    It is one file that needs httpx and msgspec. Exit code 1 if an operation does not fit the schema.
-    """
-    from contracts.client import generate  # noqa: PLC0415 - reads the schema, which no other command needs
-
-    asked = [generate.Document(path.as_posix(), path.read_text("utf-8")) for path in documents]
-    command = shlex.join(["millrace", "client", *(document.name for document in asked)])
-    try:
-        typer.echo(generate.client(generate.SDL.read_text("utf-8"), asked, command), nl=False)
-    except generate.NoClient as error:
-        _fail(str(error))
 
 
 @app.command("test")

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from stack import status
-from stack.cli import _watched_line
+from stack.status_text import watched_line
 
 pytestmark = pytest.mark.unit
 
@@ -36,7 +36,7 @@ def _told(monkeypatch: pytest.MonkeyPatch, data: dict[str, Any]) -> status.Figur
 def test_a_window_that_two_methods_flag_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     told = _told(monkeypatch, DATA).watched
     assert told == status.Watched(2, 4, "2026-03-01T09:00:00Z", "2026-03-02T12:00:00Z", "2026-02-28")
-    assert _watched_line(told) == (
+    assert watched_line(told) == (
         "watch: 2 odd windows in the last hour; models version 4, 2026-03-01T09:00:00Z;"
         " forecast until 2026-03-02T12:00:00Z; newest report 2026-02-28"
     )
@@ -45,5 +45,5 @@ def test_a_window_that_two_methods_flag_is_one(monkeypatch: pytest.MonkeyPatch) 
 def test_what_is_not_there_yet_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     told = _told(monkeypatch, NOTHING).watched
     assert told == status.Watched(0, None, None, None, None)
-    assert _watched_line(told).endswith("no models yet; no forecast yet; no report yet")
+    assert watched_line(told).endswith("no models yet; no forecast yet; no report yet")
     assert _told(monkeypatch, {"asOf": None}).watched is None
