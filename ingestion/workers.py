@@ -7,7 +7,6 @@ other end only this process holds: when it is killed, its workers know at once, 
 import errno
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import Final
 
 import structlog
 
+from contracts.ports import fault_of_listening
 from ingestion.errors import StartRefusedError
 
 _RESPAWN_SECONDS: Final = 0.5
@@ -33,21 +33,10 @@ def await_port(host: str, port: int, drain_seconds: float) -> None:
     With SO_REUSEPORT our own workers would share the port with anybody's, silently.
     """
     deadline = time.monotonic() + drain_seconds + _PREDECESSOR_SECONDS
-    while fault := _fault_of_binding(host, port):
+    while fault := fault_of_listening(host, port):
         if fault.errno != errno.EADDRINUSE or time.monotonic() > deadline:
             raise StartRefusedError(f"MILLRACE_GATEWAY_PORT: cannot listen on {host}:{port}: {fault.strerror}")
         time.sleep(_LOOK_SECONDS)
-
-
-def _fault_of_binding(host: str, port: int) -> OSError | None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return error
-    return None
 
 
 def supervise(count: int) -> int:

@@ -2,13 +2,13 @@
 
 import errno
 import shutil
-import socket
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+from contracts.ports import fault_of_listening
 from stack.errors import MachineError, PortTakenError
 from stack.part import Part
 from stack.settings import HOST
@@ -27,15 +27,8 @@ def check_ports(parts: Iterable[Part], base_port: int) -> None:
 
 
 def _is_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        # As servers do it: connections of an earlier run that linger in TIME_WAIT do not count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-            probe.listen(1)
-        except OSError as error:
-            return error.errno == errno.EADDRINUSE
-    return False
+    fault = fault_of_listening(HOST, port)
+    return fault is not None and fault.errno == errno.EADDRINUSE
 
 
 def _holder(port: int) -> str:
