@@ -53,13 +53,20 @@ _SLOWEST: Final = ("--durations", "15", "--durations-min", "5")
 # the time, and makes tests of real processes wait for one another.
 _TWO_WORKERS: Final = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *_SLOWEST)
 
+
+def _tests(kind: str, *places: str) -> tuple[str, ...]:
+    """Run the tests of a kind, which are in these places: to import all the others takes longer than some tests do."""
+    found = (path for place in places for path in sorted((REPOSITORY / "tests").glob(place)))
+    return ("pytest", "-m", kind, *(str(path.relative_to(REPOSITORY)) for path in found))
+
+
 STEPS: Final = (
     Step("format", ("ruff", "format", "--check", ".")),
     Step("lint", ("ruff", "check", ".")),
     Step("types", ("mypy", *PACKAGES), beside="e2e"),
-    Step("unit", ("pytest", "-m", "unit", "-p", "no:cacheprovider", *_TWO_WORKERS), beside="e2e"),
-    Step("e2e", ("pytest", "-m", "e2e", *_SLOWEST), patient=True),
-    Step("integration", ("pytest", "-m", "integration", *_TWO_WORKERS), patient=True),
+    Step("unit", (*_tests("unit", "*/unit", "test_*.py"), "-p", "no:cacheprovider", *_TWO_WORKERS), beside="e2e"),
+    Step("e2e", (*_tests("e2e", "e2e"), *_SLOWEST), patient=True),
+    Step("integration", (*_tests("integration", "*/integration"), *_TWO_WORKERS), patient=True),
 )
 
 

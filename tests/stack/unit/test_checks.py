@@ -8,6 +8,7 @@ import pytest
 
 from stack import checks
 from stack.checks import Step, run_steps
+from stack.settings import REPOSITORY
 
 pytestmark = pytest.mark.unit
 
@@ -99,3 +100,15 @@ def test_a_step_whose_neighbour_is_not_asked_for_has_its_own_turn(
 def test_every_step_that_runs_beside_another_finds_it() -> None:
     alone = {step.name for step in checks.STEPS if not step.beside}
     assert all(step.beside in alone for step in checks.STEPS if step.beside)
+
+
+def test_every_file_of_tests_is_where_the_step_of_its_mark_looks() -> None:
+    kinds = {step.name: step.arguments for step in checks.STEPS if step.arguments[:2] == ("pytest", "-m")}
+    assert set(kinds) == {"unit", "integration", "e2e"}
+    for path in (REPOSITORY / "tests").rglob("test_*.py"):
+        marks = {kind for kind in kinds if f"pytest.mark.{kind}" in path.read_text("utf-8")}
+        places = {
+            str(place.relative_to(REPOSITORY)) for place in (path, *path.parents) if place.is_relative_to(REPOSITORY)
+        }
+        looked = {kind for kind, arguments in kinds.items() if places & set(arguments)}
+        assert looked == marks != set(), path
