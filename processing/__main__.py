@@ -82,9 +82,8 @@ def run(settings: Settings) -> None:
         results=results,
         roll_ups=roll_ups,
     )
-    stream = Stream(
-        spark, runner, options, settings.kafka, metrics, tallies=TallyWatch(settings.kafka, settings.postgres)
-    )
+    tallies = TallyWatch(settings.kafka, settings.postgres)
+    stream = Stream(spark, runner, options, settings.kafka, metrics, tallies=tallies)
     background = Background(
         [
             verify_turn(options.verify_interval_seconds, metrics.verify),
@@ -104,6 +103,7 @@ def run(settings: Settings) -> None:
         background.stop()
         if results is not None:
             results.close()
+        tallies.close()
         store.close()
         spark.stop()
 

@@ -154,21 +154,17 @@ def create_views(transaction: Transaction, schema: str) -> None:
             transaction.execute(statement)
 
 
-class Store:
-    """The writing connection. It is opened on first use and again after a fault; each opening takes the lock.
+class Beside:
+    """A connection that is kept, for who asks every few seconds; beside the one writer's, and for one thread at a time.
 
-    With a `shadow`, it writes to that schema, whose tables hide those of the same name in the settings' schema; the
-    lock is the shadow's. There is a lock per `role`: the watch writes tables of its own beside the processor.
+    It is opened on first use and again after a fault: connecting reads all of the database's types and columns, and
+    costs more than most of what is asked.
     """
 
-    def __init__(
-        self, settings: PostgresSettings, shadow: str | None = None, *, role: str = "processing", **options: str
-    ) -> None:
+    def __init__(self, settings: PostgresSettings, search_path: str | None = None, **options: str) -> None:
         self._settings = settings
-        self._role = role
-        self._options = options or _LOOKUPS
-        self.schema = shadow or settings.db_schema
-        self._search_path = f"{shadow},{settings.db_schema}" if shadow else settings.db_schema
+        self._search_path = search_path or settings.db_schema
+        self._options = options
         self._connection: Any = None
         self._staging: set[str] = set()
         """Temporary tables that the connection has."""
@@ -187,13 +183,42 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Close the connection, and with it release the lock."""
+        """Close the connection, and with it release what locks it has."""
         connection, self._connection = self._connection, None
         if connection is not None:
             try:
                 connection.close()
             except (OperationalError, ProgrammingError):
                 return  # the server has closed it before us
+
+    def _open(self) -> Any:
+        connection = connect(self._settings, self._search_path, **self._options)
+        try:
+            self._begin(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._staging = connection, set()
+        return connection
+
+    def _begin(self, connection: Any) -> None:
+        """What a new connection needs before it is used."""
+
+
+class Store(Beside):
+    """The writing connection. Each opening takes the lock.
+
+    With a `shadow`, it writes to that schema, whose tables hide those of the same name in the settings' schema; the
+    lock is the shadow's. There is a lock per `role`: the watch writes tables of its own beside the processor.
+    """
+
+    def __init__(
+        self, settings: PostgresSettings, shadow: str | None = None, *, role: str = "processing", **options: str
+    ) -> None:
+        path = f"{shadow},{settings.db_schema}" if shadow else settings.db_schema
+        super().__init__(settings, path, **(options or _LOOKUPS))
+        self._role = role
+        self.schema = shadow or settings.db_schema
 
     def claim(self) -> None:
         """Take the lock now. Raises AnotherProcessorError where somebody else has it."""
@@ -205,17 +230,7 @@ class Store:
         with self.transaction() as transaction:
             create_tables(transaction, self.schema)
 
-    def _open(self) -> Any:
-        connection = connect(self._settings, self._search_path, **self._options)
-        try:
-            self._take_lock(connection)
-        except BaseException:
-            connection.close()
-            raise
-        self._connection, self._staging = connection, set()
-        return connection
-
-    def _take_lock(self, connection: Any) -> None:
+    def _begin(self, connection: Any) -> None:
         """Take the writer's lock. For a moment our last connection may have it still, which the server is ending."""
         deadline = monotonic() + _LOCK_PATIENCE_SECONDS
         while True:

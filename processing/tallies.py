@@ -19,7 +19,7 @@ from contracts.topics import TALLIES
 from processing.ends import Ends
 from processing.looks import Looks
 from processing.source import READ_TOPICS
-from processing.store import one_transaction
+from processing.store import Beside
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ class TallyWatch:
 
     def __init__(self, kafka: KafkaSettings, postgres: PostgresSettings) -> None:
         self._kafka = kafka
-        self._postgres = postgres
+        self._store = Beside(postgres)
         self._ends = Ends(kafka.bootstrap)
         self._workers: dict[bytes, dict[str, int]] = {}
         self._next = 0
@@ -49,11 +49,15 @@ class TallyWatch:
         """Write down what is told and stored by now, if it is time to."""
         self._looks.take(self._write_down)
 
+    def close(self) -> None:
+        """Give the connection back."""
+        self._store.close()
+
     def _write_down(self) -> None:
         self._read()
         acknowledged = sum((Counter(told) for told in self._workers.values()), Counter[str]())
         stored = {topic: self._stored(topic) for topic in READ_TOPICS}
-        with one_transaction(self._postgres, self._postgres.db_schema) as transaction:
+        with self._store.transaction() as transaction:
             for topic, records in stored.items():
                 transaction.execute(_KEEP, (topic, acknowledged[topic], records))
 

@@ -19,7 +19,7 @@ import structlog
 
 from contracts.settings import PostgresSettings
 from processing.alerting.destinations import Destination, NotDeliveredError, Notice, RefusedError
-from processing.store import one_transaction
+from processing.store import Beside, one_transaction
 
 log = structlog.get_logger()
 
@@ -52,6 +52,7 @@ class Sender:
         patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
         self._postgres = postgres
+        self._outbox = Beside(postgres)
         self._destinations = destinations
         self._patience_seconds = patience_seconds
         self._stopping = threading.Event()
@@ -77,10 +78,11 @@ class Sender:
         """Begin no more attempts, and wait for those that were begun."""
         self._stopping.set()
         self._pool.shutdown(cancel_futures=True)
+        self._outbox.close()
 
     def _due(self) -> dict[str, list[dict[str, Any]]]:
         """By destination, the notices to send now, in order."""
-        with one_transaction(self._postgres, self._postgres.db_schema) as transaction:
+        with self._outbox.transaction() as transaction:
             if not transaction.query("SELECT FROM pg_class WHERE oid = to_regclass('deliveries')").num_rows:
                 return {}
             rows = transaction.query(_DUE, (GIVEN_UP_AFTER.total_seconds(), list(self._under_way))).to_pylist()

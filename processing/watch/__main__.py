@@ -65,13 +65,16 @@ class Loop:
 
 def _deliver(sender: Sender, metrics: WatchMetrics, stopping: threading.Event) -> None:
     """Empty the outbox now and again, whatever a look takes."""
-    while not stopping.wait(_DELIVER_SECONDS):
+    pause = _DELIVER_SECONDS
+    while not stopping.wait(pause):
         try:
             metrics.observe_deliveries(sender.run_once())
         except Exception as error:
             metrics.failures.inc()
-            log.warning("outbox_failed", error=f"{type(error).__name__}: {error}"[:1000])
-            stopping.wait(_LONGEST_PAUSE_SECONDS)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            log.warning("outbox_failed", error=f"{type(error).__name__}: {error}"[:1000], again_in_seconds=pause)
+        else:
+            pause = _DELIVER_SECONDS
     sender.stop()
 
 

@@ -103,6 +103,7 @@ def line(store: Store, postgres_url: str) -> Iterator[Any]:
 
     yield make
     for each in made:
+        each.sender.stop()
         each.own.close()
 
 

@@ -1,6 +1,7 @@
 """The writing connection against a real Postgres."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -12,7 +13,7 @@ from adbc_driver_manager import OperationalError, ProgrammingError
 from contracts.settings import PostgresSettings
 from contracts.tables import metadata
 from processing.errors import AnotherProcessorError
-from processing.store import Store, Transaction, one_transaction
+from processing.store import Beside, Store
 from tests.forked import FORKED
 from tests.processing.integration.processor import eventually
 
@@ -53,9 +54,10 @@ def wait_in_the_database(postgres: PostgresSettings) -> None:
         transaction.query(SLEEP)
 
 
-def sleepers(transaction: Transaction) -> int:
+def sleepers(beside: Beside) -> int:
     asked = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
-    return transaction.query(asked).num_rows
+    with beside.transaction() as transaction:  # each its own: within one, activity is as at the first look
+        return len(transaction.query(asked).to_pylist())
 
 
 async def execute(postgres: PostgresSettings, sql: str) -> list[asyncpg.Record]:
@@ -161,7 +163,7 @@ def test_the_lock_of_a_processor_that_is_killed_in_a_long_statement_is_soon_free
     store.close()
     killed = FORKED.Process(target=wait_in_the_database, args=(postgres,))
     killed.start()
-    with one_transaction(postgres, postgres.db_schema) as beside:
+    with closing(Beside(postgres)) as beside:
         eventually(lambda: sleepers(beside) == 1, "its statement")
     killed.kill()
     killed.join(20)

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from contextlib import closing
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any
@@ -72,16 +73,16 @@ def test_what_all_workers_have_answered_for_must_be_in_the_topics(
     for poison in (b"\xff no tally", b'{"clickstream": "many"}', None):
         producer.produce(prefix + topics.TALLIES.name, poison, b"three")
     tell(b"two", clickstream=2)
-    watch = TallyWatch(KafkaSettings(bootstrap=kafka_bootstrap, topic_prefix=prefix), postgres)
-    assert look(watch, store) == ({"clickstream": (5, 5), "transactions": (0, 0), "rejected": (1, 1)}, 0)
+    settings = KafkaSettings(bootstrap=kafka_bootstrap, topic_prefix=prefix)
+    with closing(TallyWatch(settings, postgres)) as watch, closing(TallyWatch(settings, postgres)) as again:
+        assert look(watch, store) == ({"clickstream": (5, 5), "transactions": (0, 0), "rejected": (1, 1)}, 0)
 
-    producer.produce(prefix + topics.TRANSACTIONS.name, b"not from the gateway")
-    tell(b"two", clickstream=4, rejected=1)  # as it would look if the broker had lost its last records
-    lost = {"clickstream": (7, 5), "transactions": (0, 1), "rejected": (2, 1)}
-    assert look(watch, store) == (lost, 3)
-    again = TallyWatch(KafkaSettings(bootstrap=kafka_bootstrap, topic_prefix=prefix), postgres)
-    again.__dict__["_consumer"] = AfterAnOutage(again._consumer)
-    assert look(again, store, seconds=10) == (lost, 3)
+        producer.produce(prefix + topics.TRANSACTIONS.name, b"not from the gateway")
+        tell(b"two", clickstream=4, rejected=1)  # as it would look if the broker had lost its last records
+        lost = {"clickstream": (7, 5), "transactions": (0, 1), "rejected": (2, 1)}
+        assert look(watch, store) == (lost, 3)
+        again.__dict__["_consumer"] = AfterAnOutage(again._consumer)
+        assert look(again, store, seconds=10) == (lost, 3)
 
 
 def test_a_broker_that_is_away_changes_nothing(postgres: PostgresSettings, store: Store) -> None:
