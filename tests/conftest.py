@@ -111,6 +111,15 @@ def _hurried(part: Part) -> Part:
     return replace(part, prepare=prepare, stop_signal=signal.SIGQUIT)
 
 
+def end_stack(home: Path) -> None:
+    """Kill what runs in a home and remove it: `down` takes ten seconds to end in good order what nobody will read."""
+    if (state := read_state(home / "state.json")) is not None:
+        process.stop(state.supervisor, signal.SIGKILL, 10.0)
+        parts = read_state(home / "state.json") or state  # which may have started one meanwhile
+        stop_orphans(parts, dict.fromkeys(parts.parts, signal.SIGKILL) | {"postgres": signal.SIGQUIT}, 10.0)
+    shutil.rmtree(home, ignore_errors=True)
+
+
 def _clear_killed_runs() -> None:
     """Stop what test runs that were killed have left, as `up` does for a killed supervisor."""
     for home in Path(tempfile.gettempdir()).glob(f"{_HOME_PREFIX}*"):

@@ -1,6 +1,5 @@
 """One stack for all end-to-end tests, started by the command a user types; who needs one undisturbed starts another."""
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import free_base_port
+from tests.conftest import end_stack, free_base_port
 from tests.e2e.millrace import Millrace
 from tests.e2e.seeded_run import Run, make_run
 from tests.processing.receivers import SECRET, Receiver, receiving, webhook_fault
@@ -28,9 +27,8 @@ def started(receiver: Receiver) -> Iterator[Millrace]:
         stack.command("up", "--detach", "--no-demo", timeout=400)
         yield stack
     finally:
-        stack.command("down", check=False)
         stack.http.close()
-        shutil.rmtree(home, ignore_errors=True)
+        end_stack(home)
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from stack.settings import REPOSITORY, StackSettings
 from stack.state import State, read_state
-from tests.conftest import free_base_port
+from tests.conftest import end_stack, free_base_port
 
 pytestmark = pytest.mark.integration
 
@@ -131,8 +131,7 @@ def homes() -> Iterator[Callable[..., Home]]:
 
     yield make
     for home in made:
-        home.run("down")
-        shutil.rmtree(home.folder, ignore_errors=True)
+        end_stack(home.folder)
 
 
 @pytest.fixture
