@@ -5,6 +5,7 @@ when it ends. There is one at a time. What goes wrong with it is logged and coun
 """
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -18,6 +19,8 @@ import structlog
 log = structlog.get_logger()
 
 _STOP_SECONDS: Final = 10.0
+_LAST_IN_LINE: Final = 19
+"""Niceness of who gets the time that nobody else wants."""
 _RUN: Final = (sys.executable, "-m", "processing")
 
 Told: TypeAlias = dict[str, Any]
@@ -81,6 +84,7 @@ class Background:
         command = (*self._command, *turn.verb)
         begun = monotonic()
         self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # noqa: S603 - ours
+        os.setpriority(os.PRIO_PROCESS, self._child.pid, _LAST_IN_LINE)  # from its start: to import takes it seconds
         if self._stopping.is_set():  # since before there was a child to stop
             self._child.terminate()
         output, _ = self._child.communicate()

@@ -14,15 +14,19 @@ from tests.processing.receivers import SECRET, Receiver, receiving, webhook_faul
 
 
 @contextmanager
-def started(receiver: Receiver) -> Iterator[Millrace]:
-    """A stack without the simulator, whose alerts go to the receiver."""
+def started(receiver: Receiver, upkeep_seconds: int = 40) -> Iterator[Millrace]:
+    """A stack without the simulator, whose alerts go to the receiver.
+
+    `upkeep_seconds` are between two turns of the same work beside its stream, each of which takes the processor
+    seconds; 0 for none.
+    """
     home = Path(tempfile.mkdtemp(prefix="millrace-e2e-"))
     home.chmod(0o755)
     (home / "millrace.toml").write_text(
         f'[watch.destinations.local]\nkind = "webhook"\nurl = "{receiver.url()}"\nsecret = "{SECRET}"\n'
         "allow_private = true\n"
     )
-    stack = Millrace(home, free_base_port())
+    stack = Millrace(home, free_base_port(), upkeep_seconds)
     try:
         stack.command("up", "--detach", "--no-demo", timeout=400)
         yield stack

@@ -30,6 +30,7 @@ class Millrace:
 
     home: Path
     base_port: int
+    upkeep_seconds: int
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
 
     def command(self, *arguments: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -136,7 +137,10 @@ class Millrace:
             "PYTHONPATH": str(REPOSITORY),
             "MILLRACE_HOME": str(self.home),
             "MILLRACE_STACK_BASE_PORT": str(self.base_port),
-            **{f"MILLRACE_PROCESSING_{work}_INTERVAL_SECONDS": "15" for work in ("COMPACT", "GOLD", "REPORT")},
+            **{
+                f"MILLRACE_PROCESSING_{work}_INTERVAL_SECONDS": str(self.upkeep_seconds)
+                for work in ("COMPACT", "GOLD", "REPORT")
+            },
             "MILLRACE_PROCESSING_WARM_UP_SECONDS": "1",  # it is started five times, and nobody takes its time
         }
 

@@ -31,7 +31,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def millrace(receiver: Receiver) -> Iterator[Millrace]:
-    with started(receiver) as stack:
+    with started(receiver, upkeep_seconds=0) as stack:
         yield stack
 
 

@@ -106,3 +106,17 @@ def test_a_stop_ends_the_work_under_way_and_nothing_is_told_of_it() -> None:
 @pytest.mark.parametrize(("code", "failed"), [(0, False), (1, False), (2, True), (-9, True)])
 def test_a_difference_found_is_no_failure(code: int, failed: bool) -> None:
     assert is_failure(code) is failed
+
+
+def test_a_turn_yields_to_everything_else_from_its_start() -> None:
+    turns = Turns()
+    program = (
+        "import os, time; ends = time.monotonic() + 10\n"
+        "while os.getpriority(os.PRIO_PROCESS, 0) != 19 and time.monotonic() < ends: time.sleep(0.01)\n"
+        "print(f'{{\"niceness\": {os.getpriority(os.PRIO_PROCESS, 0)}}}')"
+    )
+    background = Background([Turn((program,), 0.01, turns.of("a"))], PYTHON)
+    background.start()
+    turns.wait(1)
+    background.stop()
+    assert turns.seen[0] == ("a", 0, {"niceness": 19})
