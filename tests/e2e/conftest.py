@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,11 +35,19 @@ def started(receiver: Receiver, upkeep_seconds: int = 40) -> Iterator[Millrace]:
         end_stack(home)
 
 
+_shared = ExitStack()
+
+
 @pytest.fixture(scope="session")
 def millrace() -> Iterator[Millrace]:
     """The stack of nearly all tests: they send what they count."""
-    with receiving(webhook_fault) as receiver, started(receiver) as stack:
-        yield stack
+    with _shared:
+        yield _shared.enter_context(started(_shared.enter_context(receiving(webhook_fault))))
+
+
+def end_shared() -> None:
+    """End that stack, if it runs, for the tests of the last file: it takes time of the processor while nobody asks."""
+    _shared.close()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from loadtest.scenarios import DROP
-from tests.e2e.conftest import started
+from tests.e2e.conftest import end_shared, started
 from tests.e2e.millrace import Millrace, iso, until
 from tests.processing.receivers import Receiver, receiving, webhook_fault
 
@@ -31,6 +31,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def millrace(receiver: Receiver) -> Iterator[Millrace]:
+    end_shared()
     with started(receiver, upkeep_seconds=0) as stack:
         yield stack
 
