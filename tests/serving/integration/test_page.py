@@ -235,7 +235,7 @@ async def test_a_server_that_is_gone_leaves_the_numbers_and_says_so(browser: Bro
 async def test_where_a_key_is_asked_for_the_page_takes_one_and_keeps_it(
     browser: Browser, server: Server, tmp_path: Path
 ) -> None:
-    scopes = {"reader": ["analytics", "personal"], "counter": ["analytics"]}
+    scopes = {"reader": ["analytics", "personal"], "visitor": ["personal"]}
     entries = [
         {"source": name, "sha256": hashlib.sha256(name.encode()).hexdigest(), "scopes": told}
         for name, told in scopes.items()
@@ -249,7 +249,7 @@ async def test_where_a_key_is_asked_for_the_page_takes_one_and_keeps_it(
             trouble, label = page.locator("#trouble"), page.locator("#fresh-label")
             await expect(trouble).to_contain_text("This server asks for a key")
             await expect(label).to_have_text("Locked")
-            for key, says in (("wrong", "does not know the key"), ("counter", "lacks the scope personal")):
+            for key, says in (("wrong", "does not know the key"), ("visitor", "lacks the scope analytics")):
                 await page.locator("#read-key").fill(key)
                 await page.keyboard.press("Enter")
                 await expect(trouble).to_contain_text(says)
