@@ -18,7 +18,7 @@ from serving.queries import folded
 from serving.queries.folded import Fold
 from serving.windows import Span
 from tests.examples import examples
-from tests.processing.builders import START_MS, at, click
+from tests.processing.builders import START_MS, at, click, sale
 from tests.processing.folding import PROJECTIONS, Tables, deltas, joined
 from tests.processing.log_rows import Row, epochs, log_table, logged
 
@@ -128,6 +128,16 @@ def test_a_session_is_read_to_its_end_however_long_it_goes_on(duck: DuckDBPyConn
     (fold,) = folded.sessions([Span(at(START_MS), at(START_MS + 1))], GAP)
     (found,) = rows_of(duck, fold, log, 1)
     assert (found["started_at"], found["ended_at"], found["events"]) == (at(steps[0]), at(steps[-1]), len(steps))
+
+
+@pytest.mark.parametrize(("after_ms", "counts"), [(-1, False), (0, True), (3_600_000, True), (3_600_001, False)])
+def test_a_purchase_counts_for_an_addition_up_to_the_last_instant(
+    duck: DuckDBPyConnection, after_ms: int, counts: bool
+) -> None:
+    log = [logged(click("e1", action="add_to_cart")), logged(sale("t1", timestamp=START_MS + after_ms))]
+    (fold,) = folded.additions([Span(at(START_MS), at(START_MS + 1))], WITHIN)
+    (found,) = rows_of(duck, fold, log, 1)
+    assert found["purchase_id"] == ("t1" if counts else None)
 
 
 def test_what_is_read_for_a_span_ends_with_the_calendar(duck: DuckDBPyConnection) -> None:
