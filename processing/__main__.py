@@ -18,7 +18,6 @@ from processing.judge import Judge
 from processing.maintenance.retention import kept_for
 from processing.maintenance.rolling import RollUps
 from processing.metrics import EpochMetrics
-from processing.progress import ProgressListener
 from processing.projections import build_projections
 from processing.results import ResultsPublisher
 from processing.running import run_module, when_asked
@@ -57,7 +56,6 @@ def run(settings: Settings) -> None:
         checkpoint=f"{options.checkpoint}/warm-up",
         seconds=options.warm_up_seconds,
     )
-    spark.streams.addListener(ProgressListener(metrics))
     results = ResultsPublisher(settings.kafka, metrics.undelivered.inc) if options.publish_results else None
     projections = build_projections(settings.shop)
     roll_ups = RollUps(

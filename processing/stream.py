@@ -18,6 +18,7 @@ from processing.errors import FatalError, ProcessingError
 from processing.handover import Handover
 from processing.lag import LagWatch
 from processing.metrics import EpochMetrics
+from processing.progress import ProgressWatch
 from processing.settings import ProcessingSettings
 from processing.source import read_ranges, read_stream, starting_offsets
 from processing.tallies import TallyWatch
@@ -119,6 +120,7 @@ class Stream:
 
     def _watch(self, query: StreamingQuery) -> None:
         """Wait for the end of the query; between epochs, append to the log what has waited long enough, and roll up."""
+        progress = ProgressWatch(query, self._metrics)
         while not self._stopping.is_set() and self._handover.failure is None:
             try:
                 # After an import there are weeks to roll up: a step a second would take as long as an hour for them.
@@ -129,6 +131,7 @@ class Stream:
                 if self._stopping.is_set() or self._handover.failure is not None:
                     return
                 raise
+            progress.look()
             self._lag.look(self._runner.position.next_offsets)
             self._tallies.look()
             if self._handover.is_idle and self._runner.log_is_due:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
+from pyspark.sql.streaming.listener import StreamingQueryProgress
 from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.settings import KafkaSettings, PostgresSettings
@@ -61,6 +62,8 @@ class MicroBatch:
 
 class Query:
     """A query that is looked at so many times and then stopped."""
+
+    recentProgress: tuple[StreamingQueryProgress, ...] = ()  # noqa: N815 - Spark's name
 
     def __init__(self, stream: Stream, looks: int) -> None:
         self.waits: list[float] = []
