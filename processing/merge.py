@@ -81,6 +81,8 @@ def rows_met(projection: Projection, staged: str, columns: list[str]) -> str:
 def _is_among(projection: Projection, rows: pa.Table, others: pa.Table) -> pa.BooleanArray:
     """Whether each of the rows has its key in common with one of the others."""
     keys, found = list(projection.keys), np.zeros(rows.num_rows, np.bool_)
+    if not rows.num_rows or not others.num_rows:
+        return pa.array(found)
     numbered = rows.select(keys).append_column("number", pa.array(np.arange(rows.num_rows)))
     common = numbered.join(others.select(keys), keys, join_type="left semi", use_threads=False)
     found[common["number"].to_numpy()] = True

@@ -6,14 +6,13 @@ no other input, so order, batching, replay and lateness cannot change what the t
 """
 
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Protocol
 
 import pyarrow as pa
 from sqlalchemy import Table
 
-from processing import sketches
 from processing.duck import Duck
+from processing.grouping import Rule, combined
 
 
 class Fold(Protocol):
@@ -53,28 +52,6 @@ class Projection:
         return tuple(column.name for column in self.table.primary_key)
 
 
-class Rule(Enum):
-    """How one column's values of one key become one value."""
-
-    SUM = auto()
-    MIN = auto()
-    MAX = auto()
-    GATHER = auto()
-    """Lists as one sorted list without repetitions."""
-    UNITE = auto()
-    """Union of theta sketches."""
-
-
-_AGGREGATES = {
-    Rule.SUM: "sum({})",
-    Rule.MIN: "min({})",
-    Rule.MAX: "max({})",
-    # Nearly always the lists are the same, and taking them apart is dear.
-    Rule.GATHER: "CASE WHEN min({0}) = max({0}) THEN min({0}) ELSE list_sort(list_distinct(flatten(list({0})))) END",
-    Rule.UNITE: "list({})",
-}
-
-
 @dataclass(frozen=True)
 class KeyedFold:
     """Rows of one key become one row, a rule per column."""
@@ -94,16 +71,9 @@ class KeyedFold:
     def common(self) -> tuple[str, ...]:
         return self.keys
 
-    def combine(self, duck: Duck, rows: pa.Table) -> pa.Table:
+    def combine(self, _duck: Duck, rows: pa.Table) -> pa.Table:
         """See `Fold.combine`."""
-        keys = ", ".join(self.keys)
-        columns = ", ".join(f"{_AGGREGATES[rule].format(name)} AS {name}" for name, rule in self.rules.items())
-        combined = duck.query(f"SELECT {keys}, {columns} FROM rows GROUP BY {keys}", rows=rows)
-        for name, rule in self.rules.items():
-            if rule is Rule.UNITE:
-                united = pa.array([sketches.unite(*parts) for parts in combined[name].to_pylist()], pa.binary())
-                combined = combined.set_column(combined.schema.get_field_index(name), name, united)
-        return combined
+        return combined(rows, self.keys, self.rules)
 
 
 def keyed(table: Table, delta: str, rules: dict[str, Rule]) -> Projection:

@@ -3,7 +3,8 @@
 from typing import Final
 
 from contracts import projections
-from processing.projection import Projection, Rule, keyed
+from processing.grouping import Rule
+from processing.projection import Projection, keyed
 from processing.projections.measures import LATE, select
 
 BOUNDS_SECONDS: Final = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400)

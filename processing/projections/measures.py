@@ -4,7 +4,8 @@ from typing import Final
 
 from sqlalchemy import Table
 
-from processing.projection import Projection, Rule, keyed
+from processing.grouping import Rule
+from processing.projection import Projection, keyed
 from processing.sketches import LG_NOMINAL_ENTRIES
 
 PURCHASE: Final = "kind = 'purchase'"

@@ -1,7 +1,8 @@
 """Orders: lines that share an order id and a user; a line without an order id is an order by itself."""
 
 from contracts import projections
-from processing.projection import Projection, Rule, keyed
+from processing.grouping import Rule
+from processing.projection import Projection, keyed
 from processing.projections.measures import LATE, PURCHASE, REFUND, REFUNDED, REVENUE, select
 
 

@@ -1,7 +1,8 @@
 """How often a user met each category: the favourite is the one met most."""
 
 from contracts import projections
-from processing.projection import Projection, Rule, keyed
+from processing.grouping import Rule
+from processing.projection import Projection, keyed
 from processing.projections.measures import select
 
 

@@ -3,7 +3,8 @@
 from typing import Final
 
 from contracts import projections
-from processing.projection import Projection, Rule, keyed
+from processing.grouping import Rule
+from processing.projection import Projection, keyed
 from processing.projections.measures import COUNTS, LATE, REFUNDED, REVENUE, select
 
 WEEK: Final = "CAST(floor((unix_seconds(timestamp) + 3 * 86400) / (7 * 86400)) AS int)"
