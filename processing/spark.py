@@ -23,6 +23,11 @@ _SMALL_EPOCHS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
     # The checkpoint is scratch space, so its bookkeeping is cut to the least.
     "spark.sql.streaming.checkpoint.fileChecksum.enabled": "false",
+    # Without Hadoop's native library its other ways to write a file start `chmod`, ten and more times per epoch.
+    "spark.sql.streaming.checkpointFileManagerClass": (
+        "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+    ),
+    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "spark.sql.streaming.minBatchesToRetain": "2",
     "spark.sql.streaming.numRecentProgressUpdates": "10",
     # Nobody reads the plans as text, and writing these out costs tens of milliseconds per epoch.
