@@ -34,6 +34,12 @@ pytestmark = [pytest.mark.integration, needs_chromium, pytest.mark.asyncio(loop_
 NODE = Path(__file__).resolve().parent / "node"
 VIEWS = sorted(path.stem for path in (Path(__file__).resolve().parents[3] / "serving/page/js/views").glob("*.js"))
 
+CUT_SUMS = """[...document.querySelectorAll(".tile.lead .value")].filter((value) => {
+  value.textContent = "$1,234,567.89";
+  return value.scrollWidth > value.clientWidth;
+}).length"""
+"""How many of the tiles for money would not show the sum of a good day whole."""
+
 CLIPPED = """[...document.querySelectorAll("main *, header *")]
   .filter((one) => one.getClientRects().length && !one.closest(".sr, .scroll, nav"))
   .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
@@ -152,6 +158,8 @@ async def test_every_view_is_accessible_in_both_themes_and_fits_both_ends(
                 assert await violations(opened.page, axe) == [], view
             assert await dark.page.evaluate("document.documentElement.scrollWidth") == 360, view
             assert await dark.page.evaluate(CLIPPED) == [], view
+            for opened in (light, dark):
+                assert await opened.page.evaluate(CUT_SUMS) == 0, view
 
 
 async def show(page: Page, view: str) -> None:
