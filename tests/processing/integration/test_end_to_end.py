@@ -243,6 +243,13 @@ def test_the_event_log_has_every_event_once_with_every_column_that_it_had(calm: 
         assert row["source"] == "demo"
 
 
+def test_sparks_scratch_is_written_by_the_plain_file_system(calm: Bench) -> None:
+    """The other one keeps a checksum beside each file, and starts a process for each of both."""
+    written = {path.suffix for path in calm.processor.home.glob("checkpoint-*/run-*/**/*") if path.is_file()}
+    assert written
+    assert ".crc" not in written
+
+
 def test_prometheus_is_told_of_the_query_the_lag_and_the_memory(calm: Bench) -> None:
     told: Metrics = calm.facts["metrics"]
     batches = {labels["phase"]: n for labels, n in told["millrace_processing_query_phase_seconds_count"]}

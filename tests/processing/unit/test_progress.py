@@ -71,6 +71,7 @@ def test_a_look_of_sparks_that_found_nothing_is_not_a_micro_batch(metrics: Epoch
     watch = ProgressWatch(cast(Any, query), metrics)
     query.ran(0, rows=0)
     watch.look()
+    assert sample(metrics, "query_phase_seconds_count", phase="addBatch") is None
     query.ran(0, rows=5)
     watch.look()
     assert sample(metrics, "query_phase_seconds_count", phase="addBatch") == 1
