@@ -35,6 +35,17 @@ class Span:
         return self.end - self.start
 
 
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """The stretches of time that the spans make, in order: those that overlap or touch are one."""
+    made: list[Span] = []
+    for span in sorted(spans, key=lambda each: each.start):
+        if made and span.start <= made[-1].end:
+            made[-1] = Span(made[-1].start, max(made[-1].end, span.end))
+        else:
+            made.append(span)
+    return made
+
+
 @dataclass(frozen=True)
 class Windows:
     """Windows of one length, one starting each `slide`; tumbling where the two are equal."""

@@ -14,7 +14,7 @@ from sqlalchemy import Table
 from contracts import projections
 from serving.event_log import Reading
 from serving.queries.logged import MEASURES
-from serving.windows import Span
+from serving.windows import Span, joined
 
 _PATH_STEPS: Final = 50
 _REACH: Final = timedelta(hours=6)
@@ -167,7 +167,7 @@ def sessions(
         none = dict.fromkeys(("start", "end", "read_from", "read_until"))
         return [Fold(projections.sessions, _SESSIONS, told | none, "range")]
     found = []
-    for span in _apart(spans):
+    for span in joined(spans):
         read = Span(_shifted(span.start, -gap), _shifted(span.end, max(gap, _REACH)))
         times = {"start": span.start, "end": span.end, "read_from": read.start, "read_until": read.end}
         open_from = "epoch_ms(ended_at) > epoch_ms($read_until) - $gap_ms"
@@ -178,7 +178,7 @@ def sessions(
 def additions(spans: Iterable[Span], within: timedelta) -> list[Fold]:
     """What was put into carts in one of the spans, of `carts`."""
     found = []
-    for span in _apart(spans):
+    for span in joined(spans):
         bought_until = _shifted(span.end, within)
         times = {"start": span.start, "end": span.end, "within": within, "bought_until": bought_until}
         found.append(Fold(projections.carts, _ADDITIONS, times, "range", Span(span.start, bought_until)))
@@ -211,14 +211,3 @@ def _shifted(instant: datetime, by: timedelta) -> datetime:
         return instant + by
     except OverflowError:
         return _LAST if by > timedelta(0) else _FIRST
-
-
-def _apart(spans: Iterable[Span]) -> list[Span]:
-    """The same time in spans that do not overlap."""
-    found: list[Span] = []
-    for span in sorted(spans, key=lambda each: each.start):
-        if found and span.start <= found[-1].end:
-            found[-1] = Span(found[-1].start, max(found[-1].end, span.end))
-        else:
-            found.append(span)
-    return found

@@ -13,7 +13,7 @@ from serving.queries import KEPT_STATEMENTS, Asked, Statement
 from serving.queries.json import Selection
 from serving.queries.measures import counted, given_moment, is_one_of, lists_given, sketches, sums
 from serving.queries.window_json import SALES_BUCKET, WindowJson, written
-from serving.windows import MINUTE, Span, ceiling, minute_edges
+from serving.windows import MINUTE, Span, ceiling, joined, minute_edges
 
 _TIME: Final = DateTime(timezone=True)
 _TIMES: Final = ARRAY(_TIME)
@@ -50,7 +50,7 @@ def sales(
     values["part_starts"] = [bucket.start for bucket, _ in parts]
     values["part_ends"] = [bucket.end for bucket, _ in parts]
     values["part_places"] = [place for _, place in parts]
-    stretches = _stretches(buckets)
+    stretches = joined(buckets)
     for number, stretch in enumerate(stretches):
         values |= {f"from_{number}": stretch.start, f"to_{number}": stretch.end}
     statement = _statement(
@@ -109,17 +109,6 @@ def _statement(
         .order_by(axis.c.start, axis.c.end)
     )
     return told if chosen is None else written(told, ("start", "end"), chosen, SALES_BUCKET, compares=False)
-
-
-def _stretches(buckets: Sequence[Span]) -> list[Span]:
-    """The stretches that the buckets make: what lies between two of those is not read."""
-    stretches: list[Span] = []
-    for bucket in sorted(buckets, key=lambda bucket: bucket.start):
-        if stretches and bucket.start <= stretches[-1].end:
-            stretches[-1] = Span(stretches[-1].start, max(stretches[-1].end, bucket.end))
-        else:
-            stretches.append(bucket)
-    return stretches
 
 
 def _orders(axis: FromClause, bot: bool | None) -> ColumnElement[Any]:
