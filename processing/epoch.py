@@ -197,8 +197,8 @@ class EpochRunner:
         with phases.time("enrich"):
             events = event_rows(told.first, epoch, self.position.watermark, self._enricher)
         with phases.time("deltas"):
-            deltas = list(self._engine.deltas(events, self._projections)) if events.num_rows else []
-            deltas = [(projection, delta) for projection, delta in deltas if delta.num_rows]
+            found = self._engine.deltas(events, self._projections) if events.num_rows else ()
+            deltas = [(projection, delta) for projection, delta in found if delta.num_rows]
         return _Work(told, events, deltas)
 
     def repair_log(self, read: Callable[[Ranges], pa.Table]) -> None:

@@ -73,6 +73,10 @@ class KeyedFold:
 
     def combine(self, _duck: Duck, rows: pa.Table) -> pa.Table:
         """See `Fold.combine`."""
+        return self.grouped(rows)
+
+    def grouped(self, rows: pa.Table) -> pa.Table:
+        """One row per key of the rows."""
         return combined(rows, self.keys, self.rules)
 
 

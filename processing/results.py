@@ -62,7 +62,7 @@ class ResultsPublisher:
     def _texts(self, table: Table, rows: pa.Table) -> Iterator[tuple[str, str]]:
         """Key and row of each row as JSON texts."""
         if not rows.num_rows:
-            return zip((), (), strict=True)
+            return iter(())
         keys = [column.name for column in table.primary_key]
         shown = [name for name in rows.column_names if _is_shown(table, name)]
         texts = self._duck.query(

@@ -13,7 +13,6 @@ from sqlalchemy import LargeBinary, Table
 
 from contracts.rollups import COARSER, HOUR, delay_hours
 from processing.arrow_types import typed
-from processing.duck import Duck
 from processing.maintenance.cells import Cell
 from processing.maintenance.making import Piece
 from processing.projection import KeyedFold, Projection
@@ -38,9 +37,9 @@ class RollUp:
     fold: KeyedFold
     """Makes one row of all that have the same keys, by the coarse table's time."""
 
-    def combined(self, duck: Duck, finer: pa.Table) -> pa.Table:
+    def combined(self, finer: pa.Table) -> pa.Table:
         """Rows of the coarse table, from rows of the finer one with the coarse time in the place of their own."""
-        return typed(self.fold.combine(duck, typed(finer, self.coarse)), self.coarse)
+        return typed(self.fold.grouped(typed(finer, self.coarse)), self.coarse)
 
     @property
     def columns(self) -> str:
@@ -83,23 +82,23 @@ def roll_ups(projections: tuple[Projection, ...]) -> dict[str, tuple[RollUp, ...
     }
 
 
-def plan(duck: Duck, of_grain: tuple[RollUp, ...], transaction: Transaction, cell: Cell) -> list[Piece]:
+def plan(of_grain: tuple[RollUp, ...], transaction: Transaction, cell: Cell) -> list[Piece]:
     """See `processing.maintenance.making.Plan`."""
     pieces: list[Piece] = []
     for each in of_grain:
         transaction.execute(f"DELETE FROM {each.coarse.name} WHERE {_time(each.coarse)} = $1", (cell.starts_at,))
-        pieces += [partial(_make, duck, each, cell, span) for span in _slices(transaction, each, cell)]
+        pieces += [partial(_make, each, cell, span) for span in _slices(transaction, each, cell)]
     return pieces
 
 
-def _make(duck: Duck, roll_up: RollUp, cell: Cell, span: Span | None, transaction: Transaction) -> None:
+def _make(roll_up: RollUp, cell: Cell, span: Span | None, transaction: Transaction) -> None:
     """One slice of one table."""
     within = f" WHERE {roll_up.split_by} BETWEEN $4 AND $5" if span is not None else ""
     finer = transaction.query(
         f"SELECT $1::timestamptz AS {_time(roll_up.coarse)}, {roll_up.columns} FROM {roll_up.finer_rows}{within}",
         (*roll_up.times(cell), *(span or ())),
     )
-    made = roll_up.combined(duck, finer)
+    made = roll_up.combined(finer)
     staged = f"made_{roll_up.coarse.name}"
     transaction.load(staged, made)
     names = ", ".join(f'"{name}"' for name in made.column_names)

@@ -100,7 +100,7 @@ def add_to_hours(
         if gone:
             old = pc.is_in(starts, pa.array(gone, starts.type))
             late = written.set_column(0, "hour", starts).filter(old)
-            fold_in(transaction, duck, Projection(roll_up.coarse, "", roll_up.fold), roll_up.combined(duck, late))
+            fold_in(transaction, duck, Projection(roll_up.coarse, "", roll_up.fold), roll_up.combined(late))
         for hour in gone:
             transaction.execute(_delete(roll_up.fine.name, "minute"), (hour, hour + HOUR))
 

@@ -58,7 +58,7 @@ class RollUps:
         coarse = coarser.roll_ups(projections)
         self._hours = coarse["hour"]
         self._plans: dict[str, Plan] = {
-            **{grain: partial(coarser.plan, self._duck, of_grain) for grain, of_grain in coarse.items()},
+            **{grain: partial(coarser.plan, of_grain) for grain, of_grain in coarse.items()},
             "session_hour": session_hours.plan,
             "conversion_hour": conversion_hours.plan,
         }

@@ -31,7 +31,7 @@ from processing.verification.served import WHOLE, Span
 from processing.verification.slices import Slices
 from tests.examples import examples
 from tests.processing.builders import START_MS, at, click, sale
-from tests.processing.folding import DUCK, PROJECTIONS, Tables, folded
+from tests.processing.folding import PROJECTIONS, Tables, folded
 from tests.processing.log_rows import Row, epochs, log_table, logged
 
 pytestmark = pytest.mark.unit
@@ -58,7 +58,7 @@ def with_roll_ups(tables: Tables) -> Tables:
         if roll_up.fine.name in found:
             fine, time = found[roll_up.fine.name], next(iter(roll_up.coarse.columns)).name
             starts = pc.floor_temporal(fine[fine.column_names[0]], unit=time)
-            found[name] = roll_up.combined(DUCK, fine.set_column(0, time, starts))
+            found[name] = roll_up.combined(fine.set_column(0, time, starts))
     return found
 
 
