@@ -1,8 +1,8 @@
 """Statements as asyncpg takes them: SQLAlchemy's made into SQL once, and the values of each run in their places."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
-from weakref import WeakKeyDictionary
 
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -24,7 +24,6 @@ class _Known(NamedTuple):
 
 
 _compiled: Final[LRUCache[Any, Any]] = LRUCache(_MOST_KEPT)
-_known: Final[WeakKeyDictionary[ClauseElement, _Known]] = WeakKeyDictionary()
 
 
 def told(statement: ClauseElement, values: Mapping[str, Any] | None = None) -> tuple[str, list[Any]]:
@@ -33,10 +32,7 @@ def told(statement: ClauseElement, values: Mapping[str, Any] | None = None) -> t
     A statement that differs from an earlier one in values alone takes that one's SQL. Raises ValueError for one whose
     SQL would differ with the length of a list: give the list as one value (`= ANY`).
     """
-    known = _known.get(statement)
-    if known is None:
-        known = _known[statement] = _made(statement)
-    compiled, own, order, writers = known
+    compiled, own, order, writers = _made(statement)
     found = compiled.construct_params(cast("Any", values), own, escape_names=False)
     if writers:
         for name, write in writers.items():
@@ -44,6 +40,7 @@ def told(statement: ClauseElement, values: Mapping[str, Any] | None = None) -> t
     return compiled.string, [found[name] for name in order]
 
 
+@lru_cache(_MOST_KEPT)
 def _made(statement: ClauseElement) -> _Known:
     made, own, *_ = statement._compile_w_cache(_DIALECT, compiled_cache=_compiled, column_keys=[])
     compiled = cast("SQLCompiler", made)

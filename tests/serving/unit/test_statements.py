@@ -1,6 +1,8 @@
 """A statement is made into SQL once, whatever the values; each run has its own values in the SQL's places."""
 
+import gc
 from datetime import UTC, datetime
+from weakref import ref
 
 import pytest
 from sqlalchemy import Integer, Text, any_, bindparam, literal, select
@@ -45,3 +47,15 @@ def test_values_are_written_as_their_types_are() -> None:
 def test_sql_that_would_differ_with_the_length_of_a_list_is_refused() -> None:
     with pytest.raises(ValueError, match="one value"):
         told(select(sessions.c.user_id).where(sessions.c.session_id.in_(["a", "b"])))
+
+
+def test_statements_that_are_asked_no_more_are_forgotten() -> None:
+    def ask(form: int) -> ref[object]:
+        statement = select(sessions.c.session_id.label(f"column_{form}"))
+        told(statement)
+        return ref(statement)
+
+    first, *_, last = [ask(form) for form in range(1000)]
+    gc.collect()
+    assert first() is None
+    assert last() is not None
