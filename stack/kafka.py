@@ -5,10 +5,7 @@ process, `kill -9` of the broker included; a power cut may lose what the kernel 
 to that is replicas, not fsync, and it is what a cluster gives.
 """
 
-import base64
-import subprocess
 import time
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -18,13 +15,17 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from contracts.topics import Topic
 from stack import jars
-from stack.errors import MachineError, PartFailedError
+from stack.errors import PartFailedError
 from stack.files import write_atomically
 from stack.java import find_java
+from stack.kafka_storage import format_storage, is_formatted
 from stack.layout import Layout
 from stack.part import Launch, Part, Report
 from stack.probes import kafka_ready
 from stack.settings import HOST, StackSettings
+
+_NODE: Final = 1
+_RELEASE: Final = jars.ROOTS["kafka"][0].rpartition(":")[2]
 
 _LOGGING: Final = """\
 status = warn
@@ -53,18 +54,21 @@ def part(settings: StackSettings, layout: Layout, environ: dict[str, str], topic
         folder = jars.ensure("kafka", settings.cache, java, report, settings.ivy_settings)
         class_path = f"{folder}/*"
         layout.kafka.mkdir(parents=True, exist_ok=True)
+        data = layout.kafka / "data"
         properties = layout.kafka / "server.properties"
-        write_atomically(properties, server_properties(layout.kafka / "data", port, controller, settings.kafka_address))
+        write_atomically(properties, server_properties(data, port, controller, settings.kafka_address))
         logging = layout.kafka / "log4j2.properties"
         write_atomically(logging, _LOGGING)
-        if not (layout.kafka / "data" / "meta.properties").exists():
+        if not is_formatted(data):
             report("formatting Kafka's storage")
-            _format(java.executable, class_path, properties)
+            format_storage(data, _NODE, java.executable, class_path, settings.cache / "kafka-storage" / _RELEASE)
         return Launch(
             (
                 str(java.executable),
                 *(f"-Xms{settings.kafka_heap_mb}m", f"-Xmx{settings.kafka_heap_mb}m", "-XX:+UseG1GC"),
                 *("-XX:MaxGCPauseMillis=20", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true"),
+                # The first compiler only: the second costs more than it wins for minutes after a start (decision 24).
+                "-XX:TieredStopAtLevel=1",
                 f"-Dlog4j2.configurationFile={logging}",
                 *("-cp", class_path, "kafka.Kafka", str(properties)),
             )
@@ -87,8 +91,8 @@ def server_properties(data: Path, port: int, controller: int, address: str) -> s
     """
     properties: dict[str, object] = {
         "process.roles": "broker,controller",
-        "node.id": 1,
-        "controller.quorum.voters": f"1@{HOST}:{controller}",
+        "node.id": _NODE,
+        "controller.quorum.voters": f"{_NODE}@{HOST}:{controller}",
         "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
         "advertised.listeners": f"PLAINTEXT://{address}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -117,17 +121,6 @@ def server_properties(data: Path, port: int, controller: int, address: str) -> s
         "log.segment.bytes": 256 * 1024 * 1024,
     }
     return "".join(f"{key}={value}\n" for key, value in properties.items())
-
-
-def _format(java: Path, class_path: str, properties: Path) -> None:
-    """Give the storage its cluster id. Kafka writes `meta.properties` last, so a killed format is simply done again."""
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    command = [str(java), "-Xmx128m", "-cp", class_path, "kafka.tools.StorageTool", "format"]
-    # With "=", since one random id in 64 begins with a hyphen and would be read as an option.
-    command += [f"--cluster-id={cluster_id}", "--config", str(properties), "--ignore-formatted"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    if done.returncode != 0:
-        raise MachineError(f"Kafka could not format its storage: {(done.stderr or done.stdout).strip()}")
 
 
 def create_topics(bootstrap: str, topics: Iterable[Topic], prefix: str = "", timeout_seconds: float = 30.0) -> None:
