@@ -1,7 +1,7 @@
 """What CI runs, as named steps: format, lint, types, unit, integration and end-to-end tests.
 
-Tests of real processes can be beaten by the clock where others share the machine. A few that fail are run once more,
-by themselves; a step that needed it says so in the summary, since such a test wants to be mended.
+Tests can be beaten by the clock where others share the machine. A few that fail are run once more, when nothing runs
+beside them; a step that needed it says so in the summary, since such a test wants to be mended.
 
 The whole stack's tests often wait, for processes to start and for numbers to come. Steps that only compute run beside
 them, in the time that they leave.
@@ -24,8 +24,6 @@ from stack.settings import REPOSITORY
 PACKAGES: Final = ("contracts", "schemas_avro", "ingestion", "processing", "serving", "loadtest", "stack", "tests")
 _TESTS_FAILED: Final = 1
 """pytest's exit code: tests were collected and run, and some failed."""
-_FAILED: Final = Path(".pytest_cache/v/cache/lastfailed")
-"""Where pytest keeps the tests that failed; of later runs, too, until they pass."""
 _FEW: Final = 5
 """Tests; more than these is no accident."""
 _LAST_IN_LINE: Final = 19
@@ -39,8 +37,8 @@ class Step:
     name: str
     arguments: tuple[str, ...]
     """After `python -m`."""
-    patient: bool = False
-    """Whether a few tests that fail are run once more."""
+    kept: Path | None = None
+    """The folder where pytest keeps which of its tests failed, so that a few can be run once more."""
     beside: str = ""
     """The step whose idle time it takes, where that one is run too."""
 
@@ -51,22 +49,23 @@ _SLOWEST: Final = ("--durations", "15", "--durations-min", "5")
 
 # Files in the order that tests/conftest.py gives them, the longest first. A third worker on two cores wins a seventh of
 # the time, and makes tests of real processes wait for one another.
-_TWO_WORKERS: Final = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *_SLOWEST)
+_TWO_WORKERS: Final = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
-def _tests(kind: str, *places: str) -> tuple[str, ...]:
+def _tests(kind: str, *places: str, options: Sequence[str] = (), beside: str = "") -> Step:
     """Run the tests of a kind, which are in these places: to import all the others takes longer than some tests do."""
     found = (path for place in places for path in sorted((REPOSITORY / "tests").glob(place)))
-    return ("pytest", "-m", kind, *(str(path.relative_to(REPOSITORY)) for path in found))
+    paths = (str(path.relative_to(REPOSITORY)) for path in found)
+    return Step(kind, ("pytest", "-m", kind, *paths, *options, *_SLOWEST), Path(".pytest_cache", kind), beside)
 
 
 STEPS: Final = (
     Step("format", ("ruff", "format", "--check", ".")),
     Step("lint", ("ruff", "check", ".")),
     Step("types", ("mypy", *PACKAGES), beside="e2e"),
-    Step("unit", (*_tests("unit", "*/unit", "test_*.py"), "-p", "no:cacheprovider", *_TWO_WORKERS), beside="e2e"),
-    Step("e2e", (*_tests("e2e", "e2e"), *_SLOWEST), patient=True),
-    Step("integration", (*_tests("integration", "*/integration"), *_TWO_WORKERS), patient=True),
+    _tests("unit", "*/unit", "test_*.py", options=_TWO_WORKERS, beside="e2e"),
+    _tests("e2e", "e2e"),
+    _tests("integration", "*/integration", options=_TWO_WORKERS),
 )
 
 
@@ -101,35 +100,45 @@ def run_steps(only: Sequence[str], say: Callable[[str], None]) -> int:
                 for each in chosen.values()
                 if each.beside == step.name
             }
-            verdicts[step.name] = _run_step(step, environment, say)
+            say(_title(step))
+            verdicts[step.name] = _run(step, environment)
             verdicts |= {name: running.result() for name, running in beside.items()}
             printed.seek(0)
             for line in printed:
                 say(line.rstrip("\n"))
+        for name in (step.name, *beside):
+            verdicts[name] = _run_again(chosen[name], verdicts[name], environment, say)
     say("── summary")
     for name in chosen:
         say(f"{name:<12} {verdicts[name]}")
     return 0 if all(verdict.code == 0 for verdict in verdicts.values()) else 1
 
 
-def _run_step(step: Step, environment: Mapping[str, str], say: Callable[[str], None]) -> _Verdict:
-    say(_title(step))
-    started = time.monotonic()
-    (REPOSITORY / _FAILED).unlink(missing_ok=True)  # what failed in other steps is none of this one's
-    code, again = _start(step.arguments, environment).wait(), 0
-    if step.patient and code == _TESTS_FAILED and 0 < (again := _failed_tests()) <= _FEW:
-        say(f"── {step.name}: once more, {again} that failed")
-        code = _start((*step.arguments[:3], "--last-failed"), environment).wait()
-    return _Verdict(code, again, time.monotonic() - started)
+def _run(step: Step, environment: Mapping[str, str], printed: IO[str] | None = None, niceness: int = 0) -> _Verdict:
+    started, arguments = time.monotonic(), step.arguments
+    if step.kept:
+        _failed(step.kept).unlink(missing_ok=True)  # what failed in an earlier run is none of this one's
+        arguments = (*arguments, *_keeping(step.kept))
+    child = _start(arguments, environment, printed)
+    if niceness:
+        os.setpriority(os.PRIO_PROCESS, child.pid, niceness)
+    return _Verdict(child.wait(), 0, time.monotonic() - started)
 
 
 def _run_in_the_gaps(step: Step, environment: Mapping[str, str], printed: IO[str]) -> _Verdict:
     """Run a step that has no turn of its own; what it prints is kept."""
     print(_title(step), file=printed, flush=True)
+    return _run(step, environment, printed, _LAST_IN_LINE)
+
+
+def _run_again(step: Step, first: _Verdict, environment: Mapping[str, str], say: Callable[[str], None]) -> _Verdict:
+    """Run the tests of the step that failed once more, if they are few."""
+    if not step.kept or first.code != _TESTS_FAILED or not 0 < (count := _failed_tests(step.kept)) <= _FEW:
+        return first
+    say(f"── {step.name}: once more, {count} that failed")
     started = time.monotonic()
-    child = _start(step.arguments, environment, printed)
-    os.setpriority(os.PRIO_PROCESS, child.pid, _LAST_IN_LINE)
-    return _Verdict(child.wait(), 0, time.monotonic() - started)
+    again = _start((*step.arguments[:3], "--last-failed", *_keeping(step.kept)), environment)
+    return _Verdict(again.wait(), count, first.seconds + time.monotonic() - started)
 
 
 def _title(step: Step) -> str:
@@ -149,9 +158,18 @@ def _start(
     )
 
 
-def _failed_tests() -> int:
+def _keeping(kept: Path) -> tuple[str, ...]:
+    """Steps may run at the same time: each keeps what failed in a folder of its own."""
+    return ("-o", f"cache_dir={kept}")
+
+
+def _failed(kept: Path) -> Path:
+    return REPOSITORY / kept / "v" / "cache" / "lastfailed"
+
+
+def _failed_tests(kept: Path) -> int:
     """How many tests the last run left as failed."""
     try:
-        return len(json.loads((REPOSITORY / _FAILED).read_bytes()))
+        return len(json.loads(_failed(kept).read_bytes()))
     except (OSError, ValueError):
         return 0

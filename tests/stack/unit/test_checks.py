@@ -31,7 +31,7 @@ def test_that_is_fine():
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(checks, "REPOSITORY", tmp_path)
-    steps = (Step("tests", ("pytest", "-p", "cacheprovider", "test_it.py"), patient=True), Step("tidy", ("this",)))
+    steps = (Step("tests", ("pytest", "-p", "cacheprovider", "test_it.py"), Path("kept")), Step("tidy", ("this",)))
     monkeypatch.setattr(checks, "STEPS", steps)
     (tmp_path / "this.py").touch()
     return tmp_path
@@ -46,7 +46,7 @@ def test_a_step_is_judged_by_its_tests_and_the_others_run_all_the_same(
     project: Path, source: str, code: int, summary: str
 ) -> None:
     (project / "test_it.py").write_text(source)
-    cache = project / ".pytest_cache" / "v" / "cache"
+    cache = project / "kept" / "v" / "cache"
     cache.mkdir(parents=True)
     (cache / "lastfailed").write_text(json.dumps({f"of_another_step.py::test_{n}": True for n in range(9)}))
     said: list[str] = []
@@ -86,6 +86,29 @@ def test_a_step_beside_another_runs_at_the_same_time_behind_it_and_is_told_after
     assert run_steps((), said.append) == 1
     assert said[:4] == ["── loud: loud", "── quiet: quiet", "19 is how patient I am", "── tidy: this"]
     assert [line.split()[:2] for line in said[-3:]] == [["quiet", "FAILED"], ["loud", "passed"], ["tidy", "passed"]]
+
+
+FAILS_BESIDE_ANOTHER = """
+from pathlib import Path
+
+def test_that_wants_the_machine_to_itself():
+    if not Path("over").exists():
+        Path("beside").touch()
+        raise AssertionError("too late")
+"""
+
+
+def test_what_failed_beside_another_step_is_tried_again_when_that_one_is_over(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "test_it.py").write_text(FAILS_BESIDE_ANOTHER)
+    (project / "loud.py").write_text(IS_WAITED_FOR.replace("raise", "time.sleep(1)\nPath('over').touch()\nraise"))
+    tests = Step("tests", ("pytest", "-p", "cacheprovider", "test_it.py"), Path("kept"), beside="loud")
+    monkeypatch.setattr(checks, "STEPS", (tests, Step("loud", ("loud",))))
+    said: list[str] = []
+    assert run_steps((), said.append) == 0
+    assert "── tests: once more, 1 that failed" in said
+    assert "passed, 1 when tried again" in said[-2]
 
 
 def test_a_step_whose_neighbour_is_not_asked_for_has_its_own_turn(
