@@ -17,6 +17,10 @@ READ_TOPICS: Final = (CLICKSTREAM.name, TRANSACTIONS.name, REJECTED.name)
 _EARLIEST: Final = -2
 _BROKER_SECONDS: Final = 10
 _POLLED_TOGETHER: Final = 10_000
+_FETCH_WAIT_MS: Final = 5
+"""How long the broker may wait for records that a fetch finds none of. After each fetch Spark asks for the partition's
+ends, on the connection on which Kafka's client has sent the next fetch already: the broker answers one after the other,
+and half a second, the client's default, was most of what an epoch's read took."""
 
 _Headers: TypeAlias = list[tuple[str, bytes]]
 Ranges: TypeAlias = dict[str, dict[int, tuple[int, int]]]
@@ -85,6 +89,7 @@ def read_stream(spark: SparkSession, kafka: KafkaSettings, starting: str, max_ev
     stream = (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", kafka.bootstrap)
+        .option("kafka.fetch.max.wait.ms", str(_FETCH_WAIT_MS))
         .option("subscribe", names)
         .option("startingOffsets", starting)
         .option("maxOffsetsPerTrigger", str(max_events))
