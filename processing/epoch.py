@@ -22,7 +22,6 @@ from processing.batch import Batch, event_rows
 from processing.decode import Decoder
 from processing.dedupe import Deduplicated, deduplicate, forget, keep_duplicates, load_ids, write_ids
 from processing.deltas import DeltaEngine
-from processing.duck import Duck
 from processing.enrichment.enrich import Enricher
 from processing.erased import ErasedUsers
 from processing.errors import LogAheadError
@@ -113,7 +112,6 @@ class EpochRunner:
         self._metrics = metrics
         self._results = results
         self._roll_ups = roll_ups
-        self._duck = Duck()
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="merges")
         self._recent = RecentIds()
         self._erased = ErasedUsers()
@@ -156,7 +154,7 @@ class EpochRunner:
             told, events = work.told, work.events
             with phases.time("merge"):
                 merged = []
-                for each in fold_all(transaction, self._duck, self._beside, work.deltas):
+                for each in fold_all(transaction, self._beside, work.deltas):
                     merged.append(each)
                     failpoints.at(f"{failpoints.MERGED}:{each.projection.name}")
                 if self._roll_ups is not None:

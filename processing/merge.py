@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from processing.arrow_types import typed
-from processing.duck import Duck
 from processing.projection import Projection
 from processing.store import Transaction
 
@@ -28,24 +27,21 @@ class Merged:
     """Keys of rows that are no longer there: they were joined into others."""
 
 
-def fold_in(transaction: Transaction, duck: Duck, projection: Projection, delta: pa.Table) -> Merged:
+def fold_in(transaction: Transaction, projection: Projection, delta: pa.Table) -> Merged:
     """Fold a delta into the projection's table."""
-    merged, was_there = _combined(duck, projection, _met(transaction, projection, delta), delta)
+    merged, was_there = _combined(projection, _met(transaction, projection, delta), delta)
     _write(transaction, merged, was_there)
     return merged
 
 
 def fold_all(
-    transaction: Transaction, duck: Duck, beside: Executor, deltas: Iterable[tuple[Projection, pa.Table]]
+    transaction: Transaction, beside: Executor, deltas: Iterable[tuple[Projection, pa.Table]]
 ) -> Iterator[Merged]:
-    """Fold deltas into their tables; while Postgres reads and writes those of one, another is combined `beside`.
-
-    `duck` is used by `beside` alone till all is done, and is given no two things at a time.
-    """
+    """Fold deltas into their tables; while Postgres reads and writes those of one, another is combined `beside`."""
     under_way = []
     for projection, delta in deltas:
         there = _met(transaction, projection, delta)
-        under_way.append(beside.submit(_combined, duck, projection, there, delta))
+        under_way.append(beside.submit(_combined, projection, there, delta))
     for each in under_way:
         merged, was_there = each.result()
         _write(transaction, merged, was_there)
@@ -59,11 +55,13 @@ def _met(transaction: Transaction, projection: Projection, delta: pa.Table) -> p
     return typed(transaction.query(rows_met(projection, staged, delta.column_names)), projection.table)
 
 
-def _combined(duck: Duck, projection: Projection, there: pa.Table, delta: pa.Table) -> tuple[Merged, pa.BooleanArray]:
+def _combined(projection: Projection, there: pa.Table, delta: pa.Table) -> tuple[Merged, pa.BooleanArray]:
     """What is to be written, and which of its rows were there."""
-    rows = typed(projection.fold.combine(duck, pa.concat_tables([there, delta])), projection.table)
-    gone = there.select(list(projection.keys)).filter(pc.invert(_is_among(projection, there, rows)))
-    return Merged(projection, rows, gone), _is_among(projection, rows, there)
+    rows = typed(projection.fold.combine(pa.concat_tables([there, delta])), projection.table)
+    was_there, gone = _is_among(projection, rows, there), there.select(list(projection.keys)).slice(0, 0)
+    if was_there.true_count < there.num_rows:
+        gone = there.select(list(projection.keys)).filter(pc.invert(_is_among(projection, there, rows)))
+    return Merged(projection, rows, gone), was_there
 
 
 def rows_met(projection: Projection, staged: str, columns: list[str]) -> str:

@@ -11,7 +11,6 @@ from typing import Protocol
 import pyarrow as pa
 from sqlalchemy import Table
 
-from processing.duck import Duck
 from processing.grouping import Rule, combined
 
 
@@ -30,7 +29,7 @@ class Fold(Protocol):
     def common(self) -> tuple[str, ...]:
         """Columns in which all rows that belong together agree; others may agree in them, too."""
 
-    def combine(self, duck: Duck, rows: pa.Table) -> pa.Table:
+    def combine(self, rows: pa.Table) -> pa.Table:
         """Rows of table and delta, in any order and number, as rows of the table."""
 
 
@@ -71,12 +70,8 @@ class KeyedFold:
     def common(self) -> tuple[str, ...]:
         return self.keys
 
-    def combine(self, _duck: Duck, rows: pa.Table) -> pa.Table:
+    def combine(self, rows: pa.Table) -> pa.Table:
         """See `Fold.combine`."""
-        return self.grouped(rows)
-
-    def grouped(self, rows: pa.Table) -> pa.Table:
-        """One row per key of the rows."""
         return combined(rows, self.keys, self.rules)
 
 

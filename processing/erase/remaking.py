@@ -71,7 +71,7 @@ class Remaking:
             self._dropped = _dropped(transaction)
         self._touched = scopes.whole_hours(touched, self._dropped)
         self._engine = DuckDeltas()
-        self._combining = Duck()
+        self._duck = Duck()
         self._parts: dict[str, Parts] = {}
         self._epoch = 0
 
@@ -122,10 +122,10 @@ class Remaking:
             replaced.events = sum(there["events"].to_pylist())
         gone, written = typed(there.select(keys), projection.table), 0
         for rows in self._parts[scope.name].take(projection):
-            final = typed(projection.fold.combine(self._combining, rows), projection.table)
+            final = typed(projection.fold.combine(rows), projection.table)
             transaction.append(self._postgres.db_schema, name, final)
             written += final.num_rows
-            gone = self._combining.query(
+            gone = self._duck.query(
                 f"SELECT * FROM gone ANTI JOIN final USING ({', '.join(keys)})", gone=gone, final=final.select(keys)
             )
             replaced.merged.append(Merged(projection, final, gone.slice(0, 0)))

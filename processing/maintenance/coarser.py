@@ -39,7 +39,7 @@ class RollUp:
 
     def combined(self, finer: pa.Table) -> pa.Table:
         """Rows of the coarse table, from rows of the finer one with the coarse time in the place of their own."""
-        return typed(self.fold.grouped(typed(finer, self.coarse)), self.coarse)
+        return typed(self.fold.combine(typed(finer, self.coarse)), self.coarse)
 
     @property
     def columns(self) -> str:

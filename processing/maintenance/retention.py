@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 
 from contracts.rollups import HOUR, roll_ups
 from processing import ledger
-from processing.duck import Duck
 from processing.maintenance.cells import Cell
 from processing.maintenance.coarser import RollUp
 from processing.maintenance.registry import Registry
@@ -88,7 +87,7 @@ class Retention:
 
 
 def add_to_hours(
-    transaction: Transaction, duck: Duck, registry: Registry, hours: tuple[RollUp, ...], merged: Sequence[Merged]
+    transaction: Transaction, registry: Registry, hours: tuple[RollUp, ...], merged: Sequence[Merged]
 ) -> None:
     """Add an epoch's minutes to their hours where those have no minutes any more, and drop the new ones as well."""
     for roll_up in hours:
@@ -100,7 +99,7 @@ def add_to_hours(
         if gone:
             old = pc.is_in(starts, pa.array(gone, starts.type))
             late = written.set_column(0, "hour", starts).filter(old)
-            fold_in(transaction, duck, Projection(roll_up.coarse, "", roll_up.fold), roll_up.combined(late))
+            fold_in(transaction, Projection(roll_up.coarse, "", roll_up.fold), roll_up.combined(late))
         for hour in gone:
             transaction.execute(_delete(roll_up.fine.name, "minute"), (hour, hour + HOUR))
 

@@ -15,7 +15,6 @@ import structlog
 
 from contracts.settings import ShopSettings
 from processing import gate
-from processing.duck import Duck
 from processing.errors import ProcessingError
 from processing.maintenance import coarser, conversion_hours, session_hours
 from processing.maintenance.cells import Cell, grains
@@ -54,7 +53,6 @@ class RollUps:
         self._step_seconds = step_seconds
         self.registry = Registry(grains(shop))
         self._retention = Retention(self.registry, kept)
-        self._duck = Duck()
         coarse = coarser.roll_ups(projections)
         self._hours = coarse["hour"]
         self._plans: dict[str, Plan] = {
@@ -70,7 +68,7 @@ class RollUps:
 
     def note(self, transaction: Transaction, merged: Sequence[Merged]) -> None:
         """Mark stale what an epoch has touched, in its own transaction, after its merges."""
-        add_to_hours(transaction, self._duck, self.registry, self._hours, merged)
+        add_to_hours(transaction, self.registry, self._hours, merged)
         self.registry.note(transaction, merged)
 
     def work(self, epoch: int, watermark: datetime | None) -> None:

@@ -8,10 +8,12 @@ outer interval join of events with purchases, the earliest purchase (ties: by ev
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import Table
 
-from processing.duck import Duck
+from processing.islands import Numbers, as_numbers, microseconds
 from processing.projection import Projection
 
 _DELTA: Final = """
@@ -20,26 +22,7 @@ _DELTA: Final = """
       CAST(NULL AS timestamp) AS purchased_at, CAST(NULL AS string) AS purchase_id, late, epoch AS last_epoch
     FROM events WHERE product_id IS NOT NULL AND (action = '{action}' OR kind = 'purchase')
 """
-
-_COMBINED: Final = """
-    WITH pairs AS (
-      SELECT user_id, product_id, happened_at, event_id, is_purchase, purchased_at, purchase_id, last_epoch
-      FROM rows WHERE purchased_at IS NOT NULL
-      UNION ALL
-      SELECT c.user_id, c.product_id, c.happened_at, c.event_id, c.is_purchase, p.happened_at, p.event_id, p.last_epoch
-      FROM rows c JOIN rows p ON p.user_id = c.user_id AND p.product_id = c.product_id
-        AND p.happened_at BETWEEN c.happened_at AND c.happened_at + INTERVAL ({window_ms}) MILLISECONDS
-      WHERE p.is_purchase AND NOT c.is_purchase
-    ), earliest AS (
-      SELECT user_id, product_id, happened_at, event_id, is_purchase, min(purchased_at) AS purchased_at,
-        arg_min(purchase_id, (purchased_at, purchase_id)) AS purchase_id,
-        arg_min(last_epoch, (purchased_at, purchase_id)) AS paired_epoch
-      FROM pairs GROUP BY ALL
-    )
-    SELECT r.* EXCLUDE (purchased_at, purchase_id, last_epoch), e.purchased_at, e.purchase_id,
-      greatest(r.last_epoch, e.paired_epoch) AS last_epoch
-    FROM rows r LEFT JOIN earliest e USING (user_id, product_id, happened_at, event_id, is_purchase)
-"""
+_US_PER_MS: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -60,9 +43,46 @@ class PairFold:
             f" AND d.happened_at + CASE WHEN d.is_purchase THEN interval '0' ELSE {window} END"
         )
 
-    def combine(self, duck: Duck, rows: pa.Table) -> pa.Table:
+    def combine(self, rows: pa.Table) -> pa.Table:
         """Each event with its purchase; the purchases as they are."""
-        return duck.query(_COMBINED.format(window_ms=self.window_ms), rows=rows)
+        if not rows.num_rows:
+            return rows
+        time, purchase = microseconds(rows["happened_at"]), np.asarray(rows["is_purchase"].to_numpy())
+        # Rows of a user and product one after another, purchases by time and id: an event's is the first not before it.
+        of_both = as_numbers(rows["user_id"]) * rows.num_rows + as_numbers(rows["product_id"])
+        times, moment = np.unique(time, return_inverse=True)
+        place = np.unique(of_both, return_inverse=True)[1] * len(times) + moment
+        by_id = pc.rank(rows["event_id"], tiebreaker="dense").to_numpy()
+        sold = np.flatnonzero(purchase)
+        sold = sold[np.lexsort((by_id[sold], place[sold]))]
+        seen = np.flatnonzero(~purchase)
+        found = np.searchsorted(place[sold], place[seen])
+        seen, found = seen[found < len(sold)], found[found < len(sold)]
+        first = sold[found]
+        is_its = (of_both[seen] == of_both[first]) & (time[first] - time[seen] <= self.window_ms * _US_PER_MS)
+        return _paired(rows, seen[is_its], first[is_its])
+
+
+def _paired(rows: pa.Table, seen: Numbers, first: Numbers) -> pa.Table:
+    """Rows with their purchase, which is the one they have or, if that is earlier, the one found among the rows.
+
+    `first` has the places of the purchases that were found for the events at the places `seen`.
+    """
+    of_event = np.full(rows.num_rows, -1)
+    of_event[seen] = first
+    choice = pa.array(of_event, mask=of_event < 0)
+    time, name, epoch = (rows[column].take(choice) for column in ("happened_at", "event_id", "last_epoch"))
+    had_time, had_name = rows["purchased_at"], rows["purchase_id"]
+    sooner = pc.or_(pc.less(time, had_time), pc.and_(pc.equal(time, had_time), pc.less(name, had_name)))
+    taken = pc.and_(pc.is_valid(choice), pc.or_(pc.is_null(had_time), sooner.fill_null(False)))
+    columns = {
+        "purchased_at": pc.if_else(taken, time, had_time),
+        "purchase_id": pc.if_else(taken, name, had_name),
+        "last_epoch": pc.if_else(taken, pc.max_element_wise(rows["last_epoch"], epoch), rows["last_epoch"]),
+    }
+    for column, values in columns.items():
+        rows = rows.set_column(rows.schema.get_field_index(column), column, values)
+    return rows
 
 
 def pairs(table: Table, action: str, window_ms: int) -> Projection:

@@ -8,11 +8,14 @@ Two events exactly the gap apart belong to two sessions, as in Spark's `session_
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from contracts import projections
 from contracts.settings import ShopSettings
-from processing.duck import Duck
+from processing.islands import Numbers, in_order_of_islands
+from processing.paths import funnel_times, joined
 from processing.projection import Projection
 from processing.projections.measures import COUNTS, LAST_EPOCH, LATE, REVENUE
 
@@ -40,10 +43,19 @@ _FIRST_OF: Final[dict[str, tuple[str | None, dict[str, str]]]] = {
 }
 """Order key, the value that an event must have to count, and what is read off the first such event."""
 _LAST_OF: Final[dict[str, tuple[str | None, dict[str, str]]]] = {"exit_key": ("page_url", {"exit_page": "page_url"})}
+_SCORE_DIGITS: Final = 3
+_BOT_FROM: Final = "050"
 _MAXIMA: Final = {
-    "bot_evidence": "max(concat(lpad(CAST(bot_score AS string), 3, '0'), coalesce(bot_reason, '')))",
+    "bot_evidence": f"max(concat(lpad(CAST(bot_score AS string), {_SCORE_DIGITS}, '0'), coalesce(bot_reason, '')))",
     "last_epoch": LAST_EPOCH,
 }
+
+_OF_AN_ISLAND: Final = [
+    *("session_id", "started_at", "ended_at", *_SUMS),
+    *(name for key, (_, values) in (_FIRST_OF | _LAST_OF).items() for name in (key, *values)),
+    *(*_MAXIMA, "path"),
+]
+"""The columns of the delta; those that the table has beside them are made of these."""
 
 
 def _chosen(choices: dict[str, tuple[str | None, dict[str, str]]], least: str) -> dict[str, str]:
@@ -56,15 +68,6 @@ def _chosen(choices: dict[str, tuple[str | None, dict[str, str]]], least: str) -
     return columns
 
 
-def _rechosen(choices: dict[str, tuple[str | None, dict[str, str]]], least: str) -> dict[str, str]:
-    """The same over islands: each carries its key with its values."""
-    columns = {}
-    for key, (_, values) in choices.items():
-        columns[key] = f"{least}({key})"
-        columns |= {name: f"{least}_by({name}, {key})" for name in values}
-    return columns
-
-
 FUNNEL: Final = {
     "viewed_at": ("page_view", "view"),
     "added_at": ("add_to_cart",),
@@ -72,9 +75,6 @@ FUNNEL: Final = {
     "purchased_at": ("purchase",),
 }
 """The funnel's steps by the actions that reach them: each is the first such action not before the step ahead of it."""
-_COUNTS: Final = ("views", "adds", "checkouts", "purchases")
-"""The measures that count those actions, step by step."""
-
 _DELTA: Final = """
     WITH spread AS (
       SELECT session_id FROM events GROUP BY session_id
@@ -96,51 +96,6 @@ _DELTA: Final = """
 """
 """Most sessions are shorter than the gap; they need no windows."""
 
-_COMBINED: Final = """
-    WITH several AS (
-      SELECT session_id FROM rows GROUP BY session_id HAVING count(*) > 1
-    ), marked AS (
-      SELECT session_id, started_at, ended_at, CASE
-          WHEN epoch_ms(started_at) < max(epoch_ms(ended_at)) OVER earlier + {gap_ms} THEN 0 ELSE 1 END AS begins
-      FROM (SELECT DISTINCT session_id, started_at, ended_at FROM rows SEMI JOIN several USING (session_id))
-      WINDOW earlier AS (PARTITION BY session_id ORDER BY started_at, ended_at
-        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-    ), numbered AS (
-      SELECT session_id, started_at, ended_at, sum(begins) OVER (PARTITION BY session_id
-        ORDER BY started_at, ended_at ROWS UNBOUNDED PRECEDING) AS island
-      FROM marked
-    ), islands AS (
-      SELECT session_id, min(started_at) AS started_at, max(ended_at) AS ended_at, {aggregates},
-        list_slice(list_sort(flatten(list(path))), 1, {steps}) AS path
-      FROM rows JOIN numbered USING (session_id, started_at, ended_at) GROUP BY session_id, island
-      UNION ALL BY NAME SELECT session_id, started_at, ended_at, {columns}, path
-      FROM rows ANTI JOIN several USING (session_id)
-    ), {funnel}
-    SELECT *, CAST(bot_evidence[1:3] AS smallint) AS bot_score, nullif(bot_evidence[4:], '') AS bot_reason,
-      bot_evidence >= '050' AS bot
-    FROM {last_step}
-"""
-"""Windows are taken over the intervals alone: sorting whole rows costs several times as much."""
-
-
-def _funnel() -> tuple[str, str]:
-    """Common table expressions that add the funnel's columns one after another, and the name of the last of them.
-
-    In a step's text the time takes the places 3 to 17 and the action begins at place 21, so neither needs parsing.
-    """
-    steps, previous, since = [], "islands", "''"
-    for (name, actions), count in zip(FUNNEL.items(), _COUNTS, strict=True):
-        reached = " OR ".join(f"starts_with(step[21:], '{action}\"')" for action in actions)
-        first = f"list_filter(path, lambda step: step[3:17] >= {since} AND ({reached}))[1][3:17]"
-        # Few sessions get far, and the paths of the others need not be read.
-        first = f"CASE WHEN {count} > 0 AND {since} IS NOT NULL THEN {first} END"
-        steps.append(f"{name}_step AS (SELECT *, {first} AS {name}_ms FROM {previous})")
-        previous, since = f"{name}_step", f"{name}_ms"
-    times = ", ".join(f"make_timestamptz(CAST({name}_ms AS BIGINT) * 1000) AS {name}" for name in FUNNEL)
-    texts = ", ".join(f"{name}_ms" for name in FUNNEL)
-    steps.append(f"funnel AS (SELECT * EXCLUDE ({texts}), {times} FROM {previous})")
-    return ", ".join(steps), "funnel"
-
 
 @dataclass(frozen=True)
 class IslandFold:
@@ -157,21 +112,49 @@ class IslandFold:
             f"t.session_id = d.session_id AND t.started_at < d.ended_at + {gap} AND t.ended_at > d.started_at - {gap}"
         )
 
-    def combine(self, duck: Duck, rows: pa.Table) -> pa.Table:
+    def combine(self, rows: pa.Table) -> pa.Table:
         """See `Fold.combine`."""
-        funnel, last_step = _funnel()
-        aggregates = {name: f"sum({name})" for name in _SUMS}
-        aggregates |= _rechosen(_FIRST_OF, "min") | _rechosen(_LAST_OF, "max")
-        aggregates |= {name: f"max({name})" for name in _MAXIMA}
-        sql = _COMBINED.format(
-            gap_ms=self.gap_ms,
-            columns=", ".join(aggregates),
-            aggregates=", ".join(f"{sql} AS {name}" for name, sql in aggregates.items()),
-            steps=MAX_PATH_STEPS,
-            funnel=funnel,
-            last_step=last_step,
+        order, island = in_order_of_islands(rows["session_id"], rows["started_at"], rows["ended_at"], self.gap_ms)
+        islands = _joined(rows.select(_OF_AN_ISLAND).take(pa.array(order)), island)
+        for name, times in funnel_times(islands["path"], FUNNEL).items():
+            islands = islands.append_column(name, times)
+        evidence = islands["bot_evidence"]
+        reason = pc.utf8_slice_codeunits(evidence, _SCORE_DIGITS)
+        return (
+            islands.append_column("bot_score", pc.utf8_slice_codeunits(evidence, 0, _SCORE_DIGITS).cast(pa.int16()))
+            .append_column("bot_reason", pc.if_else(pc.equal(reason, ""), None, reason))
+            .append_column("bot", pc.greater_equal(evidence, _BOT_FROM))
         )
-        return duck.query(sql, rows=rows)
+
+
+def _joined(rows: pa.Table, island: Numbers) -> pa.Table:
+    """Rows of one island as one; `island` has the number of each row's, which ascends. Most are alone in theirs."""
+    size = np.bincount(island)[island]
+    alone, several = rows.filter(pa.array(size == 1)), rows.filter(pa.array(size > 1))
+    if not several.num_rows:
+        return alone
+    _, group = np.unique(island[size > 1], return_inverse=True)
+    rules = [
+        *((name, "sum") for name in _SUMS),
+        *((name, "min") for name in ("session_id", "started_at", *_FIRST_OF)),
+        *((name, "max") for name in ("ended_at", *_LAST_OF, *_MAXIMA)),
+    ]
+    # By one thread, so that the groups are in their order.
+    grouped = several.append_column("group", pa.array(group)).group_by("group", use_threads=False).aggregate(rules)
+    found = {name: grouped[f"{name}_{rule}"] for name, rule in rules}
+    for key, (_, values) in (_FIRST_OF | _LAST_OF).items():
+        chosen = _place_of(several[key], found[key], group)
+        found |= {name: several[name].take(chosen) for name in values}
+    found["path"] = joined(several["path"], group, grouped.num_rows, MAX_PATH_STEPS)
+    return pa.concat_tables([alone, pa.table(found).select(alone.column_names).cast(alone.schema)])
+
+
+def _place_of(keys: pa.ChunkedArray, chosen: pa.ChunkedArray, group: Numbers) -> pa.Array:
+    """The place of a row that has the chosen key, for each group; null where its key is null."""
+    has_it = np.asarray(pc.equal(keys, chosen.take(pa.array(group))).fill_null(False).to_numpy())
+    place = np.full(len(chosen), -1)
+    place[group[has_it]] = np.flatnonzero(has_it)
+    return pa.array(place, mask=place < 0)
 
 
 def sessions(shop: ShopSettings) -> Projection:

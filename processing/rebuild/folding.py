@@ -72,7 +72,7 @@ class Folding:
                 tell("load", number, len(self._plan.projections))
                 for part in parts.take(projection):
                     for rows in sliced(self._duck, part, projection.fold.common, 1 + part.num_rows // TOGETHER):
-                        final = typed(projection.fold.combine(self._duck, rows), projection.table)
+                        final = typed(projection.fold.combine(rows), projection.table)
                         loading.put(self._shadow.load, projection, final)
                 loading.put(self._shadow.complete, projection)
         finally:
@@ -125,5 +125,5 @@ class Folding:
     def _fold(self, transaction: Transaction, events: pa.Table) -> None:
         """Fold events as the stream folds an epoch. Once per transaction."""
         for projection, delta in self._engine.deltas(events, self._plan.projections):
-            fold_in(transaction, self._duck, projection, delta)
+            fold_in(transaction, projection, delta)
         self.events += events.num_rows

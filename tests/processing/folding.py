@@ -9,7 +9,6 @@ import pyarrow as pa
 from contracts.settings import ShopSettings
 from processing.arrow_types import typed
 from processing.deltas import DuckDeltas
-from processing.duck import Duck
 from processing.projection import Projection
 from processing.projections import build_projections
 from tests.processing.expected import Rows, spelled
@@ -20,7 +19,6 @@ Tables: TypeAlias = dict[str, pa.Table]
 
 PROJECTIONS: Final = build_projections(ShopSettings())
 ENGINE: Final = DuckDeltas()
-DUCK: Final = Duck()
 
 
 def deltas(rows: Sequence[Row], projections: Sequence[Projection] = PROJECTIONS) -> Tables:
@@ -37,7 +35,7 @@ def joined(*parts: Tables) -> Tables:
         rows = [part[projection.name] for part in parts if projection.name in part]
         if rows:
             common = [name for name in rows[0].column_names if all(name in each.column_names for each in rows)]
-            combined = projection.fold.combine(DUCK, pa.concat_tables([each.select(common) for each in rows]))
+            combined = projection.fold.combine(pa.concat_tables([each.select(common) for each in rows]))
             keys = [(key, "ascending") for key in projection.keys]
             found[projection.name] = typed(combined, projection.table).sort_by(keys)
     return found

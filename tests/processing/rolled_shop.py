@@ -15,7 +15,7 @@ from processing.metrics import EpochMetrics
 from processing.store import Store, Transaction
 from tests.processing.builders import START_MS, at, click
 from tests.processing.expected import Rows, names, spelled
-from tests.processing.folding import DUCK, PROJECTIONS, deltas
+from tests.processing.folding import PROJECTIONS, deltas
 from tests.processing.log_rows import Row, logged
 
 HOUR_MS: Final = 3_600_000
@@ -40,7 +40,7 @@ class Shop:
             self.log += rows
             found = deltas(rows)
             with self.store.transaction() as transaction:
-                merged = [fold_in(transaction, DUCK, p, found[p.name]) for p in PROJECTIONS if p.name in found]
+                merged = [fold_in(transaction, p, found[p.name]) for p in PROJECTIONS if p.name in found]
                 self.roll_ups.note(transaction, merged)
 
     def make(self, watermark: datetime = LONG_AFTER) -> None:

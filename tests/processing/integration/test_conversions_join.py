@@ -15,7 +15,7 @@ from contracts.settings import PostgresSettings
 from processing.merge import fold_in
 from processing.store import Store
 from tests.processing.builders import START_MS, Event, click, sale
-from tests.processing.folding import DUCK, PROJECTIONS, deltas
+from tests.processing.folding import PROJECTIONS, deltas
 from tests.processing.log_rows import Row, in_epochs, log_table, logged
 
 pytestmark = pytest.mark.integration
@@ -93,7 +93,7 @@ def test_after_epochs_in_any_order_the_table_is_the_join_over_the_log(
         transaction.execute("TRUNCATE conversions")
     for part in parts:
         with store.transaction() as transaction:
-            fold_in(transaction, DUCK, projection, deltas(part, [projection])["conversions"])
+            fold_in(transaction, projection, deltas(part, [projection])["conversions"])
     with store.transaction() as transaction:
         pairs, windows = (transaction.query(sql).to_pylist() for sql in (TABLE_PAIRS, TABLE_WINDOWS))
     spark.createDataFrame(log_table(log)).createOrReplaceTempView("events")

@@ -19,7 +19,7 @@ from processing.store import Store
 from tests.examples import examples
 from tests.processing.builders import GAP_MS, START_MS, Event, at, click, sale
 from tests.processing.expected import Rows, expected, names, without_epochs
-from tests.processing.folding import DUCK, PROJECTIONS, Tables, as_rows, deltas, joined
+from tests.processing.folding import PROJECTIONS, Tables, as_rows, deltas, joined
 from tests.processing.log_rows import Row, epochs, logged, logs
 
 pytestmark = pytest.mark.integration
@@ -55,7 +55,7 @@ def fold(store: Store, *parts: Iterable[Row]) -> list[dict[str, Merged]]:
     for part in parts:
         found = deltas([*part])
         with store.transaction() as transaction:
-            done.append({p.name: fold_in(transaction, DUCK, p, found[p.name]) for p in PROJECTIONS if p.name in found})
+            done.append({p.name: fold_in(transaction, p, found[p.name]) for p in PROJECTIONS if p.name in found})
     return done
 
 
@@ -194,7 +194,7 @@ def test_a_fold_that_fails_leaves_nothing(store: Store) -> None:
         with store.transaction() as transaction:
             for projection in PROJECTIONS:
                 if projection.name in found:
-                    fold_in(transaction, DUCK, projection, found[projection.name])
+                    fold_in(transaction, projection, found[projection.name])
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -17,7 +17,7 @@ from processing.merge import fold_in
 from processing.recent_ids import RecentIds
 from processing.store import Store
 from tests.processing.builders import START_MS, Record, batch_of, click, record, sale
-from tests.processing.folding import DUCK, ENGINE, PROJECTIONS
+from tests.processing.folding import ENGINE, PROJECTIONS
 from tests.processing.mutations import mutated
 
 pytestmark = pytest.mark.integration
@@ -43,7 +43,7 @@ def test_whatever_damage_passes_as_valid_goes_through_every_later_step(store: St
     rows = event_rows(told.first, 1, None, Enricher())
     with store.transaction() as transaction:
         for projection, delta in ENGINE.deltas(rows, PROJECTIONS):
-            fold_in(transaction, DUCK, projection, delta)
+            fold_in(transaction, projection, delta)
         keep_duplicates(transaction, told.duplicates)
         keep_quarantined(transaction, batch.quarantined, 1)
         keep_rejected(transaction, batch.rejected, 1)

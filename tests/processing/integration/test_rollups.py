@@ -20,7 +20,7 @@ from tests.examples import examples
 from tests.processing.builders import GAP_MS, START_MS, at, click, sale
 from tests.processing.expected import Rows
 from tests.processing.expected_rollups import expected_rollups
-from tests.processing.folding import DUCK, PROJECTIONS, deltas
+from tests.processing.folding import PROJECTIONS, deltas
 from tests.processing.log_rows import Row, epochs, logged, logs
 from tests.processing.rolled_shop import HOUR_MS, LONG_AFTER, Shop, a_shop, clicks_at, emptied, grains_made, one_piece
 
@@ -212,7 +212,7 @@ def test_an_epoch_that_is_rolled_back_leaves_what_was_made_usable_and_the_next_o
         found = deltas(clicks_at(0.5))
         with shop.store.transaction() as transaction:
             shop.roll_ups.note(
-                transaction, [fold_in(transaction, DUCK, p, found[p.name]) for p in PROJECTIONS if p.name in found]
+                transaction, [fold_in(transaction, p, found[p.name]) for p in PROJECTIONS if p.name in found]
             )
             raise ZeroDivisionError
 

@@ -30,7 +30,7 @@ def value(sql: str) -> Any:
         ("array_sort(collect_set(n))", [1, 2, 3]),
         ("slice(array_sort(collect_list(n)), 2, 2)", [1, 2]),
         ("slice(array_sort(collect_list(n)), 1, 9)", [1, 1, 2, 3]),
-        ("array_sort(theta_sketch_agg(name, 12))", ["a", "c"]),
+        ("array_sort(theta_sketch_agg(name, 12))", ["a", "a", "c"]),
         ("max(json_texts('a\"b', NULL, 'ü/', '', chr(1)))", '["a\\"b",null,"ü/","","\\u0001"]'),
     ],
 )
