@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import cache
 
 from sqlalchemy import DateTime, Subquery, func, or_, select
 
 from contracts.projections import sessions, site_minutes
-from contracts.rollup_reads import fixed, readable
-from serving.queries import Statement
-from serving.queries.measures import counted, duration, moment, sketches, sums
+from contracts.rollup_reads import GIVEN, days_fit, given, readable
+from serving.queries import Asked, Statement
+from serving.queries.measures import counted, duration, given_moment, sketches, sums
 from serving.windows import MINUTE, Span, minute_edges
 
 _MEASURES = ("events", "views", "purchases", "revenue")
@@ -22,7 +23,7 @@ def realtime(
     *,
     wanted_sketches: Collection[str],
     bot: bool | None,
-) -> Statement:
+) -> Asked:
     """The newest `minutes` minutes, oldest first, empty ones as zero.
 
     Each row has also the day's totals, those of the `earlier` span of whole minutes where one is wanted, and of the
@@ -30,7 +31,22 @@ def realtime(
 
     Sketches come as arrays, with a null where a minute has none.
     """
-    days = _bought({"today": Span(today, newest_minute + MINUTE)} | ({"before": earlier} if earlier else {}), bot)
+    spans = {"today": Span(today, newest_minute + MINUTE)} | ({"before": earlier} if earlier else {})
+    edges = minute_edges(edge for span in spans.values() for edge in (span.start, span.end))
+    values = given(edges) | {
+        "oldest_minute": newest_minute - (minutes - 1) * MINUTE,
+        "newest_minute": newest_minute,
+        "minutes_end": newest_minute + MINUTE,
+    }
+    for name, span in spans.items():
+        values |= {f"{name}_starts": span.start, f"{name}_ends": span.end}
+    return Asked(_statement(tuple(spans), frozenset(wanted_sketches), bot, days=days_fit(edges)), values)
+
+
+@cache
+def _statement(spans: tuple[str, ...], wanted_sketches: frozenset[str], bot: bool | None, *, days: bool) -> Statement:
+    of_days = _bought(spans, bot, days=days)
+    oldest, newest = given_moment("oldest_minute"), given_moment("newest_minute")
     bought_nothing = (sessions.c.adds > 0) & (sessions.c.purchases == 0)
     carts = (
         select(
@@ -38,31 +54,26 @@ def realtime(
             func.count().filter(bought_nothing).label("carts_left"),
         )
         .where(
-            sessions.c.started_at >= moment(newest_minute - (minutes - 1) * MINUTE),
-            sessions.c.started_at < moment(newest_minute + MINUTE),
+            sessions.c.started_at >= oldest,
+            sessions.c.started_at < given_moment("minutes_end"),
             counted(sessions, bot),
         )
         .subquery("carts")
     )
     axis = (
-        func.generate_series(
-            moment(newest_minute - (minutes - 1) * MINUTE),
-            moment(newest_minute),
-            duration(timedelta(minutes=1)),
-            type_=DateTime(timezone=True),
-        )
+        func.generate_series(oldest, newest, duration(timedelta(minutes=1)), type_=DateTime(timezone=True))
         .table_valued("minute", name="axis")
         .render_derived()
     )
-    totals = [*days.c, *carts.c]
+    totals = [*of_days.c, *carts.c]
     return (
         select(
             axis.c.minute,
             *sums(site_minutes, _MEASURES),
             *totals,
-            *sketches(site_minutes, wanted_sketches),
+            *sketches(site_minutes, sorted(wanted_sketches)),
         )
-        .join_from(axis, days, days.c.purchases_today >= 0)
+        .join_from(axis, of_days, of_days.c.purchases_today >= 0)
         .join(carts, carts.c.carts >= 0)
         .outerjoin(site_minutes, (site_minutes.c.minute == axis.c.minute) & counted(site_minutes, bot))
         .group_by(axis.c.minute, *totals)
@@ -70,14 +81,12 @@ def realtime(
     )
 
 
-def _bought(spans: dict[str, Span], bot: bool | None) -> Subquery:
+def _bought(spans: tuple[str, ...], bot: bool | None, *, days: bool) -> Subquery:
     """One row: revenue and purchases of each span, under its name."""
-    edges = minute_edges(edge for span in spans.values() for edge in (span.start, span.end))
-    rows = readable(site_minutes, fixed(edges))
-    told = rows.subquery("bought")
+    told = readable(site_minutes, GIVEN, days=days).subquery("bought")
     within = {
-        name: (told.c.starts_at >= moment(span.start)) & (told.c.starts_at < moment(span.end))
-        for name, span in spans.items()
+        name: (told.c.starts_at >= given_moment(f"{name}_starts")) & (told.c.starts_at < given_moment(f"{name}_ends"))
+        for name in spans
     }
     sums_of_each = [
         func.coalesce(func.sum(told.c[measure]).filter(there), 0).cast(told.c[measure].type).label(f"{measure}_{name}")

@@ -119,7 +119,7 @@ async def read_realtime(
     if earlier is not None:
         check_kept((earlier.start, earlier.end), as_of, "compareWith")
     rows = await snapshot.rows(
-        realtime_sql(newest, SERIES_MINUTES, today, earlier, wanted_sketches=sketches, bot=bots.bot)
+        *realtime_sql(newest, SERIES_MINUTES, today, earlier, wanted_sketches=sketches, bot=bots.bot)
     )
     recent = rows[-RECENT_MINUTES:]
     seconds = (now - recent[0].minute).total_seconds()
