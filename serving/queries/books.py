@@ -1,5 +1,7 @@
 """The books: the ledger's totals against what the other tables hold."""
 
+from functools import cache
+
 from sqlalchemy import BigInteger, func, select
 
 from contracts.projections import site_minutes
@@ -8,6 +10,7 @@ from contracts.tables import books, epochs, tallies, totals
 from serving.queries import Statement
 
 
+@cache
 def balances() -> Statement:
     """One row: the totals, and each sum that a check compares them with. No row before the first epoch.
 
