@@ -69,6 +69,7 @@ async def make_shop(connection: Any, minute_rows: int, sessions: int) -> None:
         )
     await connection.execute(_SESSIONS, start, END, sessions, timeout=None)
     await connection.execute(_EPOCH, END)
+    await connection.execute("INSERT INTO last_change DEFAULT VALUES")
     for table in metadata.sorted_tables:
         for index in table.indexes:
             await connection.execute(str(CreateIndex(index).compile(dialect=dialect)))

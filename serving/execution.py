@@ -2,25 +2,25 @@
 
 import asyncio
 from collections.abc import AsyncIterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import orjson
 import strawberry
 import structlog
-from graphql import GraphQLError, OperationType
+from graphql import ExecutionResult, GraphQLError, OperationType
 from graphql.execution.values import VariableValues
 
 from serving.allowed import Allowed
 from serving.compiled import CompiledExecutor
 from serving.costs import arguments_of, rows_of
-from serving.database import Snapshot, StateRow
 from serving.documents import Documents, Operation, Unusable
 from serving.errors import TookTooLong, TryLater, describe
 from serving.limits import Shape
 from serving.request import GraphQLRequest
 from serving.schema.context import OperationContext, Services
+from serving.snapshot import EpochRow, Snapshot
 from serving.turns import Turns
 
 if TYPE_CHECKING:  # 20 MB of Redis's client, which only replicas that share are to have
@@ -80,19 +80,30 @@ class Executor:
         if isinstance(operation, Unusable):
             body = encoded(None, operation.errors)
             return Answer(Outcome.INVALID if operation.parsed else Outcome.UNPARSABLE, body)
-        snapshot = self._services.database.snapshot()
-        execution = self._begun(operation, request, OperationContext(self._services, snapshot, client))
+        snapshot = self._services.database.snapshot(self._known(operation))
+        context = OperationContext(self._services, snapshot, client)
+        execution = self._begun(operation, request, context)
         if isinstance(execution, list):
             return Answer(Outcome.INVALID, encoded(None, [describe(error) for error in execution]))
         over = self._over_cost(operation, execution.variable_values)
         if over is not None:
             return Answer(Outcome.INVALID, encoded(None, [over]))
         async with self._turns.turn(client):
-            answer = await self._run(request, operation, execution, snapshot)
+            answer = await self._run(request, operation, context, execution)
         if operation.kind is OperationType.MUTATION:
             names = [root.node.name.value for root in operation.roots]
             _log.info("mutation", client=client, roots=names, outcome=answer.outcome.value)
         return answer
+
+    def _known(self, operation: Operation) -> EpochRow | None:
+        """The newest commit, if it is known and the operation may be run as of it without a transaction.
+
+        One of several roots takes its time; it would often be overtaken by a commit, and be run twice.
+        """
+        if not operation.epochal or len(operation.roots) > 1 or (self._shared is not None and operation.shareable):
+            return None
+        newest, heard_of = self._services.database.newest, self._services.feed.newest
+        return newest if newest is not None and heard_of in {None, newest.epoch} else None
 
     def _begun(
         self, operation: Operation, request: GraphQLRequest, context: OperationContext
@@ -127,19 +138,23 @@ class Executor:
         return GraphQLError(message, extensions={"code": "TOO_LARGE"})
 
     async def _run(
-        self, request: GraphQLRequest, operation: Operation, execution: CompiledExecutor, snapshot: Snapshot
+        self, request: GraphQLRequest, operation: Operation, context: OperationContext, execution: CompiledExecutor
     ) -> Answer:
         shared = self._shared if operation.shareable else None
         state = epoch = None
+        snapshot = context.snapshot
         try:
             async with asyncio.timeout(self._services.settings.request_seconds):
-                if shared is not None and shared.answering and (state := await _state(snapshot)) is not None:
+                if shared is not None and shared.answering and (state := await _as_of(snapshot)) is not None:
                     known = await shared.get(request.key, state)
                     if known is not None:
                         return Answer(Outcome.DATA, known, state.epoch)
-                result = await execution.result()
-            if operation.epochal and not result.errors:
-                epoch = await _epoch(snapshot)
+                result, epoch = await _result(operation, execution, snapshot)
+                if not await snapshot.holds():
+                    snapshot = self._services.database.snapshot()
+                    again = self._begun(operation, request, replace(context, snapshot=snapshot))
+                    assert not isinstance(again, list), "its variables were right before"
+                    result, epoch = await _result(operation, again, snapshot)
         except TimeoutError:
             late = TookTooLong("It took too long; ask for less.")
             return Answer(Outcome.INVALID, encoded(None, [describe(GraphQLError("", original_error=late))]), retry=True)
@@ -177,19 +192,20 @@ def encoded(data: Any, errors: Any, *, ran: bool = False, epoch: int | None = No
     return orjson.dumps(body)
 
 
-async def _state(snapshot: Snapshot) -> StateRow | None:
-    try:
-        return await snapshot.state()
-    except TryLater:
-        return None  # the roots will say what there is to say
+async def _result(
+    operation: Operation, execution: CompiledExecutor, snapshot: Snapshot
+) -> tuple[ExecutionResult, int | None]:
+    """What comes of it, and the epoch that all of it is of, if it may be kept."""
+    result = await execution.result()
+    as_of = await _as_of(snapshot) if operation.epochal and not result.errors else None
+    return result, as_of.epoch if as_of is not None else None
 
 
-async def _epoch(snapshot: Snapshot) -> int | None:
+async def _as_of(snapshot: Snapshot) -> EpochRow | None:
     try:
-        as_of = await snapshot.as_of()
+        return await snapshot.as_of()
     except TryLater:
-        return None  # the answer is right all the same; it is only not kept
-    return as_of.epoch if as_of else None
+        return None  # the roots say what there is to say; an answer is right all the same, only not kept
 
 
 def _never(_value: Any) -> TypeGuard[AsyncIterable[Any]]:

@@ -1,4 +1,4 @@
-"""A few connections to Postgres, each lent to one operation at a time, in the transaction that it wants."""
+"""A few connections to Postgres, each lent to one operation at a time, in the transaction that it wants or in none."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -21,11 +21,12 @@ class Pool:
         self._idle: list[Any] = []
         self._ending: set[asyncio.Task[None]] = set()
 
-    async def lend(self, begin: str) -> Any:
-        """A connection in the transaction that `begin` begins. The caller gives it back.
+    async def lend(self, begin: str | None) -> Any:
+        """A connection, in the transaction that `begin` begins, if any. The caller gives it back.
 
         One that broke while it lay here is found out by that; then all that lay here are given up and a new one is
-        opened. To ask each time whether one lives would cost as much as a small answer.
+        opened. To ask each time whether one lives would cost as much as a small answer: without a transaction it is
+        found out by who asks something of it.
 
         Raises:
             TimeoutError: none came back in time.
@@ -41,7 +42,7 @@ class Pool:
             while self._idle:
                 connection = self._idle.pop()
                 try:
-                    await connection.execute(begin)
+                    await _begin(connection, begin)
                 except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                     if not connection.is_closed():
                         raise
@@ -50,7 +51,7 @@ class Pool:
                 else:
                     return connection
             connection = await self._connect()
-            await connection.execute(begin)
+            await _begin(connection, begin)
         except BaseException:
             if connection is not None:
                 connection.terminate()
@@ -60,6 +61,10 @@ class Pool:
 
     def give_back(self, connection: Any) -> None:
         """Take a connection back, ending its transaction; nobody waits for that. One that cannot end it is given up."""
+        if not connection.is_in_transaction() and not connection.is_closed():
+            self._idle.append(connection)
+            self._turns.release()
+            return
         task = asyncio.create_task(self._end(connection))
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
@@ -81,3 +86,8 @@ class Pool:
             connection.terminate()
         finally:
             self._turns.release()
+
+
+async def _begin(connection: Any, begin: str | None) -> None:
+    if begin is not None:
+        await connection.execute(begin)

@@ -21,8 +21,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from contracts.settings import ShopSettings
-from serving.database import StateRow
 from serving.settings import ServingSettings
+from serving.snapshot import EpochRow
 
 _log = structlog.get_logger(__name__)
 _ROOT: Final = Path(__file__).resolve().parent.parent
@@ -77,7 +77,7 @@ class SharedAnswers:
         """Whether it is worth asking."""
         return time.monotonic() >= self._ask_again_at
 
-    async def get(self, request: bytes, state: StateRow) -> bytes | None:
+    async def get(self, request: bytes, state: EpochRow) -> bytes | None:
         """The answer to a request as of a state of the store, if it is there."""
         key = self._key(request, state)
         try:
@@ -91,7 +91,7 @@ class SharedAnswers:
         self._found.inc()
         return found[_KEY_BYTES:]
 
-    def put(self, request: bytes, state: StateRow, body: bytes) -> None:
+    def put(self, request: bytes, state: EpochRow, body: bytes) -> None:
         """Let the others have the answer to a request as of a state of the store; nobody waits for that."""
         if len(body) > _LARGEST_BYTES or not self.answering:
             return
@@ -104,7 +104,7 @@ class SharedAnswers:
         await asyncio.gather(*self._storing)
         await self._redis.aclose()
 
-    def _key(self, request: bytes, state: StateRow) -> bytes:
+    def _key(self, request: bytes, state: EpochRow) -> bytes:
         of = f"{state.epoch} {state.committed_at.isoformat()} {state.token} ".encode()
         return blake2b(self._made_by + request + of, digest_size=_KEY_BYTES).digest()
 

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import strawberry
 
-from serving.database import EpochRow
 from serving.errors import InvalidArgument, TooLarge
 from serving.queries import ResultRow
 from serving.schema.context import Info
 from serving.schema.scalars import Long
 from serving.sketches import count_users
+from serving.snapshot import EpochRow
 from serving.windows import Span
 
 FINAL = "Whether the watermark has passed the end: nothing on time can change it any more."

@@ -16,11 +16,12 @@ from graphql import (
 )
 
 from contracts.settings import ShopSettings
-from serving.database import Database, Snapshot
+from serving.database import Database
 from serving.event_log import EventLog, Reading
 from serving.feed import EpochFeed
 from serving.queries import ResultRow
 from serving.settings import ServingSettings
+from serving.snapshot import Snapshot
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import strawberry
 
-from serving.database import EpochRow
 from serving.errors import TooLarge
 from serving.queries import by_name, logged
 from serving.queries.conversions import CONVERTS_WITHIN, conversion_windows
@@ -15,6 +14,7 @@ from serving.schema.context import Info
 from serving.schema.history import AsOfEpoch, told_as_of
 from serving.schema.products import Length
 from serving.schema.scalars import Long
+from serving.snapshot import EpochRow
 from serving.windows import Windows
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any, NamedTuple
 import strawberry
 from sqlalchemy import Table
 
-from serving.database import EpochRow
 from serving.errors import InvalidArgument, TooLarge, Unavailable
 from serving.queries import ResultRow, Statement
 from serving.queries.as_of import line_of
@@ -15,6 +14,7 @@ from serving.queries.folded import Fold
 from serving.queries.then import asked_then, columns_read
 from serving.schema.context import Info
 from serving.schema.scalars import Long
+from serving.snapshot import EpochRow
 
 AsOfEpoch = Annotated[
     Long | None,
@@ -73,9 +73,9 @@ async def line_in_ledger(info: Info, epoch: int, argument: str) -> tuple[EpochRo
     rows = await info.context.snapshot.rows(line_of(epoch))
     if not rows:
         raise InvalidArgument(argument, f"the ledger does not have epoch {epoch} any more")
-    told = dict(rows[0]._mapping)
-    log_epoch: int = told.pop("log_epoch")
-    return EpochRow(**told), log_epoch
+    (line,) = rows
+    told = EpochRow(line.epoch, line.committed_at, line.watermark, line.newest_log_time, line.read_at)
+    return told, line.log_epoch
 
 
 def check_logged(epoch: int, log_epoch: int) -> None:

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import strawberry
 
-from serving.database import EpochRow
 from serving.errors import InvalidArgument, TooLarge
 from serving.queries import ResultRow, by_name, logged
 from serving.queries.compared import BEFORE
@@ -21,6 +20,7 @@ from serving.schema.context import Info, selected_below
 from serving.schema.history import AsOfEpoch, told_as_of
 from serving.schema.scalars import Long
 from serving.schema.written import windows_as_written
+from serving.snapshot import EpochRow
 from serving.windows import Span, Windows, minute_edges
 
 _SKETCH_OF = {"uniqueUsers": "users", "uniqueBuyers": "buyers"}

@@ -124,7 +124,7 @@ async def _samples(
 ) -> list[Duplicate]:
     size = page_size("first", first, info)
     rows = await info.context.snapshot.rows(duplicate_samples(root.span, conflict, size))
-    return [Duplicate(**row._mapping) for row in rows]
+    return [Duplicate(**{name: row._mapping[name] for name in Duplicate.__annotations__}) for row in rows]
 
 
 @strawberry.type(description="How many events came more than once in an earlier period.")

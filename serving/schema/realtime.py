@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import strawberry
 
-from serving.database import Snapshot
 from serving.queries import ResultRow
 from serving.queries.realtime import realtime as realtime_sql
 from serving.schema.common import CURRENCY, AsOf, BotFilter, check_kept
@@ -17,6 +16,7 @@ from serving.schema.comparison import Earlier
 from serving.schema.context import Info, Services, selected
 from serving.schema.scalars import Long
 from serving.sketches import count_users
+from serving.snapshot import Snapshot
 from serving.windows import MINUTE, Span, floor
 from serving.zones import checked_zone
 

@@ -76,7 +76,9 @@ async def _quarantined(root: strawberry.Parent["Rejections"], info: Info, first:
     found = []
     for row in rows:
         raw, encoding = readable(row.raw)
-        found.append(QuarantinedRecord(**{**row._mapping, "raw": raw, "raw_encoding": encoding}))
+        place = {"topic": row.topic, "partition": row.partition, "offset": row.offset}
+        read = {"epoch": row.epoch, "log_time": row.log_time, "reason": row.reason}
+        found.append(QuarantinedRecord(**place, **read, raw=raw, raw_encoding=encoding))
     return found
 
 

@@ -5,7 +5,6 @@ from typing import Annotated, Final
 
 import strawberry
 
-from serving.database import EpochRow
 from serving.errors import InvalidArgument
 from serving.queries import folded
 from serving.queries.retention import retention as retention_sql
@@ -13,6 +12,7 @@ from serving.schema.common import FINAL, BotFilter, is_final
 from serving.schema.context import Info
 from serving.schema.history import AsOfEpoch, rows_then, told_as_of
 from serving.schema.scalars import Long
+from serving.snapshot import EpochRow
 from serving.windows import Span
 
 MAX_WEEKS: Final = 104

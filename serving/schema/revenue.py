@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import strawberry
 
 from contracts.rollups import DAY, HOUR
-from serving.database import EpochRow
 from serving.errors import TooLarge
 from serving.queries import ResultRow, by_name, logged
 from serving.queries.sales import sales as sales_sql
@@ -23,6 +22,7 @@ from serving.schema.history import AsOfEpoch, told_as_of
 from serving.schema.products import Length
 from serving.schema.scalars import Long
 from serving.schema.written import windows_as_written
+from serving.snapshot import EpochRow
 from serving.windows import MINUTE, Span, Windows
 from serving.zones import checked_zone, days_in, hours_in
 

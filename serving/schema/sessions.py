@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 import strawberry
 
 from serving.cursors import SESSION, SESSIONS_BY_START, Key
-from serving.database import EpochRow
 from serving.errors import InvalidArgument
 from serving.queries import ResultRow, folded
 from serving.queries.folded import Fold
@@ -25,6 +24,7 @@ from serving.schema.history import AsOfEpoch, Told, rows_then, told_as_of
 from serving.schema.narrowing import CategoryOfVisit, Device, Medium, Source
 from serving.schema.scalars import Long
 from serving.schema.written import as_written, chosen
+from serving.snapshot import EpochRow
 
 _ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
 

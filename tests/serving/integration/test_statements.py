@@ -1,11 +1,15 @@
-"""How many SQL statements an answer takes: one for each root, and one for `asOf`, however long its lists are."""
+"""How many SQL statements an answer takes: one for each root, and one for `asOf`, however long its lists are.
+
+Where there is one root and the newest commit is known, they are all that Postgres is asked: no transaction, no `asOf`.
+"""
 
 import asyncio
 
 import pytest
 
+from serving.documents import EPOCHAL
 from tests.serving.integration.conftest import NOW, Server
-from tests.serving.integration.in_process import run
+from tests.serving.integration.in_process import in_process, run
 
 pytestmark = pytest.mark.integration
 
@@ -92,6 +96,33 @@ def test_a_root_is_one_statement(server: Server, root: str) -> None:
     assert len(statements) - len(as_of) == wanted, statements
     assert len(as_of) <= 1
     assert all(data.values())
+
+
+async def test_one_root_is_asked_for_in_one_round_trip_where_the_commit_is_known(server: Server) -> None:
+    async with in_process(server) as running:
+        for root, (field, wanted) in ROOTS.items():
+            running.database.newest = None
+            in_a_transaction = await running.data(f"{{ {field} }}")
+            running.database.asked.clear()
+            alone = await running.data(f"{{ {field} }}")
+            asked = running.database.asked
+            if root.split()[0] in {*EPOCHAL, "custom"}:
+                # Where the last of several finds nothing, `asOf` proves what it is of.
+                assert len(asked) == max(wanted, 1) or (len(asked) == wanted + 1 > 2), asked
+                assert not any(each.startswith(("BEGIN", "ROLLBACK")) for each in asked)
+            else:
+                assert asked[0].startswith("BEGIN")
+            assert alone == in_a_transaction
+
+
+async def test_that_there_is_nothing_is_proven_too(server: Server) -> None:
+    async with in_process(server) as running:
+        for _ in range(2):
+            running.database.asked.clear()
+            assert not (await running.data('{ sessions(userId: "nobody") { nodes { id } } }'))["sessions"]["nodes"]
+        statement, as_of = running.database.asked
+        assert "FROM sessions" in statement
+        assert "FROM sessions" not in as_of
 
 
 def test_all_roots_together_read_the_newest_epoch_once(server: Server) -> None:

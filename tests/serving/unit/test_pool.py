@@ -27,6 +27,9 @@ class Connection:
             raise asyncpg.PostgresError("no")
         self.ran.append(sql)
 
+    def is_in_transaction(self) -> bool:
+        return bool(self.ran) and self.ran[-1].startswith("BEGIN")
+
     def is_closed(self) -> bool:
         return self.ended
 
@@ -58,7 +61,8 @@ class Store:
 async def _back(pool: Pool, *connections: Any) -> None:
     for connection in connections:
         pool.give_back(connection)
-    await asyncio.wait(pool._ending)
+    if pool._ending:
+        await asyncio.wait(pool._ending)
 
 
 async def test_the_one_that_came_back_last_is_lent_first_in_a_transaction_of_its_own() -> None:
@@ -70,6 +74,28 @@ async def test_the_one_that_came_back_last_is_lent_first_in_a_transaction_of_its
     assert await pool.lend("BEGIN") is second
     assert len(store.opened) == 2
     assert second.ran == [BEGIN_READING, "ROLLBACK", "BEGIN"]
+
+
+async def test_without_a_transaction_nothing_is_asked_of_a_connection_and_it_is_back_at_once() -> None:
+    store = Store()
+    pool = store.pool(1)
+    for _ in range(2):
+        lent = await pool.lend(None)
+        pool.give_back(lent)
+        assert not pool._ending
+    assert store.opened == [lent]
+    assert lent.ran == []
+    await pool.lend(BEGIN_READING)
+    assert lent.ran == [BEGIN_READING]
+
+
+async def test_one_that_broke_without_a_transaction_is_not_lent_again() -> None:
+    store = Store()
+    pool = store.pool(1)
+    lent = await pool.lend(None)
+    lent.ended = True
+    await _back(pool, lent)
+    assert await pool.lend(None) is store.opened[1]
 
 
 async def test_who_waits_longer_than_is_patient_is_told_so_and_keeps_no_place() -> None:

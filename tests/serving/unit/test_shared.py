@@ -8,16 +8,17 @@ from prometheus_client import CollectorRegistry, Counter
 from pydantic import SecretStr
 
 from contracts.settings import ShopSettings
-from serving.database import StateRow
 from serving.documents import Documents, Operation
 from serving.limits import Shape
 from serving.schema import build_schema
 from serving.settings import ServingSettings
 from serving.shared import SharedAnswers, made_by
+from serving.snapshot import EpochRow
 
 pytestmark = pytest.mark.unit
 
-STATE = StateRow(7, datetime(2026, 3, 1, tzinfo=UTC), "token")
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+STATE = EpochRow(7, NOW, None, NOW, NOW, token="token")
 
 
 def shared(url: str = "redis://127.0.0.1:1", made: bytes = b"m") -> SharedAnswers:
