@@ -102,6 +102,7 @@ class Judge:
         self._events_sql = {check: _events_sql(shop, check) for check in ("", _NUL_IN_PROPERTIES)}
         self._rejected_sql = _rejected_sql()
         self._duck = Duck()
+        self._none_rejected: pa.Table | None = None
 
     def judge(self, decoded: Decoded) -> Batch:
         """Every record in exactly one of the batch's tables."""
@@ -112,7 +113,7 @@ class Judge:
             events = events.append_column(name, found[name])
         signed = pa.chunked_array([chunk.view(pa.int64()) for chunk in found["payload_hash"].chunks], pa.int64())
         events = events.set_column(events.schema.get_field_index("payload_hash"), "payload_hash", signed)
-        rejected = self._duck.query(self._rejected_sql, records=decoded.rejected)
+        rejected = self._rejected(decoded.rejected)
         bad, bad_rejected = pc.is_valid(events["quarantine"]), pc.is_valid(rejected["quarantine"])
         kept = rejected.filter(bad_rejected)
         kept = kept.drop_columns(["raw"]).rename_columns({"bytes": "raw"})
@@ -122,6 +123,14 @@ class Judge:
             rejected=rejected.filter(pc.invert(bad_rejected)).drop_columns(["log_time", "quarantine", "bytes"]),
             **span_of([decoded.events, decoded.rejected]),
         )
+
+    def _rejected(self, records: pa.Table) -> pa.Table:
+        """What is found out of records of rejections; to ask it of none, as most epochs have, is asked once."""
+        if records.num_rows:
+            return self._duck.query(self._rejected_sql, records=records)
+        if self._none_rejected is None:
+            self._none_rejected = self._duck.query(self._rejected_sql, records=records)
+        return self._none_rejected
 
 
 def _has_nul(properties: pa.ChunkedArray) -> bool:
