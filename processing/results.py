@@ -4,20 +4,19 @@ Values are absolute, so a consumer that sees one twice, or only the last (the to
 Publishing has a thread of its own: nobody's number waits for it.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import pyarrow as pa
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from sqlalchemy import DateTime, LargeBinary, Table
+from sqlalchemy import LargeBinary, Table
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from contracts.settings import KafkaSettings
 from contracts.topics import RESULTS
-from processing.duck import Duck
 from processing.handover import Handover
+from processing.json_texts import objects
 from processing.merge import Merged
 
 log = structlog.get_logger()
@@ -33,7 +32,6 @@ class ResultsPublisher:
 
     def __init__(self, kafka: KafkaSettings, count_failure: Callable[[], None] = lambda: None) -> None:
         self._topic = kafka.topic_prefix + RESULTS.name
-        self._duck = Duck()
         self._handover = Handover()
         self._count_failure = count_failure
         self._producer = Producer(
@@ -59,16 +57,14 @@ class ResultsPublisher:
                 self._produce(f"{name}:{key}", None)  # a tombstone: the row was joined into another
         self._producer.poll(0)
 
-    def _texts(self, table: Table, rows: pa.Table) -> Iterator[tuple[str, str]]:
+    @staticmethod
+    def _texts(table: Table, rows: pa.Table) -> Iterator[tuple[str, str]]:
         """Key and row of each row as JSON texts."""
         if not rows.num_rows:
             return iter(())
         keys = [column.name for column in table.primary_key]
         shown = [name for name in rows.column_names if _is_shown(table, name)]
-        texts = self._duck.query(
-            f"SELECT {_json(table, keys)} AS key, {_json(table, shown)} AS row FROM rows", rows=rows
-        )
-        return zip(texts["key"].to_pylist(), texts["row"].to_pylist(), strict=True)
+        return zip(objects(rows.select(keys)), objects(rows.select(shown)), strict=True)
 
     def _produce(self, key: str, value: str | None) -> None:
         try:
@@ -97,15 +93,3 @@ class ResultsPublisher:
 def _is_shown(table: Table, name: str) -> bool:
     """Sketches and the texts that only merges read are left out."""
     return not isinstance(table.columns[name].type, LargeBinary | ARRAY) and not name.endswith("_key")
-
-
-def _json(table: Table, names: Sequence[str]) -> str:
-    """SQL for a JSON object of these columns; times in ISO 8601."""
-
-    def value(name: str) -> str:
-        if isinstance(table.columns[name].type, DateTime):
-            return f"strftime({name} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%gZ')"
-        return name
-
-    members = ", ".join(f"{json.dumps(name)}: {value(name)}" for name in names)
-    return f"CAST(to_json({{{members}}}) AS VARCHAR)"
