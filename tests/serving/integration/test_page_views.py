@@ -140,9 +140,9 @@ async def violations(page: Page, axe: str) -> list[str]:
     """What axe finds wrong by WCAG A and AA, one line each."""
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(axe)
-    found: list[dict[str, Any]] = (await page.evaluate("axe.run(document, {resultTypes: ['violations']})"))[
-        "violations"
-    ]
+    found: list[dict[str, Any]] = await page.evaluate(
+        "axe.run(document, {resultTypes: ['violations']}).then((told) => told.violations)"
+    )
     return [f"{one['id']}: {node['html'][:160]} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
 
@@ -247,9 +247,15 @@ async def test_sales_are_the_apis_beside_the_period_before(browser: Browser, bus
         assert "grain=day" in page.url
 
 
-async def test_the_next_day_is_shown_beside_the_last(browser: Browser, busy: Server) -> None:
+async def test_the_next_day_is_shown_beside_the_last_and_a_chart_is_saved_as_a_picture(
+    browser: Browser, busy: Server
+) -> None:
     async with tab(browser, f"{busy.url}/sales") as opened:
         page = opened.page
+        async with page.expect_download() as download:
+            await page.locator("#panel-sales [data-export=png]").click()
+        picture = await (await download.value).path()
+        assert picture.read_bytes().startswith(b"\x89PNG")
         rows = await saved(page, "forecast")
         last, following = rows[:24], rows[24:]
         asked = busy.data(
@@ -700,16 +706,15 @@ async def test_graphiql_asks_with_the_pages_key_and_follows_a_subscription(brows
                 await page.screenshot(path=Path(folder) / f"graphiql-{width}.png")
 
 
-async def test_a_chart_is_saved_as_a_picture(browser: Browser, busy: Server) -> None:
-    async with tab(browser, f"{busy.url}/sales") as opened:
-        async with opened.page.expect_download() as download:
-            await opened.page.locator("#panel-sales [data-export=png]").click()
-        picture = await (await download.value).path()
-        assert picture.read_bytes().startswith(b"\x89PNG")
-
-
-async def test_the_clock_of_a_zone_is_the_calendars(browser: Browser, busy: Server) -> None:
+async def test_the_clock_of_a_zone_is_the_calendars_and_a_saved_text_no_formula(browser: Browser, busy: Server) -> None:
     async with tab(browser, busy.url) as opened:
+        sheet = await opened.page.evaluate(
+            """async () => {
+              const { csv } = await import("/page/js/export.js");
+              return csv(["a", "b"], [["=1+1", "-3.5"], ['x "y", z', null]]);
+            }"""
+        )
+        assert sheet == 'a,b\r\n\'=1+1,-3.5\r\n"x ""y"", z",\r\n'
         days = await opened.page.evaluate(
             """async () => {
               const { startOfDay, addDays, instant } = await import("/page/js/zones.js");
@@ -732,14 +737,3 @@ async def test_the_clock_of_a_zone_is_the_calendars(browser: Browser, busy: Serv
             "2026-03-29T01:30:00.000Z",
             "2025-12-31T18:30:00.000Z",
         ]
-
-
-async def test_a_saved_text_is_no_formula(browser: Browser, busy: Server) -> None:
-    async with tab(browser, busy.url) as opened:
-        text = await opened.page.evaluate(
-            """async () => {
-              const { csv } = await import("/page/js/export.js");
-              return csv(["a", "b"], [["=1+1", "-3.5"], ['x "y", z', null]]);
-            }"""
-        )
-        assert text == 'a,b\r\n\'=1+1,-3.5\r\n"x ""y"", z",\r\n'
