@@ -69,9 +69,12 @@ def delete_before(kafka: KafkaSettings, offset: int) -> None:
         future.result(20)
 
 
-def test_missing_topics_and_a_missing_broker_are_waited_for(kafka_bootstrap: str) -> None:
+def test_missing_topics_and_a_missing_broker_are_waited_for(
+    kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(RetryableError, match="no topic"):
         starting_offsets(KafkaSettings(bootstrap=kafka_bootstrap, topic_prefix="nobody-made-these-"), {})
+    monkeypatch.setattr("processing.source._BROKER_SECONDS", 1)  # nobody is there who might be late
     with pytest.raises(RetryableError, match="does not answer"):
         starting_offsets(KafkaSettings(bootstrap="127.0.0.1:1"), {})
 
@@ -136,7 +139,8 @@ def test_records_that_retention_took_cannot_be_read_again_and_nothing_else_is_gi
     assert read_ranges(filled, {"clickstream": {0: (5, 10)}}).num_rows == 5
 
 
-def test_without_a_broker_reading_again_is_tried_later() -> None:
+def test_without_a_broker_reading_again_is_tried_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("processing.source._BROKER_SECONDS", 1)  # nobody is there who might be late
     with pytest.raises(RetryableError, match="does not answer"):
         read_ranges(KafkaSettings(bootstrap="127.0.0.1:1"), {"clickstream": {0: (0, 1)}})
 
