@@ -31,7 +31,7 @@ class StackSettings(PartSettings):
     base_port: int = Field(default=7070, ge=1024, le=65000)
     """First of seven consecutive ports: gateway, serving, processing, Kafka, Kafka's controller, Postgres, watch."""
     cache: Path = REPOSITORY / ".millrace" / "cache"
-    """Folder of the fetched jars. Beside the code, not in the home, so that several stacks share it."""
+    """Folder of the fetched jars and what is made of them once; beside the code, so that several stacks share it."""
     ivy_settings: Path | None = None
     """An Ivy settings file for fetching the jars, where a mirror has to be used."""
     java_home: Path | None = None
