@@ -47,8 +47,9 @@ class Counting(Database):
 class InProcess:
     """Runs documents, each of them anew."""
 
-    def __init__(self, executor: Executor, database: Counting) -> None:
-        self._executor = executor
+    def __init__(self, services: Services, database: Counting) -> None:
+        self._executor = Executor(build_schema(), services)
+        self.feed = services.feed
         self.database = database
 
     async def data(self, document: str, **variables: Any) -> dict[str, Any]:
@@ -72,7 +73,7 @@ async def in_process(server: Server) -> AsyncIterator[InProcess]:
         database, EpochFeed(database.connect, 5), settings, ShopSettings(), EventLog(server.home / "delta", 2)
     )
     try:
-        yield InProcess(Executor(build_schema(), services), database)
+        yield InProcess(services, database)
     finally:
         await database.close()
 

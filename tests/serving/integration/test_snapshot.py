@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from tests.serving.events import visits
 from tests.serving.integration.conftest import NOW, Server, eventually
+from tests.serving.integration.in_process import in_process
 from tests.serving.shop import Shop, engine, write
 
 pytestmark = pytest.mark.integration
@@ -63,6 +64,21 @@ async def test_connections_that_broke_while_they_were_kept_are_replaced(server: 
         async with cutter.begin() as cutting:
             assert await cutting.scalar(text(CUT)) > 1
     await cutter.dispose()
+
+
+async def test_a_connection_whose_statement_was_given_up_can_be_lent_at_once(server: Server) -> None:
+    async with in_process(server) as running:
+        pool = running.database.pool
+        lent = await pool.lend(None)
+        asking = asyncio.create_task(lent.fetch("SELECT pg_sleep(60)"))
+        await asyncio.sleep(0.1)
+        asking.cancel()
+        await asyncio.wait([asking])
+        pool.give_back(lent)
+        assert await pool.lend(None) is lent
+        assert await lent.fetchval("SELECT 1") == 1
+        assert await lent.fetchval("SHOW transaction_read_only") == "on"
+        pool.give_back(lent)
 
 
 async def _overtaken(server: Server, query: str, shop: Shop) -> dict[str, Any]:

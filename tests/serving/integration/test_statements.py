@@ -115,6 +115,18 @@ async def test_one_root_is_asked_for_in_one_round_trip_where_the_commit_is_known
             assert alone == in_a_transaction
 
 
+async def test_several_roots_and_a_commit_that_is_not_the_newest_heard_of_take_a_transaction(server: Server) -> None:
+    async with in_process(server) as running:
+        sums, both = "{ segments { shoppers { users } } }", "{ segments { shoppers { users } } reportDays { day } }"
+        await running.data(sums)
+        for document, heard_of, alone in ((sums, None, True), (both, None, False), (sums, 10**6, False)):
+            running.feed.newest = heard_of
+            running.database.asked.clear()
+            await running.data(document)
+            assert (len(running.database.asked) == 1) is alone
+            assert running.database.asked[0].startswith("BEGIN") is not alone
+
+
 async def test_that_there_is_nothing_is_proven_too(server: Server) -> None:
     async with in_process(server) as running:
         for _ in range(2):
