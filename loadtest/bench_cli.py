@@ -1,7 +1,5 @@
 """`bench`: one part measured by itself. What is measured and how is in the `bench_*` modules."""
 
-import signal
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -14,6 +12,7 @@ from loadtest.bench_gateway import GatewayPlan, run_gateway_bench
 from loadtest.bench_processing import BenchPlan, run_bench
 from loadtest.bench_rate_cli import rate
 from loadtest.bench_serving import ServingPlan, run_serving_bench
+from loadtest.ending import end_in_order
 from loadtest.summary import print_bench, print_figures, to_json
 
 app = typer.Typer(help="Measure one part by itself, or the whole, beside its limits.", no_args_is_help=True)
@@ -22,12 +21,7 @@ app.command()(rate)
 
 @app.callback()
 def _end_in_order() -> None:
-    """SIGTERM ends a measurement as Ctrl+C does: with the parts, topics and schemas that it has made."""
-    signal.signal(signal.SIGTERM, _end)
-
-
-def _end(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+    end_in_order()
 
 
 @app.command()

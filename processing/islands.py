@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
-_US_PER_MS: Final = 1000
+US_PER_MS: Final = 1000
 
 
 def in_order_of_islands(
@@ -43,4 +43,4 @@ def microseconds(times: pa.ChunkedArray) -> Numbers:
 
 
 def _milliseconds(times: pa.ChunkedArray) -> Numbers:
-    return microseconds(times) // _US_PER_MS
+    return microseconds(times) // US_PER_MS

@@ -11,6 +11,7 @@ import typer
 
 from contracts.settings import GraphqlSettings
 from loadtest.audit.holdings import HoldingsError
+from loadtest.ending import end_in_order
 from loadtest.load.audited import audited_load
 from loadtest.load.run import LoadError, LoadPlan, problems, run_load
 from loadtest.load.workload import WorkloadError, read_workload
@@ -61,6 +62,7 @@ def load(
         folder=folder,
         web_port=web_port if web else None,
     )
+    end_in_order()
     if web:
         typer.echo(f"Locust's page: http://127.0.0.1:{web_port}/", err=True)
     typer.echo(f"{workload.events:,.0f} events in {workload.seconds:,.0f} s, seed {plan.seed} …", err=True)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Table
 
-from processing.islands import Numbers, as_numbers, microseconds
+from processing.islands import US_PER_MS, Numbers, as_numbers, microseconds
 from processing.projection import Projection
 
 _DELTA: Final = """
@@ -22,7 +22,6 @@ _DELTA: Final = """
       CAST(NULL AS timestamp) AS purchased_at, CAST(NULL AS string) AS purchase_id, late, epoch AS last_epoch
     FROM events WHERE product_id IS NOT NULL AND (action = '{action}' OR kind = 'purchase')
 """
-_US_PER_MS: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class PairFold:
         found = np.searchsorted(place[sold], place[seen])
         seen, found = seen[found < len(sold)], found[found < len(sold)]
         first = sold[found]
-        is_its = (of_both[seen] == of_both[first]) & (time[first] - time[seen] <= self.window_ms * _US_PER_MS)
+        is_its = (of_both[seen] == of_both[first]) & (time[first] - time[seen] <= self.window_ms * US_PER_MS)
         return _paired(rows, seen[is_its], first[is_its])
 
 

@@ -1,5 +1,6 @@
 """The command line: what is asked wrongly is answered with 2 and a sentence, a part that is away with 1."""
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from loadtest import bench_cli
 from loadtest.cli import app
+from loadtest.load import cli as load_cli
 from loadtest.load.run import problems
 
 pytestmark = pytest.mark.unit
@@ -129,11 +131,32 @@ def test_a_measurement_that_is_terminated_ends_what_it_has_begun(monkeypatch: py
         finally:
             ended.append("the parts of its own")
 
-    before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(bench_cli, "run_gateway_bench", measure)
+    assert terminated("bench", "gateway") == 128 + signal.SIGTERM
+    assert ended
+
+
+def test_a_load_that_is_terminated_ends_its_clients(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ended = []
+
+    async def run(_: object) -> None:
+        try:
+            asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            ended.append("the clients")
+            raise
+
+    monkeypatch.setattr(load_cli, "run_load", run)
+    destination = ("--gateway", "http://127.0.0.1:1", "--write-key", "k", "--report", str(tmp_path / "report"))
+    assert terminated("load", "--no-audit", *destination) == 128 + signal.SIGTERM
+    assert ended
+
+
+def terminated(*arguments: str) -> int:
+    """The exit code of a command that sends itself SIGTERM."""
+    before = signal.getsignal(signal.SIGTERM)
     try:
-        result = CliRunner().invoke(app, ["bench", "gateway"])
+        return CliRunner().invoke(app, arguments).exit_code
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert result.exit_code == 128 + signal.SIGTERM
-    assert ended
