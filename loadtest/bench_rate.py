@@ -54,6 +54,22 @@ async def highest_rate(
             rate = (held * not_held) ** 0.5
 
 
+async def held_for_long(
+    attempt: Callable[[float], Awaitable[Try]], found: float, least: float, precision: float
+) -> tuple[float | None, list[Try]]:
+    """The rate that is held in a long attempt, and all tries: the one found or, one after the other, lower ones.
+
+    What is held for a minute may not be for ten: roll-ups, compaction and verification have their turns meanwhile.
+    """
+    tries: list[Try] = []
+    while found >= least:
+        tries.append(await attempt(found))
+        if tries[-1].held:
+            return found, tries
+        found /= 1 + precision
+    return None, tries
+
+
 async def try_rate(plan: LoadPlan, rate: float, *, freshness_ms: float, patience_seconds: float) -> Try:
     """One load at this rate, in a folder of its own. Raises LoadError, HoldingsError."""
     folder = plan.folder / f"{rate:.0f}-per-second"

@@ -44,7 +44,7 @@ BENCHES: Final = (
     Bench("state", quickly=("--rate", "100", "--horizon", "60")),
     Bench("detect", quickly=("--days", "2", "--weeks", "0")),
     Bench("forecast", quickly=("--weeks", "6")),
-    Bench("rate", whole=True, quickly=("--start", "50", "--highest", "50", "--seconds", "10")),
+    Bench("rate", whole=True, quickly=("--start", "50", "--highest", "50", "--seconds", "10", "--hold", "0")),
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.bench_rate import Try, highest_rate
+from loadtest.bench_rate import Try, held_for_long, highest_rate
 from loadtest.load.parts_use import parts_use
 
 pytestmark = pytest.mark.unit
@@ -41,6 +41,17 @@ async def test_a_stack_that_holds_nothing_is_given_up() -> None:
     found, tries = await highest_rate(Stack(0).attempt, 1000, 40_000, 0.1)
     assert found is None
     assert [each.rate for each in tries] == [1000, 500, 250, 125, 62.5]
+
+
+@given(st.floats(1, 1500))
+async def test_what_is_not_held_for_long_is_tried_lower_and_no_lower_than_the_least(limit: float) -> None:
+    found, tries = await held_for_long(Stack(limit).attempt, 1000, 125, 0.2)
+    assert [each.held for each in tries] == [False] * (len(tries) - 1) + [found is not None]
+    assert (found is None) == (tries[-1].rate > limit)
+    if found is None:
+        assert tries[-1].rate < 125 * 1.2
+    else:
+        assert found <= min(limit, 1000) <= found * 1.2000001
 
 
 async def test_what_a_part_uses_is_measured_by_its_processes(tmp_path: Path) -> None:
