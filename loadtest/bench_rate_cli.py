@@ -61,8 +61,6 @@ def rate(
         folder=folder,
     )
 
-    long_plan = replace(plan, workload=workload.at_rate(start, hold or seconds), folder=folder / "for-long")
-
     async def load(plan: LoadPlan, asked: float) -> Try:
         typer.echo(f"{asked:,.0f} events/s for {plan.workload.seconds:,.0f} s …", err=True)
         return await try_rate(plan, asked, freshness_ms=freshness * 1000, patience_seconds=patience)
@@ -76,7 +74,8 @@ def rate(
         await load(replace(plan, folder=folder / "warm-up"), start / 4)
         found, tries = await highest_rate(partial(attempt, plan), start, highest, precision)
         if found is not None and hold:
-            found, long_tries = await held_for_long(partial(attempt, long_plan), found, start / 8, precision)
+            for_long = replace(plan, workload=workload.at_rate(start, hold), folder=folder / "for-long")
+            found, long_tries = await held_for_long(partial(attempt, for_long), found, start / 8, precision)
             tries += long_tries
         return found, tries
 
