@@ -1,7 +1,8 @@
 """Work beside the stream, every so often: each turn is a process of its own that yields to everything else.
 
 A process and not a thread: such work takes the interpreter's lock for long, and what it takes of memory it gives back
-when it ends. There is one at a time. What goes wrong with it is logged and counted, and stops nothing else.
+when it ends. There is one at a time. What goes wrong with it is logged and counted, and stops nothing else. One whose
+part is killed goes on to its end.
 """
 
 import json
@@ -10,7 +11,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import Any, Final, TypeAlias
 
@@ -83,8 +86,10 @@ class Background:
     def _take(self, turn: Turn) -> None:
         command = (*self._command, *turn.verb)
         begun = monotonic()
-        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # noqa: S603 - ours
-        os.setpriority(os.PRIO_PROCESS, self._child.pid, _LAST_IN_LINE)  # from its start: to import takes it seconds
+        self._child = subprocess.Popen(  # noqa: S603 - ours
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
+        )
+        yield_to_others(self._child.pid)  # from its start: to import takes it seconds
         if self._stopping.is_set():  # since before there was a child to stop
             self._child.terminate()
         output, _ = self._child.communicate()
@@ -98,6 +103,20 @@ class Background:
         if is_failure(code):
             log.warning("background_failed", verb=turn.name, exit_code=code)
         turn.observe(code, told, monotonic() - begun)
+
+
+def yield_to_others(pid: int = 0) -> None:
+    """Give a process, or this one, the processor only when nobody else wants it.
+
+    Linux shares processors among sessions first, and looks at niceness only within one (sched(7), autogroups): of a
+    session of its own the share is lowered, too. Work within the session of a part would take the share of that part
+    whenever it waits, and what it waits for with it.
+    """
+    os.setpriority(os.PRIO_PROCESS, pid, _LAST_IN_LINE)
+    process = pid or os.getpid()
+    with suppress(OSError):  # a system without autogroups, or a process that has ended
+        if os.getsid(process) == process:
+            Path(f"/proc/{process}/autogroup").write_text(str(_LAST_IN_LINE), "ascii")
 
 
 def is_failure(code: int) -> bool:

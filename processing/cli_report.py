@@ -1,7 +1,6 @@
 """`python -m processing report`: a day told to people, kept, and mailed."""
 
 import json
-import os
 from datetime import date
 from enum import Enum
 from typing import Annotated, Final
@@ -10,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from contracts.settings import setting_faults
+from processing.background import yield_to_others
 from processing.cli_common import attempt
 from processing.reporting import mail
 from processing.reporting.day import Day
@@ -57,7 +57,7 @@ def report(
         raise typer.BadParameter("it is --due, or --day and --email", param_hint="--due")
     asked = _date(day)
     if background:
-        os.nice(19)
+        yield_to_others()
     try:
         settings, options = Settings(), ReportSettings()
     except ValidationError as error:

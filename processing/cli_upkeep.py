@@ -1,7 +1,6 @@
 """`python -m processing compact|gold`: what keeps the Delta tables small, and makes those for others to read."""
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from processing.background import yield_to_others
 from processing.cli_common import Json, attempt, load_settings
 from processing.display import Display
 from processing.gold.writing import Written, write_gold
@@ -40,7 +40,8 @@ def compact(
     Exit codes: 0 done, or told; 2 not done.
     """
     settings = load_settings()
-    _yield_to_others(background)
+    if background:
+        yield_to_others()
     keep = keep_hours or settings.processing.compact_keep_hours
     tables: list[Compacted] = attempt(lambda: _compacted(settings, keep, dry_run=dry_run))
     if as_json:
@@ -78,7 +79,8 @@ def gold(*, background: Background = False, as_json: Json = False) -> None:
     Exit codes: 0 done; 2 not done, or not all of it: run it again.
     """
     settings = load_settings()
-    _yield_to_others(background)
+    if background:
+        yield_to_others()
     written: Written = attempt(lambda: _gold(settings))
     if as_json:
         typer.echo(json.dumps(asdict(written)))
@@ -91,8 +93,3 @@ def gold(*, background: Background = False, as_json: Json = False) -> None:
 def _gold(settings: Settings) -> Written:
     with Display("gold") as display:
         return write_gold(settings.postgres, settings.log.path, display.tell)
-
-
-def _yield_to_others(background: bool) -> None:
-    if background:
-        os.nice(19)

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from processing.background import yield_to_others
 from processing.cli_common import From, Json, To, attempt, load_settings, read_time
 from processing.display import Display
 from processing.settings import Settings
@@ -43,7 +44,7 @@ def verify(
         raise typer.BadParameter("it is one of --from with --to, --random and --all", param_hint="--random")
     settings = load_settings()
     if background:
-        os.nice(19)
+        yield_to_others()
     asked = Span() if whole else _whole_minutes(since, until) or AtRandom(VERIFIED_AT_RANDOM)
     outcome = attempt(lambda: _verified(settings, asked, background=background))
     if as_json:

@@ -1,7 +1,6 @@
 """`millrace detect`: training the detectors of hours, which models there are, forecasts."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
@@ -11,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from processing.background import yield_to_others
 from processing.detection.models import listed
 from processing.detection.training import Training
 from processing.detection.training import train as train_all
@@ -42,7 +42,7 @@ def train(
     """
     settings = load_settings(Settings)
     if background:
-        os.nice(19)
+        yield_to_others()
     every = timedelta(hours=settings.watch.train_every_hours) if due else timedelta(0)
     with Display("train") as display:
         done: Training = attempt(
@@ -69,7 +69,7 @@ def forecast_hours(*, due: Due = False, background: Yielding = False, as_json: J
     """
     settings = load_settings(Settings)
     if background:
-        os.nice(19)
+        yield_to_others()
     with Display("forecast") as display:
         made: Forecast = attempt(lambda: forecast(settings.postgres, display.tell, due=due))
     if as_json:
