@@ -75,6 +75,9 @@ class Database:
                 # A plan made for any range is a bad plan for this one: times are what the tables are cut by.
                 "plan_cache_mode": "force_custom_plan",
                 "jit": "off",
+                # Many ask at the same time, so that each gets one processor: more of them for one is slower for all,
+                # and to start two for each answer takes the time of those who write.
+                "max_parallel_workers_per_gather": "0",
                 "default_transaction_read_only": "on",
                 "statement_timeout": str(round(self._serving.statement_timeout_seconds * 1000)),
                 "idle_in_transaction_session_timeout": "60000",

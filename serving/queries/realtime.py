@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import cache
 
-from sqlalchemy import DateTime, Subquery, func, or_, select
+from sqlalchemy import DateTime, FromClause, Subquery, func, or_, select, true
 
 from contracts.projections import sessions, site_minutes
 from contracts.rollup_reads import GIVEN, days_fit, given, readable
@@ -22,12 +22,14 @@ def realtime(
     earlier: Span | None,
     *,
     wanted_sketches: Collection[str],
+    wants_carts: bool,
     bot: bool | None,
 ) -> Asked:
     """The newest `minutes` minutes, oldest first, empty ones as zero.
 
-    Each row has also the day's totals, those of the `earlier` span of whole minutes where one is wanted, and of the
-    sessions that started in those minutes: how many put something into a cart, and how many of these bought nothing.
+    Each row has also the day's totals, those of the `earlier` span of whole minutes where one is wanted, and where
+    carts are wanted, of the sessions that started in those minutes, how many put something into a cart and how many of
+    these bought nothing. For carts all sessions of these minutes are read, for the rest only sums.
 
     Sketches come as arrays, with a null where a minute has none.
     """
@@ -40,32 +42,25 @@ def realtime(
     }
     for name, span in spans.items():
         values |= {f"{name}_starts": span.start, f"{name}_ends": span.end}
-    return Asked(_statement(tuple(spans), frozenset(wanted_sketches), bot, days=days_fit(edges)), values)
+    statement = _statement(tuple(spans), frozenset(wanted_sketches), bot, wants_carts=wants_carts, days=days_fit(edges))
+    return Asked(statement, values)
 
 
 @cache
-def _statement(spans: tuple[str, ...], wanted_sketches: frozenset[str], bot: bool | None, *, days: bool) -> Statement:
-    of_days = _bought(spans, bot, days=days)
+def _statement(
+    spans: tuple[str, ...], wanted_sketches: frozenset[str], bot: bool | None, *, wants_carts: bool, days: bool
+) -> Statement:
+    once = [_bought(spans, bot, days=days), *([_carts(bot)] if wants_carts else [])]
     oldest, newest = given_moment("oldest_minute"), given_moment("newest_minute")
-    bought_nothing = (sessions.c.adds > 0) & (sessions.c.purchases == 0)
-    carts = (
-        select(
-            func.count().filter(sessions.c.adds > 0).label("carts"),
-            func.count().filter(bought_nothing).label("carts_left"),
-        )
-        .where(
-            sessions.c.started_at >= oldest,
-            sessions.c.started_at < given_moment("minutes_end"),
-            counted(sessions, bot),
-        )
-        .subquery("carts")
-    )
     axis = (
         func.generate_series(oldest, newest, duration(timedelta(minutes=1)), type_=DateTime(timezone=True))
         .table_valued("minute", name="axis")
         .render_derived()
     )
-    totals = [*of_days.c, *carts.c]
+    totals = [column for each in once for column in each.c]
+    beside: FromClause = axis
+    for each in once:
+        beside = beside.join(each, true())
     return (
         select(
             axis.c.minute,
@@ -73,11 +68,28 @@ def _statement(spans: tuple[str, ...], wanted_sketches: frozenset[str], bot: boo
             *totals,
             *sketches(site_minutes, sorted(wanted_sketches)),
         )
-        .join_from(axis, of_days, of_days.c.purchases_today >= 0)
-        .join(carts, carts.c.carts >= 0)
-        .outerjoin(site_minutes, (site_minutes.c.minute == axis.c.minute) & counted(site_minutes, bot))
+        .select_from(
+            beside.outerjoin(site_minutes, (site_minutes.c.minute == axis.c.minute) & counted(site_minutes, bot))
+        )
         .group_by(axis.c.minute, *totals)
         .order_by(axis.c.minute)
+    )
+
+
+def _carts(bot: bool | None) -> Subquery:
+    """One row: sessions of the minutes that put something into a cart, and those of them that bought nothing."""
+    filled = sessions.c.adds > 0
+    return (
+        select(
+            func.count().filter(filled).label("carts"),
+            func.count().filter(filled & (sessions.c.purchases == 0)).label("carts_left"),
+        )
+        .where(
+            sessions.c.started_at >= given_moment("oldest_minute"),
+            sessions.c.started_at < given_moment("minutes_end"),
+            counted(sessions, bot),
+        )
+        .subquery("carts")
     )
 
 

@@ -13,10 +13,9 @@ from serving.queries import ResultRow
 from serving.queries.realtime import realtime as realtime_sql
 from serving.schema.common import CURRENCY, AsOf, BotFilter, check_kept
 from serving.schema.comparison import Earlier
-from serving.schema.context import Info, Services, selected
+from serving.schema.context import Info, selected
 from serving.schema.scalars import Long
 from serving.sketches import count_users
-from serving.snapshot import Snapshot
 from serving.windows import MINUTE, Span, floor
 from serving.zones import checked_zone
 
@@ -78,6 +77,7 @@ class Realtime:
 
 _USERS = frozenset({"activeUsers", "conversionRate"})
 _BUYERS = frozenset({"conversionRate"})
+_CARTS = frozenset({"cartAbandonmentRate"})
 
 
 async def realtime(
@@ -92,22 +92,10 @@ async def realtime(
     ] = None,
 ) -> Realtime | None:
     """Null before the first epoch."""
-    wanted = {"users"} if selected(info, _USERS) else set()
-    wanted |= {"buyers"} if selected(info, _BUYERS) else set()
     services, snapshot = info.context.services, info.context.snapshot
-    return await read_realtime(services, snapshot, time_zone, bots, sketches=wanted, compare_with=compare_with)
-
-
-async def read_realtime(
-    services: Services,
-    snapshot: Snapshot,
-    time_zone: str | None,
-    bots: BotFilter,
-    *,
-    sketches: set[str],
-    compare_with: Earlier | None = None,
-) -> Realtime | None:
-    """The numbers in the snapshot; those that need a sketch which is not asked for are None."""
+    sketches = {"users"} if selected(info, _USERS) else set()
+    sketches |= {"buyers"} if selected(info, _BUYERS) else set()
+    carts = bool(selected(info, _CARTS))
     zone = ZoneInfo(checked_zone(time_zone or services.shop.time_zone))
     as_of = await snapshot.as_of()
     if as_of is None:
@@ -119,7 +107,7 @@ async def read_realtime(
     if earlier is not None:
         check_kept((earlier.start, earlier.end), as_of, "compareWith")
     rows = await snapshot.rows(
-        *realtime_sql(newest, SERIES_MINUTES, today, earlier, wanted_sketches=sketches, bot=bots.bot)
+        *realtime_sql(newest, SERIES_MINUTES, today, earlier, wanted_sketches=sketches, wants_carts=carts, bot=bots.bot)
     )
     recent = rows[-RECENT_MINUTES:]
     seconds = (now - recent[0].minute).total_seconds()
@@ -133,7 +121,7 @@ async def read_realtime(
         purchases_today=rows[0].purchases_today,
         currency=services.shop.currency,
         conversion_rate=min(1.0, buyers / users) if users and buyers is not None else None,
-        cart_abandonment_rate=rows[0].carts_left / rows[0].carts if rows[0].carts else None,
+        cart_abandonment_rate=rows[0].carts_left / rows[0].carts if carts and rows[0].carts else None,
         previous=_so_far(earlier, rows[0]) if earlier is not None else None,
         series=[
             MinutePoint(minute=row.minute, views=row.views, purchases=row.purchases, revenue=row.revenue)

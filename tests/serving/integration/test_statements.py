@@ -98,6 +98,16 @@ def test_a_root_is_one_statement(server: Server, root: str) -> None:
     assert all(data.values())
 
 
+@pytest.mark.parametrize(
+    ("fields", "reads"), [("activeUsers conversionRate series { views }", False), ("cartAbandonmentRate", True)]
+)
+def test_an_hour_of_sessions_is_read_only_for_the_field_that_is_about_them(
+    server: Server, fields: str, reads: bool
+) -> None:
+    _, statements = asyncio.run(run(server, f"{{ realtime {{ {fields} }} }}"))
+    assert any("FROM sessions" in one for one in statements) is reads
+
+
 async def test_one_root_is_asked_for_in_one_round_trip_where_the_commit_is_known(server: Server) -> None:
     async with in_process(server) as running:
         for root, (field, wanted) in ROOTS.items():
