@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -136,3 +138,13 @@ def test_every_file_of_tests_is_where_the_step_of_its_mark_looks() -> None:
         }
         looked = {kind for kind, arguments in kinds.items() if places & set(arguments)}
         assert looked == marks != set(), path
+
+
+def test_ci_is_refused_where_tests_would_be_skipped_for_want_of_a_program(tmp_path: Path) -> None:
+    for name in ("bash", "dirname", "id"):  # and no apt-get
+        (tmp_path / name).symlink_to(shutil.which(name) or "")
+    ran = subprocess.run(
+        ["bash", REPOSITORY / ".ci" / "run"], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    assert "this machine lacks: chromium nodejs npm redis-server" in ran.stderr
