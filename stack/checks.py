@@ -1,4 +1,4 @@
-"""What CI runs, as named steps: format, lint, types, unit, integration and end-to-end tests.
+"""What CI runs, as named steps: format, lint, impact of schemas, types, unit, integration and end-to-end tests.
 
 Tests can be beaten by the clock where others share the machine. A few that fail are run once more, when nothing runs
 beside them; a step that needed it says so in the summary, since such a test wants to be mended.
@@ -62,6 +62,7 @@ def _tests(kind: str, *places: str, options: Sequence[str] = (), beside: str = "
 STEPS: Final = (
     Step("format", ("ruff", "format", "--check", ".")),
     Step("lint", ("ruff", "check", ".")),
+    Step("impact", ("stack", "impact"), beside="e2e"),
     Step("types", ("mypy", *PACKAGES), beside="e2e"),
     _tests("unit", "*/unit", "test_*.py", options=_TWO_WORKERS, beside="e2e"),
     _tests("e2e", "e2e"),

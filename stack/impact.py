@@ -11,20 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from graphql import GraphQLObjectType, build_schema
 
+from contracts.schema_promise import PROMISED
 from contracts.settings import ShopSettings
 from contracts.tables import metadata
 from processing.projections import build_projections
-from schemas_avro import load_registry
 from schemas_avro.evolution import check_full_transitive
+from schemas_avro.registry import FOLDER, schema_files
 from stack.errors import StackError
 from stack.settings import REPOSITORY
-
-_PROPOSED: Final = 10_000
-"""Number of a version that is not registered yet."""
 
 
 class SchemaFileError(StackError):
@@ -51,32 +49,51 @@ class Impact:
 
     subject: str
     against: int
-    """The newest registered version."""
+    """The version that it is compared with: the one before it."""
     conflicts: list[str]
-    """Why it may not live beside the registered versions."""
+    """Why it may not live beside the other versions."""
     fields: list[FieldImpact]
 
 
 def impact_of(path: Path) -> Impact:
-    """Compare a schema file with the newest registered version of its subject. Raises SchemaFileError."""
+    """Compare a schema file with the version before it, or where it is no version yet, with the newest.
+
+    Raises SchemaFileError.
+    """
     try:
         proposed = json.loads(path.read_text("utf-8"))
         fields = {field["name"]: field for field in proposed["fields"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SchemaFileError(f"{path} is no record schema: {error!r}") from error
-    registry = load_registry()
-    subject = next((s.subject for s in registry.schemas if s.definition["name"] == proposed.get("name")), None)
+    known = {key: json.loads(text) for key, text in schema_files(FOLDER).items()}
+    subject = next((subject for (subject, _), each in known.items() if each["name"] == proposed.get("name")), None)
     if subject is None:
         raise SchemaFileError(f"{path}: no subject has records called {proposed.get('name')!r}")
-    newest = registry.latest(subject)
-    before = {field["name"]: field for field in newest.definition["fields"]}
-    versions = {s.version: s.definition for s in registry.schemas if s.subject == subject}
+    versions = {version: each for (of, version), each in known.items() if of == subject}
+    number = _version(path, subject) or max(versions) + 1
+    against = max((version for version in versions if version < number), default=number)
+    before = {field["name"]: field for field in versions[against]["fields"]}
     changes = dict.fromkeys(fields.keys() - before.keys(), "added")
     changes |= dict.fromkeys(before.keys() - fields.keys(), "removed")
     changes |= {name: "changed" for name in fields.keys() & before.keys() if fields[name] != before[name]}
-    conflicts = check_full_transitive(subject, {**versions, _PROPOSED: proposed})
-    told = [str(conflict).replace(f"v{_PROPOSED}", "the file") for conflict in conflicts]
-    return Impact(subject, newest.version, told, [_impact(name, change) for name, change in sorted(changes.items())])
+    conflicts = check_full_transitive(subject, {**versions, number: proposed})
+    told = [re.sub(rf"\bv{number}\b", "the file", str(conflict)) for conflict in conflicts]
+    return Impact(subject, against, told, [_impact(name, change) for name, change in sorted(changes.items())])
+
+
+def unpromised() -> list[Path]:
+    """Versions that are newer than what was promised at the last release, oldest first: what is about to change.
+
+    Compared with files and not with a history: a copy of the sources may have none.
+    """
+    promised: dict[str, int] = json.loads(PROMISED.read_text("utf-8"))
+    newer = sorted(key for key in schema_files(FOLDER) if key[1] > promised.get(key[0], 0))
+    return [FOLDER / subject / f"v{version}.avsc" for subject, version in newer]
+
+
+def _version(path: Path, subject: str) -> int | None:
+    """Which version of the subject a file is; None for a file from elsewhere."""
+    return int(path.stem[1:]) if path.resolve().parent == FOLDER / subject else None
 
 
 def _impact(field: str, change: str) -> FieldImpact:

@@ -4,9 +4,12 @@ import json
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from stack.impact import Impact
 
 
 def add_to(app: typer.Typer) -> None:
@@ -17,27 +20,30 @@ def add_to(app: typer.Typer) -> None:
 
 def impact(
     *,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A changed or new .avsc.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(exists=True, dir_okay=False, help="Changed or new .avsc; without, all since the last release."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each.")] = False,
 ) -> None:
     """Tell what a changed schema touches: producers, projections, GraphQL. Exit code 1 if it is not compatible."""
-    from stack.impact import impact_of  # noqa: PLC0415 - reads the code of all stages, which no other command needs
+    from stack.impact import impact_of, unpromised  # noqa: PLC0415 - reads the code of all stages, as no other command
 
-    found = impact_of(file)
-    if as_json:
-        typer.echo(json.dumps(asdict(found)))
-    else:
-        typer.echo(f"{found.subject}, against version {found.against}:")
-        for each in found.fields:
-            typer.echo(f"  {each.field} ({each.change})")
-            typer.echo(f"    producers    {', '.join(each.producers) or 'none'}")
-            typer.echo(f"    projections  {', '.join(each.projections) or 'none'}")
-            typer.echo(f"    GraphQL      {', '.join(each.roots) or 'none'}")
-        if not found.fields:
-            typer.echo("  no field changes")
-    for conflict in found.conflicts:
-        typer.echo(f"not compatible: {conflict}", err=True)
-    raise typer.Exit(1 if found.conflicts else 0)
+    found = [(path, impact_of(path)) for path in files or unpromised()]
+    for path, each in found:
+        typer.echo(json.dumps(asdict(each)) if as_json else _told(path, each))
+        for conflict in each.conflicts:
+            typer.echo(f"not compatible: {conflict}", err=True)
+    raise typer.Exit(1 if any(each.conflicts for _, each in found) else 0)
+
+
+def _told(path: Path, impact: "Impact") -> str:
+    lines = [f"{impact.subject}, {path.name} against version {impact.against}:"]
+    for each in impact.fields:
+        lines.append(f"  {each.field} ({each.change})")
+        told = {"producers": each.producers, "projections": each.projections, "GraphQL": each.roots}
+        lines += [f"    {what:<11}  {', '.join(names) or 'none'}" for what, names in told.items()]
+    return "\n".join(lines if impact.fields else [*lines, "  no field changes"])
 
 
 def make_client(
