@@ -1,10 +1,11 @@
-"""What visitors did, by the oracle: conversions, the funnel, orders and users, each by the plainest way to count it."""
+"""What visitors did, by the oracle: conversions, funnel, orders, users, journeys, each by the plainest way to count."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
 
 from loadtest.facts import Fact, from_epoch_ms
@@ -73,7 +74,7 @@ def orders(facts: Iterable[Fact]) -> dict[tuple[str, str], datetime]:
     placed: dict[tuple[str, str], datetime] = {}
     for fact in facts:
         if fact.action == "purchase":
-            key = (dict(fact.rest).get("order_id") or fact.event_id, fact.user_id)
+            key = (fact.order_id or fact.event_id, fact.user_id)
             placed[key] = min(placed.get(key, fact.at), fact.at)
     return placed
 
@@ -107,3 +108,50 @@ def _user(facts: Sequence[Fact]) -> User:
         revenue=sum((fact.amount for fact in facts if fact.action == "purchase"), Decimal(0)),
         favourite_category=min(met, key=lambda name: (-met[name], name)) if met else None,
     )
+
+
+@dataclass
+class Visits:
+    """What journeys did at one action."""
+
+    visits: int = 0
+    """Arrivals; staying is the same visit."""
+    sessions: int = 0
+    repeats: int = 0
+    """How often it followed itself."""
+    entries: int = 0
+    exits: int = 0
+
+
+@dataclass
+class Journeys:
+    """How sessions went from action to action within their first 50 events."""
+
+    journeys: int = 0
+    cut: int = 0
+    """Sessions with more events: where they left is unknown."""
+    nodes: dict[str, Visits] = field(default_factory=lambda: defaultdict(Visits))
+    moves: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """How often one action came next after another, and in how many sessions."""
+
+
+def journeys(sessions: Iterable[Session]) -> Journeys:
+    """All places added up."""
+    found = Journeys()
+    for session in sessions:
+        steps = [action for _, action, *_ in session.path]
+        turns = [action for number, action in enumerate(steps) if number == 0 or steps[number - 1] != action]
+        cut = session.measures.events > len(steps)
+        found.journeys += 1
+        found.cut += cut
+        for action in turns:
+            found.nodes[action].visits += 1
+        for action in set(turns):
+            found.nodes[action].sessions += 1
+            found.nodes[action].repeats += steps.count(action) - turns.count(action)
+        found.nodes[turns[0]].entries += 1
+        found.nodes[turns[-1]].exits += not cut
+        for move, count in Counter(pairwise(turns)).items():
+            times, of_sessions = found.moves.get(move, (0, 0))
+            found.moves[move] = (times + count, of_sessions + 1)
+    return found

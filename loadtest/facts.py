@@ -27,6 +27,7 @@ class Fact:
     page: str | None = None
     amount: Decimal = Decimal(0)
     quantity: int = 0
+    order_id: str | None = None
     rest: tuple[tuple[str, str], ...] = ()
     """All other fields, sorted: part of the payload, counted in nothing."""
 
@@ -110,6 +111,7 @@ def to_fact(event: Mapping[str, Any]) -> Fact:
         page=taken["page_url"],
         amount=Decimal(str(rest.pop("amount"))) if sale else Decimal(0),
         quantity=rest.pop("quantity") if sale else 0,
+        order_id=rest.pop("order_id", None) if sale else None,
         rest=tuple(sorted((name, repr(value)) for name, value in rest.items() if value is not None)),
     )
 

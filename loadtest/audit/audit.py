@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -13,10 +13,12 @@ from contracts.settings import KafkaSettings, LogSettings, PostgresSettings
 from loadtest.audit.answers import check_answers
 from loadtest.audit.checks import Check, check_books, check_laws
 from loadtest.audit.claims import Claims
-from loadtest.audit.holdings import Holdings, HoldingsError, Marks, UnsettledError
+from loadtest.audit.compared import hours_of
+from loadtest.audit.holdings import Holdings, HoldingsError, Marks, RestOn, UnsettledError
+from loadtest.audit.visitor_answers import drawn_users
 from loadtest.facts import Fact
 from loadtest.graphql import GraphqlClient, GraphqlError
-from loadtest.oracle import Oracle
+from loadtest.oracle import SESSION_GAP, Oracle
 
 _SALE: Final = "transactions"
 
@@ -102,11 +104,18 @@ class Auditor:
     async def _answers(self, since: Marks, counted: list[Fact], seed: int) -> list[Check]:
         if not counted:
             return []
-        minutes = {fact.at.replace(second=0, microsecond=0) for fact in counted}
-        start = min(minutes).replace(minute=0)
-        end = max(minutes).replace(minute=0) + timedelta(hours=1)
-        earlier = _facts(await asyncio.to_thread(self._holdings.earlier, since, start, end))
-        return await check_answers(self._graphql, Oracle([*earlier, *counted]), sorted(minutes), seed)
+        minutes = sorted({fact.at.replace(second=0, microsecond=0) for fact in counted})
+        users = drawn_users(counted, seed)
+        start, _ = hours_of(minutes)
+        known = [*_facts(await asyncio.to_thread(self._holdings.earlier, since, start)), *counted]
+        rest_on = RestOn(
+            users=set(users),
+            # A session goes on from before only where an event of it comes so soon.
+            sessions={fact.session_id for fact in known if fact.at < start + SESSION_GAP},
+            orders={str(fact.order_id) for fact in known if fact.order_id is not None},
+        )
+        before = _facts(await asyncio.to_thread(self._holdings.before, since, start, rest_on))
+        return await check_answers(self._graphql, Oracle([*before, *known]), minutes, users, seed)
 
     async def _closed(self) -> Check:
         books = await self._graphql.books()
@@ -136,4 +145,5 @@ def _facts(rows: pa.Table) -> Iterable[Fact]:
             page=row["page_url"],
             amount=row["amount"] or Decimal(0),
             quantity=row["quantity"] or 0,
+            order_id=row["order_id"],
         )

@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import adbc_driver_postgresql.dbapi as postgres
 import pyarrow as pa
+import pyarrow.compute as pc
 from adbc_driver_manager import Error as DatabaseError
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from deltalake import DeltaTable
@@ -19,6 +21,7 @@ from deltalake.exceptions import TableNotFoundError
 
 from contracts.settings import KafkaSettings, LogSettings, PostgresSettings
 from contracts.topics import CLICKSTREAM, REJECTED, TRANSACTIONS
+from loadtest.oracle import SESSION_GAP
 
 READ_TOPICS: Final = (CLICKSTREAM, TRANSACTIONS, REJECTED)
 Place = tuple[str, int]
@@ -50,6 +53,15 @@ class Marks:
     """Newest epoch; 0 before the first."""
     totals: dict[str, int]
     """The books' sums."""
+
+
+@dataclass(frozen=True)
+class RestOn:
+    """Of which users, sessions and orders earlier events are wanted."""
+
+    users: set[str]
+    sessions: set[str]
+    orders: set[str]
 
 
 class Holdings:
@@ -118,16 +130,27 @@ class Holdings:
             return pa.table({name: [] for name in _APPLIED})
         return pa.table(table.to_pyarrow_table(columns=_APPLIED, filters=[("epoch", ">", since.epoch)]))
 
-    def earlier(self, since: Marks, start: Any, end: Any) -> pa.Table:
-        """Events in `[start, end)` that were there before the run, as the log has them."""
+    def earlier(self, since: Marks, start: datetime) -> pa.Table:
+        """Events from `start` on that were there before the run, as the log has them."""
+        return self._logged(pc.field("timestamp") >= start, since)
+
+    def before(self, since: Marks, start: datetime, rest_on: RestOn) -> pa.Table:
+        """Events ahead of `start` that were there before the run and that answers about the time after rest on."""
+        near = pc.field("timestamp") >= start - SESSION_GAP
+        chosen = pc.field("user_id").isin(pa.array(rest_on.users, pa.string()))
+        chosen |= pc.field("order_id").isin(pa.array(rest_on.orders, pa.string()))
+        chosen |= near & pc.field("session_id").isin(pa.array(rest_on.sessions, pa.string()))
+        return self._logged((pc.field("timestamp") < start) & chosen, since)
+
+    def _logged(self, which: pc.Expression, since: Marks) -> pa.Table:
         columns = ["topic", "event_id", "user_id", "session_id", "product_id", "category", "action", "timestamp"]
-        columns += ["page_url", "amount", "quantity", "kind"]
+        columns += ["page_url", "amount", "quantity", "kind", "order_id"]
         try:
             table = DeltaTable(self._events)
         except TableNotFoundError:
             return pa.table({name: [] for name in columns})
-        filters = [("epoch", "<=", since.epoch), ("timestamp", ">=", start), ("timestamp", "<", end)]
-        return pa.table(table.to_pyarrow_table(columns=columns, filters=filters))
+        earlier = (pc.field("epoch") <= since.epoch) & which
+        return pa.table(table.to_pyarrow_dataset().to_table(columns=columns, filter=earlier))
 
     def kept(self, table: str, columns: str, since: Marks) -> pa.Table:
         """Rows of a table of `contracts.tables` of later epochs."""
