@@ -1,17 +1,19 @@
 """What clients were promised: the schema as of the last promise, and what of it a schema does not keep any more.
 
-`contracts/schema.promised.graphql` is written by `python -m serving promise`, at a release. Whatever is in it has to go
-on working: anything may be added, and what is to go is first promised as deprecated, then taken out.
+`contracts/schema.promised.graphql` is written by `python -m serving promise`, in the commit that adds something: what
+is served is relied on. Whatever is in it has to go on working; what is to go is promised as deprecated first.
 """
 
+import re
 from pathlib import Path
 from typing import Final
 
-from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, build_schema
+from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, build_schema, parse, print_ast
 from graphql.utilities import BreakingChange, BreakingChangeType, find_breaking_changes
 
 PROMISED: Final = Path(__file__).resolve().parent.parent / "contracts" / "schema.promised.graphql"
 _HEADER: Final = "# Written by `python -m serving promise`: what clients rely on. A test holds the schema to it.\n\n"
+_DESCRIPTION: Final = re.compile(r'^ *"""(?:.|\n)*?"""$', re.MULTILINE)
 
 
 def broken(promised: str, served: str) -> list[str]:
@@ -25,8 +27,13 @@ def promise(served: str) -> list[str]:
     """Promise the served SDL, unless it breaks what was promised; returns what it breaks."""
     broke = broken(PROMISED.read_text("utf-8"), served) if PROMISED.exists() else []
     if not broke:
-        PROMISED.write_text(_HEADER + served.partition("\n\n")[2], encoding="utf-8")
+        PROMISED.write_text(as_promised(served), encoding="utf-8")
     return broke
+
+
+def as_promised(served: str) -> str:
+    """The served SDL as a promise: without descriptions, which may get better."""
+    return _HEADER + print_ast(parse(_DESCRIPTION.sub("", served))) + "\n"
 
 
 def _announced(change: BreakingChange, before: GraphQLSchema) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from serving.__main__ import printed_schema
-from serving.promise import PROMISED, broken, promise
+from serving.promise import PROMISED, as_promised, broken, promise
 
 pytestmark = pytest.mark.unit
 
@@ -18,6 +18,19 @@ enum Grain { HOUR DAY }
 
 def test_the_schema_keeps_what_was_promised() -> None:
     assert broken(PROMISED.read_text("utf-8"), printed_schema()) == [], "see docs/graphql.md, Changes"
+
+
+def test_nothing_is_served_that_is_not_promised() -> None:
+    assert PROMISED.read_text("utf-8") == as_promised(printed_schema()), "run `python -m serving promise`"
+
+
+def test_a_promise_is_of_names_and_types_whatever_is_said_of_them() -> None:
+    described = '"""\n  Placed.\n  """\n  orders(\n    """Which."""\n    by: Int = 3\n  ): Int'
+    said = PROMISED_SDL.replace("orders: Int", "\n  " + described)
+    assert "orders(by: Int = 3): Int" in as_promised(said)
+    assert '"use sales"' in as_promised(said)
+    assert "Placed" not in as_promised(said)
+    assert "Which" not in as_promised(said)
 
 
 @pytest.mark.parametrize(
