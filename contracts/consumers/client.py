@@ -246,13 +246,21 @@ class FunnelAction(StrEnum):
     PRODUCT_VIEW = "PRODUCT_VIEW"
     """A product view: the action `view`."""
     SEARCH = "SEARCH"
+    """A search."""
     CLICK = "CLICK"
+    """A click."""
     SCROLL = "SCROLL"
+    """A scroll."""
     ADD_TO_CART = "ADD_TO_CART"
+    """An addition to a cart."""
     REMOVE_FROM_CART = "REMOVE_FROM_CART"
+    """A removal from a cart."""
     CHECKOUT_START = "CHECKOUT_START"
+    """A checkout begun."""
     PURCHASE = "PURCHASE"
+    """An order line bought."""
     REFUND = "REFUND"
+    """An order line refunded."""
     OTHER = "OTHER"
     """An action that has no name of its own."""
 
@@ -261,6 +269,7 @@ class FunnelBySourceFunnelSegmentsSteps(Struct, frozen=True, kw_only=True, omit_
     """A step of a funnel."""
 
     action: FunnelAction
+    """What reaches the step."""
     sessions: int
     """Sessions that reached it, by way of all the steps ahead of it."""
     share_of_first: float | None = field(name="shareOfFirst")
@@ -270,7 +279,7 @@ class FunnelBySourceFunnelSegmentsSteps(Struct, frozen=True, kw_only=True, omit_
     one ahead.
     """
     median_time: timedelta | None = field(name="medianTime")
-    """Median time from the first step to this one, over the sessions that reached it."""
+    """Median time from the first step to this one, of the sessions that reached it; null where none did."""
 
 
 class FunnelBySourceFunnelSegments(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -281,6 +290,7 @@ class FunnelBySourceFunnelSegments(Struct, frozen=True, kw_only=True, omit_defau
     sessions: int
     """Sessions in it, whether or not they reached the first step."""
     steps: list[FunnelBySourceFunnelSegmentsSteps]
+    """Its steps, in order."""
 
 
 class FunnelBySourceFunnel(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -299,8 +309,11 @@ class FunnelBySourceConversions(Struct, frozen=True, kw_only=True, omit_defaults
     """
 
     window_start: datetime = field(name="windowStart")
+    """First instant in the window."""
     product_id: str = field(name="productId")
+    """Which product."""
     clicks: int
+    """Clicks that named it."""
     converted_clicks: int = field(name="convertedClicks")
     """Clicks that a purchase followed within ten minutes."""
     rate: float
@@ -312,11 +325,15 @@ class FunnelBySource(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     funnel: FunnelBySourceFunnel
     """How far the sessions that started in the range got on their way, step by step. No step has more sessions than the
-    one ahead of it.
+    one ahead of it.  ```graphql {   funnel(     range: { from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z" }
+    breakdown: SOURCE   ) {     segments {       segment       steps {         action         sessions
+    shareOfPrevious         medianTime       }     }   } } ```
     """
     conversions: list[FunnelBySourceConversions]
     """Clicks on products that led to a purchase, by window (of the click's time) and product. Device and source are not
-    kept with a click: `funnel` has them.
+    kept with a click: `funnel` has them.  ```graphql {   conversions(     range: { from: "2026-03-01T09:00:00Z", to:
+    "2026-03-01T10:00:00Z" }     window: "PT1H"   ) {     windowStart     productId     clicks     convertedClicks
+    rate   } } ```
     """
 
 
@@ -362,6 +379,7 @@ class JourneysJourneysNodes(Struct, frozen=True, kw_only=True, omit_defaults=Tru
     place: int | None
     """Place in the journey, from 1 on; null without `depth`."""
     label: str
+    """The page or the action."""
     visits: int
     """How often journeys came to it; staying on it is the same visit."""
     exits: int
@@ -399,7 +417,8 @@ class Journeys(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     journeys: JourneysJourneys
     """Which page or action follows which in the sessions that started in the range, where they enter and where they
-    leave.
+    leave.  ```graphql {   journeys(     range: { from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z" }     by:
+    PAGE     depth: 4   ) {     transitions {       place       from       to       count     }   } } ```
     """
 
 
@@ -429,19 +448,28 @@ class BooksBooksTotals(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The ledger summed over all epochs."""
 
     records: int
+    """Records read from the log."""
     applied: int
+    """Events that every table counts."""
     duplicates: int
+    """Records whose event had been applied before."""
     quarantined: int
+    """Records that do not decode to an event."""
     rejected: int
+    """Records of events that the gateway refused."""
     late: int
+    """Applied events that the watermark had passed."""
 
 
 class BooksBooksChecks(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Two sums that must be equal."""
 
     name: str
+    """Stable name of the check."""
     left: int
+    """The sum that is checked."""
     right: int
+    """What it must be."""
 
 
 class BooksBooks(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -454,14 +482,18 @@ class BooksBooks(Struct, frozen=True, kw_only=True, omit_defaults=True):
     residue: int
     """Sum of the checks' residues without their sign."""
     totals: BooksBooksTotals
+    """What became of all records."""
     checks: list[BooksBooksChecks]
+    """Sums that must be equal."""
 
 
 class Books(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All roots of one operation read one snapshot: the commit that `asOf` names."""
 
     books: BooksBooks | None
-    """Whether every record is accounted for; null before the first commit."""
+    """Whether every record is accounted for; null before the first commit.  ```graphql {   books {     close
+    residue     checks {       name       left       right     }   } } ```
+    """
 
 
 def books() -> Operation[Books]:
@@ -503,7 +535,9 @@ class OverviewRealtimeSeries(Struct, frozen=True, kw_only=True, omit_defaults=Tr
     minute: datetime
     """Its start."""
     views: int
+    """Page views and product views."""
     revenue: Decimal
+    """Money of the purchases; refunds are not taken off."""
 
 
 class OverviewRealtime(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -512,7 +546,7 @@ class OverviewRealtime(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     active_users: int | None = field(name="activeUsers")
-    """Distinct users seen over the minute of the last commit and the four before it."""
+    """Distinct users seen over the minute of the last commit and the four before it. Never null."""
     events_per_second: float = field(name="eventsPerSecond")
     """Events over the minute of the last commit and the four before it, by the seconds from the start of the oldest of
     them to the commit.
@@ -537,6 +571,7 @@ class OverviewRevenue(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A category's revenue in a window. Windows without purchase or refund are left out."""
 
     window_start: datetime = field(name="windowStart")
+    """First instant in the window."""
     category: str
     """Empty where the transactions named none."""
     count: int
@@ -555,12 +590,13 @@ class OverviewSales(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Sales of an hour or a day in a time zone; the days of clock changes have 23 and 25 hours."""
 
     window_start: datetime = field(name="windowStart")
+    """First instant in the window."""
     revenue: Decimal
     """Money of the purchases; refunds are not taken off."""
     purchases: int
     """Order lines bought."""
     unique_customers: int | None = field(name="uniqueCustomers")
-    """Distinct users who bought: exact up to 4,096, above that with a standard error of 1.6 %."""
+    """Distinct users who bought: exact up to 4,096, above that with a standard error of 1.6 %. Never null."""
     average_purchase: Decimal | None = field(name="averagePurchase")
     """`revenue` by `purchases`, to four places; null where there is no purchase."""
 
@@ -569,18 +605,26 @@ class Overview(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All roots of one operation read one snapshot: the commit that `asOf` names."""
 
     as_of: OverviewAsOf | None = field(name="asOf")
-    """The commit this answer belongs to; null before the first."""
+    """The commit this answer belongs to; null before the first.  ```graphql {   asOf {     epoch     committedAt
+    watermark   } } ```
+    """
     realtime: OverviewRealtime | None
     """The shop just now; null before the first commit. Minutes, which this is summed up from, know neither device nor
-    source; `sessions`, `funnel` and `journeys` do.
+    source; `sessions`, `funnel` and `journeys` do.  ```graphql {   realtime(timeZone: "Europe/Berlin", compareWith:
+    WEEK_BEFORE) {     activeUsers     revenueToday     currency     previous {       revenue     }   } } ```
     """
     revenue: list[OverviewRevenue]
     """Revenue by category in tumbling windows that start in the range. Of single products it is in `productMetrics`.
     Minutes, which this is summed up from, know neither device nor source; `sessions`, `funnel` and `journeys` do.
+    ```graphql {   revenue(     range: { from: "2026-03-01T09:00:00Z", to: "2026-03-01T10:00:00Z" }     window:
+    "PT5M"     compareWith: WEEK_BEFORE   ) {     windowStart     category     count     total     average
+    currency     previous {       total     }   } } ```
     """
     sales: list[OverviewSales]
     """Sales of every hour or day that starts in the range, empty ones as zero. Minutes, which this is summed up from,
-    know neither device nor source; `sessions`, `funnel` and `journeys` do.
+    know neither device nor source; `sessions`, `funnel` and `journeys` do.  ```graphql {   sales(     range: { from:
+    "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z" }     grain: HOUR     timeZone: "Europe/Berlin"   ) {
+    windowStart     revenue     orders     averagePurchase     currency   } } ```
     """
 
 
@@ -610,6 +654,7 @@ class BestSellersTopProducts(Struct, frozen=True, kw_only=True, omit_defaults=Tr
     rank: int
     """1 is the best."""
     product_id: str = field(name="productId")
+    """Which product."""
     units: int
     """Pieces bought."""
     categories: list[str]
@@ -622,7 +667,8 @@ class BestSellers(Struct, frozen=True, kw_only=True, omit_defaults=True):
     top_products: list[BestSellersTopProducts] = field(name="topProducts")
     """The best products over the minutes that begin in the range; those with none of the measure are left out, ties go
     by product id. Minutes, which this is summed up from, know neither device nor source; `sessions`, `funnel` and
-    `journeys` do.
+    `journeys` do.  ```graphql {   topProducts(     range: { from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z"
+    }     by: REVENUE     first: 5   ) {     rank     productId     units     revenue     currency   } } ```
     """
 
 
@@ -664,9 +710,11 @@ class LastSessionsSessionsNodesPath(Struct, frozen=True, kw_only=True, omit_defa
     """One event of a session."""
 
     at: datetime
+    """Event time."""
     action: str
     """The clickstream's action, or `purchase` or `refund`."""
     product_id: str | None = field(name="productId")
+    """The product it names; null where it names none."""
 
 
 class LastSessionsSessionsNodes(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -679,6 +727,7 @@ class LastSessionsSessionsNodes(Struct, frozen=True, kw_only=True, omit_defaults
     started_at: datetime = field(name="startedAt")
     """Time of the first event."""
     status: SessionStatus
+    """Whether it can still go on."""
     purchases: int
     """Order lines bought."""
     revenue: Decimal
@@ -693,7 +742,9 @@ class LastSessionsSessionsPageInfo(Struct, frozen=True, kw_only=True, omit_defau
     """Relay: where a page lies in the list."""
 
     has_next_page: bool = field(name="hasNextPage")
+    """Whether rows follow the page."""
     end_cursor: str | None = field(name="endCursor")
+    """Of its last row, for `after`; null where the page is empty."""
 
 
 class LastSessionsSessions(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -702,13 +753,18 @@ class LastSessionsSessions(Struct, frozen=True, kw_only=True, omit_defaults=True
     nodes: list[LastSessionsSessionsNodes]
     """The sessions without their edges."""
     page_info: LastSessionsSessionsPageInfo = field(name="pageInfo")
+    """Where the page lies in the list."""
 
 
 class LastSessions(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All roots of one operation read one snapshot: the commit that `asOf` names."""
 
     sessions: LastSessionsSessions
-    """Sessions, newest start first (Relay): `first`/`after` towards older ones, `last`/`before` towards newer ones."""
+    """Sessions, newest start first (Relay): `first`/`after` towards older ones, `last`/`before` towards newer ones.
+    ```graphql {   sessions(     range: { from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z" }     device:
+    "mobile"     first: 50   ) {     nodes {       id       startedAt       duration       status     }     pageInfo
+    {       hasNextPage       endCursor     }   } } ```
+    """
 
 
 def last_sessions(

@@ -15,6 +15,7 @@ from serving.schema.common import AsOf
 from serving.schema.context import Info
 from serving.schema.conversions import ConversionWindow, conversions
 from serving.schema.direct import call_directly
+from serving.schema.examples import show_examples
 from serving.schema.explain import Explanation, explain
 from serving.schema.forecasts import ForecastHour, forecast
 from serving.schema.funnel import Funnel, funnel
@@ -185,7 +186,9 @@ class Query:
     )
 
 
-@strawberry.type
+@strawberry.type(
+    description="What is asked for; it needs the scope `admin` where keys are asked for. Each is logged with who asked."
+)
 class Mutation:
     acknowledge_alert: Alert = strawberry.field(
         resolver=acknowledge_alert,
@@ -211,4 +214,5 @@ def build_schema() -> strawberry.Schema:
         query=Query, mutation=Mutation, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS)
     )
     call_directly(schema)
+    show_examples(schema)
     return schema

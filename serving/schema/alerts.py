@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import Enum
+from typing import Annotated
 
 import strawberry
 
@@ -25,9 +26,9 @@ class AlertKind(Enum):
 
 @strawberry.enum(description="Which alerts are meant.")
 class AlertStatus(Enum):
-    OPEN = "open"
-    RESOLVED = "resolved"
-    ALL = "all"
+    OPEN = strawberry.enum_value("open", description="It holds still.")
+    RESOLVED = strawberry.enum_value("resolved", description="It holds no more.")
+    ALL = strawberry.enum_value("all", description="Open and resolved ones.")
 
 
 @strawberry.type(description="One thing that an alert holds for.")
@@ -43,33 +44,43 @@ class AlertMember:
 class Delivery:
     destination: str = strawberry.field(description="Its name in the settings.")
     notice: str = strawberry.field(description="`opened`, `changed`, `acknowledged` or `resolved`.")
-    attempts: int
-    delivered_at: datetime | None
-    dropped_at: datetime | None = strawberry.field(description="It will not be sent; `error` says why.")
-    error: str | None = strawberry.field(description="Of the last attempt.")
+    attempts: int = strawberry.field(description="How often it was tried.")
+    delivered_at: datetime | None = strawberry.field(description="When the destination took it; null until then.")
+    dropped_at: datetime | None = strawberry.field(
+        description="When it was given up, as `error` says; null where it was not."
+    )
+    error: str | None = strawberry.field(description="Of the last attempt; null where that went well.")
 
 
 @strawberry.type(description="Something people should know of, from when it began to hold until it holds no more.")
 class Alert:
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="For `acknowledgeAlert`.")
     key: str = strawberry.field(description="What it is about; one alert is open per key at most.")
-    kind: AlertKind
+    kind: AlertKind = strawberry.field(description="Whether it is about the data or about the shop.")
     severity: Severity = strawberry.field(description="The worst so far.")
-    title: str
+    title: str = strawberry.field(description="What it says, in a few words.")
     members: list[AlertMember] = strawberry.field(description="What it holds for, or last held for.")
     explained_by: strawberry.ID | None = strawberry.field(
-        description="The alert on the data of the same time; nobody is notified of what is explained."
+        description="The alert on the data of the same time, for which nobody is notified; null where there is none."
     )
-    opened_at: datetime
-    changed_at: datetime
-    resolved_at: datetime | None
-    acknowledged_at: datetime | None
-    acknowledged_by: str | None
+    opened_at: datetime = strawberry.field(description="When it was first found to hold.")
+    changed_at: datetime = strawberry.field(description="When it last changed, also by its end.")
+    resolved_at: datetime | None = strawberry.field(
+        description="When it was found to hold no more; null while it is open."
+    )
+    acknowledged_at: datetime | None = strawberry.field(description="When somebody said to see to it; null until then.")
+    acknowledged_by: str | None = strawberry.field(description="Who said so; null until then.")
     epoch: Long = strawberry.field(description="The newest commit when it last changed.")
-    deliveries: list[Delivery]
+    deliveries: list[Delivery] = strawberry.field(description="What became of its notices, each to one destination.")
 
 
-async def alerts(info: Info, status: AlertStatus = AlertStatus.OPEN, first: int = 50) -> list[Alert]:
+async def alerts(
+    info: Info,
+    status: Annotated[
+        AlertStatus, strawberry.argument(description="Open ones, resolved ones or both.")
+    ] = AlertStatus.OPEN,
+    first: Annotated[int, strawberry.argument(description="Most alerts wanted.")] = 50,
+) -> list[Alert]:
     """The newest alerts first."""
     resolved = {AlertStatus.OPEN: False, AlertStatus.RESOLVED: True, AlertStatus.ALL: None}[status]
     rows = await info.context.snapshot.rows(alerts_page(resolved=resolved, first=page_size("first", first, info)))
@@ -81,7 +92,11 @@ async def open_alerts(info: Info) -> list[Alert]:
     return await alerts(info, AlertStatus.OPEN, min(_SUBSCRIBED, info.context.services.settings.max_page_size))
 
 
-async def acknowledge_alert(info: Info, id: strawberry.ID, by: str) -> Alert:
+async def acknowledge_alert(
+    info: Info,
+    id: Annotated[strawberry.ID, strawberry.argument(description="Of an open alert.")],
+    by: Annotated[str, strawberry.argument(description="Your name, 1 to 100 printable characters.")],
+) -> Alert:
     """Note who sees to it, and tell destinations that know of such a thing."""
     name = by.strip()
     if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():

@@ -20,7 +20,7 @@ _PREVIOUS = "The same in the earlier period; null without `compareWith`{}."
 
 @strawberry.type(description="A product that was viewed in the same sessions.")
 class ViewedTogether:
-    product_id: strawberry.ID
+    product_id: strawberry.ID = strawberry.field(description="The other product.")
     sessions: Long = strawberry.field(description="Sessions in which both were viewed.")
     share: float = strawberry.field(description="`sessions` by all sessions that viewed the product asked for: 0 to 1.")
     previous: "ViewedTogether | None" = strawberry.field(
@@ -38,7 +38,7 @@ class EarlierViews:
     "Sessions of bots are left out."
 )
 class AlsoViewed:
-    product_id: strawberry.ID
+    product_id: strawberry.ID = strawberry.field(description="The product asked for.")
     sessions: Long = strawberry.field(description="Sessions that viewed the product.")
     products: list[ViewedTogether] = strawberry.field(
         description="The others, most sessions first; ties go by product id."
@@ -48,7 +48,7 @@ class AlsoViewed:
 
 async def also_viewed(
     info: Info,
-    product_id: strawberry.ID,
+    product_id: Annotated[strawberry.ID, strawberry.argument(description="The product that was viewed.")],
     range: Range,
     *,
     first: Annotated[int, strawberry.argument(description="Most other products wanted.")] = 10,

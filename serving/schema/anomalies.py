@@ -2,63 +2,66 @@
 
 from datetime import datetime
 from enum import Enum
+from typing import Annotated
 
 import strawberry
 
 from serving.queries import ResultRow
 from serving.queries.anomalies import flagged
-from serving.schema.common import Range, page_size
+from serving.schema.common import Bounds, Range, page_size
 from serving.schema.context import Info
 from serving.schema.scalars import Long
 
 
 @strawberry.enum(description="What a metric is counted of.")
 class Scope(Enum):
-    SITE = "site"
-    CATEGORY = "category"
-    PRODUCT = "product"
+    SITE = strawberry.enum_value("site", description="The whole shop.")
+    CATEGORY = strawberry.enum_value("category", description="One category.")
+    PRODUCT = strawberry.enum_value("product", description="One product.")
 
 
 @strawberry.enum(description="How bad it is.")
 class Severity(Enum):
-    WARNING = "warning"
-    CRITICAL = "critical"
+    WARNING = strawberry.enum_value("warning", description="To be looked at.")
+    CRITICAL = strawberry.enum_value("critical", description="To be looked at now.")
 
 
 @strawberry.enum(description="Which way it is off.")
 class Direction(Enum):
-    UP = "up"
-    DOWN = "down"
+    UP = strawberry.enum_value("up", description="More than expected.")
+    DOWN = strawberry.enum_value("down", description="Less than expected.")
 
 
 @strawberry.type(description="A part of a flagged scope that moved with it.")
 class Contribution:
     dimension: str = strawberry.field(description="`category` or `product`.")
-    value: str
+    value: str = strawberry.field(description="Which category or product.")
     expected: float = strawberry.field(description="Mean of the windows before.")
-    observed: float
+    observed: float = strawberry.field(description="What was in the window.")
 
 
 @strawberry.type(description="A window that a detector finds odd. One judged again is the same, with other numbers.")
-class Anomaly:
-    window_start: datetime
-    window_end: datetime
+class Anomaly(Bounds):
     metric: str = strawberry.field(description="A measure such as `views`; what bots did is left out.")
-    scope: Scope
+    scope: Scope = strawberry.field(description="What the metric is counted of.")
     subject: str = strawberry.field(description="Which category or product; empty for the site.")
-    method: str
-    expected: float
-    observed: float
+    method: str = strawberry.field(
+        description="By which detector: `robust_z`, `iqr`, `seasonal_trend`, `isolation_forest` or `one_class_svm`."
+    )
+    expected: float = strawberry.field(
+        description="What the detector expected of the window, in the metric's unit: a count, or the shop's currency."
+    )
+    observed: float = strawberry.field(description="What was in the window, in the same unit.")
     score: float = strawberry.field(description="How far off, in the method's unit.")
     threshold: float = strawberry.field(description="The score from which the method flags.")
     severity: Severity = strawberry.field(description="CRITICAL from twice the threshold on.")
-    direction: Direction
+    direction: Direction = strawberry.field(description="Whether it is more or less than expected.")
     contributions: list[Contribution] = strawberry.field(
         description="What moved most with it, the most first: of the site categories, of a category products."
     )
     standing: bool = strawberry.field(description="False where late events changed the window and took the flag back.")
     epoch: Long = strawberry.field(description="The commit as of which it was last judged.")
-    judged_at: datetime
+    judged_at: datetime = strawberry.field(description="When it was last judged.")
     model_version: Long | None = strawberry.field(
         description="Of the training whose model judged it; null of methods that learn nothing beforehand."
     )
@@ -68,17 +71,20 @@ async def anomalies(
     info: Info,
     range: Range,
     *,
-    scope: Scope | None = None,
-    subject: str | None = None,
-    metric: str | None = None,
-    standing: bool = True,
-    first: int = 100,
+    scope: Annotated[Scope | None, strawberry.argument(description="Only what is counted of this.")] = None,
+    subject: Annotated[str | None, strawberry.argument(description="Only this category or product.")] = None,
+    metric: Annotated[str | None, strawberry.argument(description="Only this measure, such as `views`.")] = None,
+    standing: Annotated[
+        bool,
+        strawberry.argument(description="True for flags that hold, false for those that late events took back, too."),
+    ] = True,
+    first: Annotated[int, strawberry.argument(description="Most flags wanted.")] = 100,
 ) -> list[Anomaly]:
     """Flags by the start of their window."""
     rows = await info.context.snapshot.rows(
         flagged(
             range.span(),
-            scope=scope.value if scope else None,
+            scope=str(scope.value) if scope else None,
             subject=subject,
             metric=metric,
             standing=standing,

@@ -1,6 +1,7 @@
 """The books: every record has one fate, and every table agrees about it."""
 
 from datetime import datetime
+from typing import Annotated
 
 import strawberry
 
@@ -13,54 +14,56 @@ from serving.schema.scalars import Long
 
 @strawberry.type(description="Two sums that must be equal.")
 class Check:
-    name: str
-    meaning: str
-    left: Long
-    right: Long
+    name: str = strawberry.field(description="Stable name of the check.")
+    meaning: str = strawberry.field(description="Which sums are compared.")
+    left: Long = strawberry.field(description="The sum that is checked.")
+    right: Long = strawberry.field(description="What it must be.")
     residue: Long = strawberry.field(description="`left` less `right`; 0 where the books close.")
 
 
-@strawberry.type(description="A line of the ledger: one epoch, one transaction.")
-class Epoch:
-    epoch: Long
-    started_at: datetime
-    committed_at: datetime
-    duration_seconds: float = strawberry.field(description="From its start to its commit.")
-    freshness_seconds: float = strawberry.field(description="From the broker's time of its newest event to its commit.")
-    watermark: datetime | None
+@strawberry.type
+class Fates:
+    """What became of the records of one epoch, or of all."""
+
     records: Long = strawberry.field(description="Records read from the log.")
     applied: Long = strawberry.field(description="Events that every table counts.")
     duplicates: Long = strawberry.field(description="Records whose event had been applied before.")
     conflicts: Long = strawberry.field(description="Duplicates with another payload than the first.")
     quarantined: Long = strawberry.field(description="Records that do not decode to an event.")
     rejected: Long = strawberry.field(description="Records of events that the gateway refused.")
+    late: Long = strawberry.field(description="Applied events that the watermark had passed.")
+    imported: Long = strawberry.field(description="Applied events loaded with the import flag.")
+
+
+@strawberry.type(description="A line of the ledger: one epoch, one transaction.")
+class Epoch(Fates):
+    epoch: Long = strawberry.field(description="Its number, from 1.")
+    started_at: datetime = strawberry.field(description="When processing began with it.")
+    committed_at: datetime = strawberry.field(description="When it was committed, by the database's clock.")
+    duration_seconds: float = strawberry.field(description="From its start to its commit.")
+    freshness_seconds: float = strawberry.field(description="From the broker's time of its newest event to its commit.")
+    watermark: datetime | None = strawberry.field(
+        description="Event time before which everything is final as of it; null until there is one."
+    )
     residue: Long = strawberry.field(
         description="`records` less applied, duplicates, quarantined and rejected; 0 where each had one fate."
     )
-    late: Long = strawberry.field(description="Applied events that the watermark had passed.")
-    imported: Long = strawberry.field(description="Applied events loaded with the import flag.")
     log_version: Long | None = strawberry.field(
         description="Version of the Delta log that holds its events; null while that is not known yet."
     )
 
 
 @strawberry.type(description="The ledger summed over all epochs.")
-class Totals:
-    records: Long
-    applied: Long
-    duplicates: Long
-    conflicts: Long
-    quarantined: Long
-    rejected: Long
-    late: Long
-    imported: Long
+class Totals(Fates):
     erased: Long = strawberry.field(description="Applied events of users who were erased on request since.")
     log_rows: Long = strawberry.field(description="Events in Delta, up to and with epoch `logEpoch`.")
     log_epoch: Long = strawberry.field(description="Newest epoch known to be in Delta.")
     epoch: Long = strawberry.field(description="Newest epoch of these sums.")
 
 
-async def _epochs(info: Info, first: int = 20) -> list[Epoch]:
+async def _epochs(
+    info: Info, first: Annotated[int, strawberry.argument(description="Most lines wanted.")] = 20
+) -> list[Epoch]:
     rows = await info.context.snapshot.rows(newest_epochs(page_size("first", first, info)))
     return [_epoch(row) for row in rows]
 
@@ -72,8 +75,8 @@ async def _epochs(info: Info, first: int = 20) -> list[Epoch]:
 class Books:
     close: bool = strawberry.field(description="Whether every check has residue 0.")
     residue: Long = strawberry.field(description="Sum of the checks' residues without their sign.")
-    checks: list[Check]
-    totals: Totals
+    checks: list[Check] = strawberry.field(description="Sums that must be equal.")
+    totals: Totals = strawberry.field(description="What became of all records.")
     epochs: list[Epoch] = strawberry.field(
         resolver=_epochs, description="The newest lines of the ledger, newest first."
     )
@@ -86,7 +89,7 @@ async def books(info: Info) -> Books | None:
         return None
     checks = _checks(rows[0])
     residue = sum(abs(check.left - check.right) for check in checks)
-    totals = {name: rows[0]._mapping[name] for name in Totals.__annotations__}
+    totals = {name: rows[0]._mapping[name] for name in Totals.__dataclass_fields__}
     return Books(close=residue == 0, residue=Long(residue), checks=checks, totals=Totals(**totals))
 
 

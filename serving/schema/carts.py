@@ -7,7 +7,7 @@ import strawberry
 
 from serving.queries import ResultRow, folded
 from serving.queries.carts import cart_abandonment as cart_abandonment_sql
-from serving.schema.common import BotFilter, Range, is_final, page_size
+from serving.schema.common import BotFilter, Bots, Range, is_final, page_size
 from serving.schema.comparison import CompareWith
 from serving.schema.context import Info
 from serving.schema.history import AsOfEpoch, rows_then, told_as_of
@@ -29,7 +29,7 @@ class Additions:
 
 @strawberry.type(description="A product left in carts.")
 class AbandonedProduct(Additions):
-    product_id: strawberry.ID
+    product_id: strawberry.ID = strawberry.field(description="Which product.")
 
 
 @strawberry.type(description="What was put into carts in an earlier period, and what became of it.")
@@ -55,7 +55,7 @@ async def cart_abandonment(
     info: Info,
     range: Range,
     *,
-    bots: BotFilter = BotFilter.EXCLUDE,
+    bots: Bots = BotFilter.EXCLUDE,
     first: Annotated[int, strawberry.argument(description="Most products wanted.")] = 10,
     compare_with: CompareWith = None,
     as_of: AsOfEpoch = None,

@@ -8,13 +8,15 @@ import strawberry
 from serving.cursors import ARRIVALS, Key
 from serving.errors import BadCursor, InvalidArgument
 from serving.queries import ResultRow, logged
-from serving.schema.common import BotFilter, TimeRange
-from serving.schema.connections import Asked, PageInfo
+from serving.schema.common import BotFilter, Bots, TimeRange
+from serving.schema.connections import After, Asked, First, PageInfo
 from serving.schema.context import Info
+from serving.schema.counts import ProductMeasures
 from serving.schema.history import check_logged, line_in_ledger
 from serving.schema.logged_event import LoggedEvent
 from serving.schema.logged_event import logged as fields_of
-from serving.schema.products import ProductMeasures, measures
+from serving.schema.narrowing import Categories, Products
+from serving.schema.products import measures
 from serving.schema.scalars import Long
 
 _PLACE: Final = re.compile(r"([a-z]{1,40})/(\d{1,9})/(\d{1,18})", re.ASCII)
@@ -22,7 +24,7 @@ _PLACE: Final = re.compile(r"([a-z]{1,40})/(\d{1,9})/(\d{1,18})", re.ASCII)
 
 @strawberry.type(description="What events add up to: with what was told before them, what is told after them.")
 class Added(ProductMeasures):
-    events: Long
+    events: Long = strawberry.field(description="Events of any kind.")
     late_events: Long = strawberry.field(
         description="Those that the watermark had passed, which raised `revision` by as many."
     )
@@ -36,14 +38,14 @@ class Arrival(LoggedEvent):
 @strawberry.type(description="An event and its place in the list.")
 class ArrivalEdge:
     cursor: str = strawberry.field(description="Opaque; hand it back as `after`.")
-    node: Arrival
+    node: Arrival = strawberry.field(description="The event.")
 
 
 @strawberry.type(description="A page of events, in the order in which they came to count.")
 class ArrivalConnection:
-    edges: list[ArrivalEdge]
+    edges: list[ArrivalEdge] = strawberry.field(description="The events with their cursors.")
     nodes: list[Arrival] = strawberry.field(description="The events without their edges.")
-    page_info: PageInfo
+    page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
 
 
 async def _added(root: strawberry.Parent["Changes"], info: Info) -> Added:
@@ -53,7 +55,7 @@ async def _added(root: strawberry.Parent["Changes"], info: Info) -> Added:
 
 
 async def _arrivals(
-    root: strawberry.Parent["Changes"], info: Info, first: int | None = None, after: str | None = None
+    root: strawberry.Parent["Changes"], info: Info, first: First = None, after: After = None
 ) -> ArrivalConnection:
     asked = Asked.checked(info, ARRIVALS, first=first, after=after, last=None, before=None)
     place = _place(asked.page.after) if asked.page.after is not None else None
@@ -86,10 +88,10 @@ async def changes(
         Long | None,
         strawberry.argument(description="What came up to and with this one; without it, the log's newest."),
     ] = None,
-    products: list[strawberry.ID] | None = None,
-    categories: list[str] | None = None,
-    session_id: str | None = None,
-    bots: BotFilter = BotFilter.EXCLUDE,
+    products: Products = None,
+    categories: Categories = None,
+    session_id: Annotated[str | None, strawberry.argument(description="Only what came with this session id.")] = None,
+    bots: Bots = BotFilter.EXCLUDE,
 ) -> Changes:
     """Which epochs are meant; they are read when something of them is asked for."""
     span, newest = range.span(), await info.context.snapshot.as_of()

@@ -22,6 +22,7 @@ REVISION = (
     "How many events came into it after the watermark had passed them. It only grows, and where it has grown, numbers "
     "read earlier were corrected."
 )
+LATE = "Events in it that arrived after the watermark had passed them. They are counted all the same."
 CURRENCY = "ISO 4217 code of the shop's one currency."
 
 
@@ -83,15 +84,22 @@ class BotFilter(Enum):
         return None if self is BotFilter.INCLUDE else self is BotFilter.ONLY
 
 
+Bots = Annotated[BotFilter, strawberry.argument(description="Whether what bots did counts.")]
+
+
+@strawberry.type
+class Bounds:
+    """Fields of the types that are of a window."""
+
+    window_start: datetime = strawberry.field(description="First instant in the window.")
+    window_end: datetime = strawberry.field(description="First instant after it.")
+
+
 @strawberry.interface(description="Numbers of a half-open window of event time, [windowStart, windowEnd).")
-class Window:
-    window_start: datetime
-    window_end: datetime
+class Window(Bounds):
     is_final: bool = strawberry.field(description=FINAL)
     revision: Long = strawberry.field(description=REVISION)
-    late_events: Long = strawberry.field(
-        description="Events in it that arrived after the watermark had passed them. They are counted all the same."
-    )
+    late_events: Long = strawberry.field(description=LATE)
 
 
 def is_final(end: datetime, as_of: EpochRow | None) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import strawberry
 
@@ -18,12 +18,25 @@ V = TypeVar("V")
 _DEFAULT_FIRST = 20
 
 
+First = Annotated[
+    int | None,
+    strawberry.argument(description="Size of the page, from the list's beginning or `after`; without `last`, 20."),
+]
+After = Annotated[str | None, strawberry.argument(description="A cursor: the page begins behind its row.")]
+Last = Annotated[
+    int | None, strawberry.argument(description="Size of the page, from the list's end or `before`; not with `first`.")
+]
+Before = Annotated[str | None, strawberry.argument(description="A cursor: the page ends ahead of its row.")]
+
+
 @strawberry.type(description="Relay: where a page lies in the list.")
 class PageInfo:
-    has_next_page: bool
-    has_previous_page: bool
-    start_cursor: str | None
-    end_cursor: str | None
+    has_next_page: bool = strawberry.field(description="Whether rows follow the page.")
+    has_previous_page: bool = strawberry.field(description="Whether rows are ahead of the page.")
+    start_cursor: str | None = strawberry.field(
+        description="Of the page's first row, for `before`; null where the page is empty."
+    )
+    end_cursor: str | None = strawberry.field(description="Of its last row, for `after`; null where the page is empty.")
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,17 @@
 """Root about conversions: clicks on products, and the purchases they led to."""
 
 from datetime import timedelta
-from typing import Annotated
 
 import strawberry
 
 from serving.errors import TooLarge
 from serving.queries import by_name, logged
 from serving.queries.conversions import CONVERTS_WITHIN, conversion_windows
-from serving.schema.common import BotFilter, Range, Window, is_final
+from serving.schema.common import BotFilter, Bots, Range, Window, is_final
 from serving.schema.comparison import PREVIOUS_WINDOW, Columns, CompareWith, row_before
 from serving.schema.context import Info
 from serving.schema.history import AsOfEpoch, told_as_of
+from serving.schema.narrowing import Categories, Products
 from serving.schema.products import Length
 from serving.schema.scalars import Long
 from serving.snapshot import EpochRow
@@ -24,8 +24,8 @@ from serving.windows import Windows
     "minutes past its end. Windows without a click are left out."
 )
 class ConversionWindow(Window):
-    product_id: strawberry.ID
-    clicks: Long
+    product_id: strawberry.ID = strawberry.field(description="Which product.")
+    clicks: Long = strawberry.field(description="Clicks that named it.")
     converted_clicks: Long = strawberry.field(description="Clicks that a purchase followed within ten minutes.")
     purchases: Long = strawberry.field(
         description="Different purchases (order lines) that these clicks are credited with. One that clicks of two "
@@ -40,12 +40,10 @@ async def conversions(
     *,
     range: Range,
     window: Length = timedelta(minutes=5),
-    products: list[strawberry.ID] | None = None,
-    categories: Annotated[
-        list[str] | None, strawberry.argument(description="Clicks that named one of these categories.")
-    ] = None,
+    products: Products = None,
+    categories: Categories = None,
     compare_with: CompareWith = None,
-    bots: BotFilter = BotFilter.EXCLUDE,
+    bots: Bots = BotFilter.EXCLUDE,
     as_of: AsOfEpoch = None,
 ) -> list[ConversionWindow]:
     """Windows by the time of the clicks; final ten minutes after their end, when the last purchase could have come."""

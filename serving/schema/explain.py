@@ -33,35 +33,47 @@ class Verdict(Enum):
 
 @strawberry.type(description="One record with the event's id.")
 class EventCopy:
-    verdict: Verdict
+    verdict: Verdict = strawberry.field(description="What was decided about this record.")
     topic: str = strawberry.field(description="With `partition` and `offset`: where the record is in Kafka.")
-    partition: int
-    offset: Long
+    partition: int = strawberry.field(description="Partition of the topic.")
+    offset: Long = strawberry.field(description="Place in the partition.")
     epoch: Long = strawberry.field(description="The epoch that read it.")
-    committed_at: datetime | None = strawberry.field(description="When that epoch was committed.")
+    committed_at: datetime | None = strawberry.field(
+        description="When that epoch was committed; null where the ledger has it no more."
+    )
     arrived_at: datetime | None = strawberry.field(
         description="The broker's time of it; of a rejected one, the gateway's. Null of duplicates."
     )
-    source: str | None = strawberry.field(description="Name of the write key's source, where it is known.")
-    reason: str | None = strawberry.field(description="Why it was rejected or quarantined: a stable code.")
-    pointer: str | None = strawberry.field(description="JSON Pointer to the fault; empty for the whole event.")
-    detail: str | None = strawberry.field(description="What exactly was wrong.")
-    rejection_id: strawberry.ID | None = strawberry.field(description="Its id among the rejections.")
-    first_epoch: Long | None = strawberry.field(description="Of a duplicate: the epoch that saw the id first.")
+    source: str | None = strawberry.field(description="Name of the write key's source; null where it is not known.")
+    reason: str | None = strawberry.field(
+        description="Why it was rejected or quarantined: a stable code; null of others."
+    )
+    pointer: str | None = strawberry.field(
+        description="JSON Pointer (RFC 6901) to the fault; empty for the whole event, null where there is no fault."
+    )
+    detail: str | None = strawberry.field(description="What exactly was wrong; null where nothing was.")
+    rejection_id: strawberry.ID | None = strawberry.field(description="Its id among the rejections; null of others.")
+    first_epoch: Long | None = strawberry.field(
+        description="Of a duplicate: the epoch that saw the id first; null of others."
+    )
     log_version: Long | None = strawberry.field(
-        description="Of an applied one: version of the Delta event log since which it is in there."
+        description="Of an applied one: version of the Delta event log since which it is in there; null of others, and "
+        "while that is not known."
     )
 
 
 @strawberry.type(description="Where an event is in its session.")
 class PlaceInSession:
-    session: Session
+    session: Session = strawberry.field(description="The session that it belongs to.")
     step: int | None = strawberry.field(description="Its number in `session.path`, from 1; null beyond the first 50.")
 
 
 @strawberry.type(description="What a click led to, or a purchase came from.")
 class EventConversion:
-    purchase: str | None = strawberry.field(description="Of a click: id of the purchase it is credited with.")
+    purchase: str | None = strawberry.field(
+        description="Of a click: id of the purchase it is credited with; null of a purchase, and of "
+        "a click that led to none."
+    )
     clicks: list[str] = strawberry.field(description="Of a purchase: ids of the clicks credited with it.")
 
 
@@ -88,7 +100,9 @@ async def _conversion(root: strawberry.Parent["AppliedEvent"], info: Info) -> Ev
 
 @strawberry.type(description="An event that counts, and where it does.")
 class AppliedEvent(LoggedEvent):
-    in_session: PlaceInSession | None = strawberry.field(resolver=_in_session)
+    in_session: PlaceInSession | None = strawberry.field(
+        resolver=_in_session, description="Its session; null while no session holds it."
+    )
     conversion: EventConversion | None = strawberry.field(
         resolver=_conversion, description="Null where it is neither click nor purchase of a product."
     )
@@ -96,7 +110,7 @@ class AppliedEvent(LoggedEvent):
 
 @strawberry.type(description="Everything that is known of an event id.")
 class Explanation:
-    event_id: str
+    event_id: str = strawberry.field(description="The id asked for.")
     verdict: Verdict = strawberry.field(description="The best that happened to any record with the id.")
     copies: list[EventCopy] = strawberry.field(description="Oldest first.")
     applied: list[AppliedEvent] = strawberry.field(

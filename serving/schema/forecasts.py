@@ -9,7 +9,7 @@ import strawberry
 from serving.errors import InvalidArgument
 from serving.queries.forecasts import forecast_hours
 from serving.schema.anomalies import Scope
-from serving.schema.common import TimeRange
+from serving.schema.common import Bounds, TimeRange
 from serving.schema.context import Info
 
 _HOUR = timedelta(hours=1)
@@ -17,34 +17,34 @@ _HOUR = timedelta(hours=1)
 
 @strawberry.enum(description="What is forecast; what bots do is left out.")
 class ForecastMetric(Enum):
-    VIEWS = "views"
-    PURCHASES = "purchases"
-    REVENUE = "revenue"
+    VIEWS = strawberry.enum_value("views", description="Page views and product views.")
+    PURCHASES = strawberry.enum_value("purchases", description="Order lines bought.")
+    REVENUE = strawberry.enum_value("revenue", description="Money of the purchases, in the shop's currency.")
 
 
 @strawberry.type(description="What is expected of an hour (UTC). Of an hour that has passed, the last that was.")
-class ForecastHour:
-    window_start: datetime
-    window_end: datetime
-    expected: float
+class ForecastHour(Bounds):
+    expected: float = strawberry.field(description="The mean of what may be, in the metric's unit.")
     low: float = strawberry.field(description="Eight hours in ten end up between `low` and `high`.")
-    high: float
+    high: float = strawberry.field(description="See `low`.")
     made_until: datetime = strawberry.field(description="The end of the last hour that was known when it was made.")
 
 
 async def forecast(
     info: Info,
     range: Annotated[TimeRange, strawberry.argument(description="Hours that start in it are in the answer.")],
-    metric: ForecastMetric,
+    metric: Annotated[ForecastMetric, strawberry.argument(description="What is forecast.")],
     *,
-    scope: Scope = Scope.SITE,
+    scope: Annotated[
+        Scope, strawberry.argument(description="Of the site, of a category or of a product.")
+    ] = Scope.SITE,
     subject: Annotated[str, strawberry.argument(description="Which category or product; empty for the site.")] = "",
 ) -> list[ForecastHour]:
     """Forecasts by hour, the earliest first."""
     if (scope is Scope.SITE) != (subject == ""):
         raise InvalidArgument("subject", "a category or product needs its name, and the site has none")
     rows = await info.context.snapshot.rows(
-        forecast_hours(range.span(), scope=scope.value, subject=subject, metric=metric.value)
+        forecast_hours(range.span(), scope=str(scope.value), subject=subject, metric=str(metric.value))
     )
     return [
         ForecastHour(

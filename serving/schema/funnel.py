@@ -13,7 +13,7 @@ from serving.queries.funnel import Asked, Breakdown
 from serving.queries.funnel import funnel as funnel_sql
 from serving.queries.sessions import completed_by
 from serving.queries.visits import Visits
-from serving.schema.common import BotFilter, Range, is_final, page_size
+from serving.schema.common import BotFilter, Bots, Range, is_final, page_size
 from serving.schema.comparison import CompareWith
 from serving.schema.context import Info
 from serving.schema.history import AsOfEpoch, rows_then, told_as_of
@@ -28,14 +28,14 @@ class FunnelAction(Enum):
     VIEW = strawberry.enum_value("view", description="A page view or a product view.")
     PAGE_VIEW = strawberry.enum_value("page_view", description="A page view.")
     PRODUCT_VIEW = strawberry.enum_value("product_view", description="A product view: the action `view`.")
-    SEARCH = "search"
-    CLICK = "click"
-    SCROLL = "scroll"
-    ADD_TO_CART = "add_to_cart"
-    REMOVE_FROM_CART = "remove_from_cart"
-    CHECKOUT_START = "checkout_start"
-    PURCHASE = "purchase"
-    REFUND = "refund"
+    SEARCH = strawberry.enum_value("search", description="A search.")
+    CLICK = strawberry.enum_value("click", description="A click.")
+    SCROLL = strawberry.enum_value("scroll", description="A scroll.")
+    ADD_TO_CART = strawberry.enum_value("add_to_cart", description="An addition to a cart.")
+    REMOVE_FROM_CART = strawberry.enum_value("remove_from_cart", description="A removal from a cart.")
+    CHECKOUT_START = strawberry.enum_value("checkout_start", description="A checkout begun.")
+    PURCHASE = strawberry.enum_value("purchase", description="An order line bought.")
+    REFUND = strawberry.enum_value("refund", description="An order line refunded.")
     OTHER = strawberry.enum_value("other", description="An action that has no name of its own.")
 
 
@@ -66,7 +66,7 @@ _BREAKDOWNS: dict[FunnelBreakdown, Breakdown] = {
 
 @strawberry.type(description="A step of a funnel.")
 class FunnelStep:
-    action: FunnelAction
+    action: FunnelAction = strawberry.field(description="What reaches the step.")
     sessions: Long = strawberry.field(description="Sessions that reached it, by way of all the steps ahead of it.")
     share_of_first: float | None = strawberry.field(
         description="Share of the sessions that reached the first step: 0 to 1; null where none did."
@@ -76,9 +76,9 @@ class FunnelStep:
         "none reached the one ahead."
     )
     median_time: timedelta | None = strawberry.field(
-        description="Median time from the first step to this one, over the sessions that reached it."
+        description="Median time from the first step to this one, of the sessions that reached it; null where none did."
     )
-    mean_time: timedelta | None = strawberry.field(description="Mean of the same times.")
+    mean_time: timedelta | None = strawberry.field(description="Mean of the same times; null where none is.")
 
 
 @strawberry.type(description="The funnel of some of the sessions.")
@@ -87,7 +87,7 @@ class FunnelSegment:
         description="By what the breakdown tells them apart; null without one, and for sessions that do not say."
     )
     sessions: Long = strawberry.field(description="Sessions in it, whether or not they reached the first step.")
-    steps: list[FunnelStep]
+    steps: list[FunnelStep] = strawberry.field(description="Its steps, in order.")
     previous: "FunnelSegment | None" = strawberry.field(
         description="The same segment in the earlier period; null without `compareWith`, and where it had no session."
     )
@@ -107,7 +107,9 @@ async def funnel(
     info: Info,
     range: Range,
     *,
-    breakdown: FunnelBreakdown = FunnelBreakdown.NONE,
+    breakdown: Annotated[
+        FunnelBreakdown, strawberry.argument(description="What sessions are told apart by.")
+    ] = FunnelBreakdown.NONE,
     steps: Annotated[
         list[FunnelAction] | None,
         strawberry.argument(
@@ -121,7 +123,7 @@ async def funnel(
     source: Source = None,
     category: CategoryOfVisit = None,
     product_id: ProductOfVisit = None,
-    bots: BotFilter = BotFilter.EXCLUDE,
+    bots: Bots = BotFilter.EXCLUDE,
     first: Annotated[int, strawberry.argument(description="Most segments wanted: those with most sessions.")] = 20,
     as_of: AsOfEpoch = None,
 ) -> Funnel:

@@ -10,7 +10,7 @@ from serving.queries import folded
 from serving.queries.journeys import Asked
 from serving.queries.journeys import journeys as journeys_sql
 from serving.queries.visits import Visits
-from serving.schema.common import BotFilter, Range, page_size
+from serving.schema.common import BotFilter, Bots, Range, page_size
 from serving.schema.comparison import Columns, CompareWith, row_before
 from serving.schema.context import Info
 from serving.schema.history import AsOfEpoch, rows_then, told_as_of
@@ -37,7 +37,7 @@ class JourneyStep(Enum):
 @strawberry.type(description="A step that journeys go through. Its visits are those that repeat nothing.")
 class JourneyNode:
     place: int | None = strawberry.field(description=_PLACE)
-    label: str
+    label: str = strawberry.field(description="The page or the action.")
     visits: Long = strawberry.field(description="How often journeys came to it; staying on it is the same visit.")
     sessions: Long = strawberry.field(description="In how many sessions.")
     repeats: Long = strawberry.field(
@@ -90,7 +90,9 @@ async def journeys(
     info: Info,
     range: Range,
     *,
-    by: JourneyStep = JourneyStep.PAGE,
+    by: Annotated[
+        JourneyStep, strawberry.argument(description="Whether pages or actions are the steps.")
+    ] = JourneyStep.PAGE,
     depth: Annotated[
         int | None,
         strawberry.argument(
@@ -104,7 +106,7 @@ async def journeys(
     source: Source = None,
     category: CategoryOfVisit = None,
     product_id: ProductOfVisit = None,
-    bots: BotFilter = BotFilter.EXCLUDE,
+    bots: Bots = BotFilter.EXCLUDE,
     first: Annotated[int, strawberry.argument(description="Most nodes, and most transitions wanted.")] = 50,
     as_of: AsOfEpoch = None,
 ) -> Journeys:

@@ -14,26 +14,32 @@ from serving.windows import MINUTE, floor
 @strawberry.interface(description="An event that counts, as the event log has it.")
 class LoggedEvent:
     epoch: Long = strawberry.field(description="The epoch that applied it; it counts from that one on.")
-    topic: str
-    event_id: str
+    topic: str = strawberry.field(description="Kafka's topic: `clickstream` or `transactions`.")
+    event_id: str = strawberry.field(description="As it was sent; a transaction's `transaction_id`.")
     timestamp: datetime = strawberry.field(description="Event time, by the client's clock.")
-    received_at: datetime | None = strawberry.field(description="By the gateway's clock.")
+    received_at: datetime | None = strawberry.field(
+        description="By the gateway's clock; null of what came past the gateway."
+    )
     log_time: datetime = strawberry.field(description="By the broker's clock.")
     minute: datetime = strawberry.field(description="It counts in every window that holds this minute.")
     action: str = strawberry.field(description="The clickstream's action, or `purchase` or `refund`.")
-    user_id: str
-    session_id: str
-    product_id: strawberry.ID | None
-    category: str | None
-    page: str | None
-    order_id: str | None
-    quantity: int | None
-    amount: Decimal | None = strawberry.field(description="Money, positive for a refund as well.")
-    currency: str | None
+    user_id: str = strawberry.field(description="Whose it is.")
+    session_id: str = strawberry.field(description="The client's session id.")
+    product_id: strawberry.ID | None = strawberry.field(description="The product it names; null where it names none.")
+    category: str | None = strawberry.field(description="The category it names; null where it names none.")
+    page: str | None = strawberry.field(description="URL of the page; null where it names none.")
+    order_id: str | None = strawberry.field(description="The order of a transaction; null where it names none.")
+    quantity: int | None = strawberry.field(description="Pieces of a transaction; null of others.")
+    amount: Decimal | None = strawberry.field(
+        description="Money, positive for a refund as well; null where there is none."
+    )
+    currency: str | None = strawberry.field(description="ISO 4217 code of `amount`; null without one.")
     late: bool = strawberry.field(description="Whether the watermark had passed it: a label, it counts all the same.")
     imported: bool = strawberry.field(description="Whether it was sent as history.")
     bot: bool = strawberry.field(description="Views leave it out unless bots are asked for.")
-    bot_reason: str | None
+    bot_reason: str | None = strawberry.field(
+        description="Stable code of what speaks most for a bot; null where nothing does."
+    )
 
 
 def logged(event: ResultRow) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Arguments that narrow an answer down to some of the sessions; several roots have them."""
+"""Arguments that narrow an answer down; several roots have them."""
 
 from typing import Annotated
 
@@ -25,4 +25,8 @@ ProductOfVisit = Annotated[
         description="Sessions with this product among their first 50 events. It is sought in their paths: a range with "
         "too many sessions is TOO_LARGE."
     ),
+]
+Products = Annotated[list[strawberry.ID] | None, strawberry.argument(description="Only these products.")]
+Categories = Annotated[
+    list[str] | None, strawberry.argument(description="Only what events did that named one of these categories.")
 ]

@@ -1,7 +1,6 @@
 """Roots about products: their windows, and the best of a range."""
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 from enum import Enum
 from functools import partial
 from typing import Annotated, Any
@@ -14,10 +13,12 @@ from serving.queries.compared import BEFORE
 from serving.queries.top_products import top_products as top_products_sql
 from serving.queries.window_json import PRODUCT_WINDOW
 from serving.queries.windows import product_windows
-from serving.schema.common import CURRENCY, BotFilter, Range, Window, check_kept, is_final, page_size, users_in
+from serving.schema.common import BotFilter, Bots, Range, Window, check_kept, is_final, page_size, users_in
 from serving.schema.comparison import PREVIOUS_WINDOW, Columns, CompareWith, row_before
 from serving.schema.context import Info, selected_below
+from serving.schema.counts import ProductMeasures
 from serving.schema.history import AsOfEpoch, told_as_of
+from serving.schema.narrowing import Categories, Products
 from serving.schema.scalars import Long
 from serving.schema.written import windows_as_written
 from serving.snapshot import EpochRow
@@ -35,37 +36,21 @@ Slide = Annotated[
 ]
 
 
-@strawberry.interface(description="What is counted of events.")
-class ProductMeasures:
-    views: Long = strawberry.field(description="Page views and product views.")
-    clicks: Long
-    searches: Long
-    adds: Long = strawberry.field(description="Additions to a cart.")
-    removes: Long = strawberry.field(description="Removals from a cart.")
-    checkouts: Long = strawberry.field(description="Checkouts begun.")
-    purchases: Long = strawberry.field(description="Order lines bought.")
-    units: Long = strawberry.field(description="Pieces bought.")
-    revenue: Decimal = strawberry.field(description="Money of the purchases; refunds are not taken off.")
-    refunds: Long = strawberry.field(description="Order lines refunded.")
-    refunded: Decimal = strawberry.field(description="Money of the refunds, positive.")
-    currency: str = strawberry.field(description=CURRENCY)
-
-
 @strawberry.type(description="A product in a window. Windows in which nothing happened are left out.")
 class ProductWindow(Window, ProductMeasures):
-    product_id: strawberry.ID
+    product_id: strawberry.ID = strawberry.field(description="Which product.")
     category: str = strawberry.field(description="Empty where the events named none.")
     unique_users: Long | None = strawberry.field(
-        description="Distinct users: exact up to 4,096, above that with a standard error of 1.6 %."
+        description="Distinct users: exact up to 4,096, above that with a standard error of 1.6 %. Never null."
     )
-    unique_buyers: Long | None = strawberry.field(description="Distinct users who bought; as exact.")
+    unique_buyers: Long | None = strawberry.field(description="Distinct users who bought; as exact. Never null.")
     previous: "ProductWindow | None" = strawberry.field(description=PREVIOUS_WINDOW.format("product and category"))
 
 
 @strawberry.type(description="A product's sums over a range, and its place.")
 class RankedProduct(ProductMeasures):
     rank: int = strawberry.field(description="1 is the best.")
-    product_id: strawberry.ID
+    product_id: strawberry.ID = strawberry.field(description="Which product.")
     categories: list[str] = strawberry.field(description="Categories its events named.")
     previous: "RankedProduct | None" = strawberry.field(
         description="Its sums and its rank among all products in the earlier period; null without `compareWith`, and "
@@ -75,12 +60,12 @@ class RankedProduct(ProductMeasures):
 
 @strawberry.enum(description="What products are ranked by.")
 class ProductMeasure(Enum):
-    VIEWS = "views"
-    CLICKS = "clicks"
-    ADDS = "adds"
-    PURCHASES = "purchases"
-    UNITS = "units"
-    REVENUE = "revenue"
+    VIEWS = strawberry.enum_value("views", description="Page views and product views.")
+    CLICKS = strawberry.enum_value("clicks", description="Clicks.")
+    ADDS = strawberry.enum_value("adds", description="Additions to a cart.")
+    PURCHASES = strawberry.enum_value("purchases", description="Order lines bought.")
+    UNITS = strawberry.enum_value("units", description="Pieces bought.")
+    REVENUE = strawberry.enum_value("revenue", description="Money of the purchases.")
 
 
 async def product_metrics(
@@ -90,9 +75,9 @@ async def product_metrics(
     window: Length = timedelta(minutes=1),
     slide: Slide = None,
     compare_with: CompareWith = None,
-    products: list[strawberry.ID] | None = None,
-    categories: list[str] | None = None,
-    bots: BotFilter = BotFilter.EXCLUDE,
+    products: Products = None,
+    categories: Categories = None,
+    bots: Bots = BotFilter.EXCLUDE,
     limit: Annotated[
         int | None,
         strawberry.argument(description="Most rows wanted. Without it, an answer over the maximum is an error."),
@@ -176,13 +161,11 @@ async def top_products(
     info: Info,
     *,
     range: Range,
-    by: ProductMeasure,
-    first: int = 10,
+    by: Annotated[ProductMeasure, strawberry.argument(description="What is largest first.")],
+    first: Annotated[int, strawberry.argument(description="Most products wanted.")] = 10,
     compare_with: CompareWith = None,
-    categories: Annotated[
-        list[str] | None, strawberry.argument(description="Only what events that named one of these did.")
-    ] = None,
-    bots: BotFilter = BotFilter.EXCLUDE,
+    categories: Categories = None,
+    bots: Bots = BotFilter.EXCLUDE,
     as_of: AsOfEpoch = None,
 ) -> list[RankedProduct]:
     """Sums per product, the largest first."""
@@ -197,13 +180,13 @@ async def top_products(
     if told.past:
         which = logged.Of(bots.bot, categories=categories)
         rows = await info.context.logged(
-            logged.top_products(now, then, which, epoch=told.epoch, measure=by.value, first=size)
+            logged.top_products(now, then, which, epoch=told.epoch, measure=str(by.value), first=size)
         )
     else:
         earlier = [then.start, then.end] if then is not None else []
         check_kept([*edges, *earlier], told.as_of)
         rows = await snapshot.rows(
-            *top_products_sql(edges, earlier, measure=by.value, first=size, bot=bots.bot, categories=categories)
+            *top_products_sql(edges, earlier, measure=str(by.value), first=size, bot=bots.bot, categories=categories)
         )
     currency = info.context.services.shop.currency
     return [

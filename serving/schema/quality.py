@@ -22,7 +22,7 @@ class LatenessBucket:
         description="Oldest age in it: one of PT1S, PT5S, PT15S, PT1M, PT5M, PT15M, PT1H, PT6H, P1D and P7D. It holds "
         "what is older than the bound before it; null holds what is older than all of them."
     )
-    events: Long
+    events: Long = strawberry.field(description="Events of this age.")
     late: Long = strawberry.field(description="Those that the watermark had passed.")
     share: float = strawberry.field(description="`events` by those of all buckets: 0 to 1.")
     cumulative_share: float = strawberry.field(description="Share of the events of this age or younger: 0 to 1.")
@@ -33,7 +33,7 @@ class LatenessBucket:
 
 @strawberry.type
 class Arrivals:
-    events: Long
+    events: Long = strawberry.field(description="Events that arrived.")
     late: Long = strawberry.field(description="Those that the watermark had passed; they are counted all the same.")
     late_share: float | None = strawberry.field(description="`late` by `events`: 0 to 1; null where there is none.")
 
@@ -102,13 +102,13 @@ def _buckets(rows: Sequence[ResultRow], earlier: Mapping[timedelta | None, Laten
 
 @strawberry.type(description="A record whose event had been applied before; it was not counted again.")
 class Duplicate:
-    event_id: str
+    event_id: str = strawberry.field(description="Of this record and of the first one.")
     conflict: bool = strawberry.field(
         description="Whether its payload is not that of the first, which is the one that counts."
     )
     topic: str = strawberry.field(description="With `partition` and `offset`: where the record is in Kafka.")
-    partition: int
-    offset: Long
+    partition: int = strawberry.field(description="Partition of the topic.")
+    offset: Long = strawberry.field(description="Place in the partition.")
     epoch: Long = strawberry.field(description="The epoch that read it.")
     first_epoch: Long = strawberry.field(description="The epoch that applied the first one.")
     committed_at: datetime = strawberry.field(description="When `epoch` was committed.")
@@ -117,7 +117,7 @@ class Duplicate:
 async def _samples(
     root: strawberry.Parent["Duplicates"],
     info: Info,
-    first: int = 10,
+    first: Annotated[int, strawberry.argument(description="Most records wanted.")] = 10,
     conflict: Annotated[
         bool | None, strawberry.argument(description="Only conflicts, or only plain copies; without it both.")
     ] = None,

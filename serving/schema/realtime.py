@@ -11,7 +11,7 @@ import strawberry
 
 from serving.queries import ResultRow
 from serving.queries.realtime import realtime as realtime_sql
-from serving.schema.common import CURRENCY, AsOf, BotFilter, check_kept
+from serving.schema.common import CURRENCY, AsOf, BotFilter, Bots, check_kept
 from serving.schema.comparison import Earlier
 from serving.schema.context import Info, selected
 from serving.schema.scalars import Long
@@ -29,9 +29,9 @@ _HOUR = "over the minute of the last commit and the 59 before it"
 @strawberry.type(description="One minute of the shop.")
 class MinutePoint:
     minute: datetime = strawberry.field(description="Its start.")
-    views: Long
-    purchases: Long
-    revenue: Decimal
+    views: Long = strawberry.field(description="Page views and product views.")
+    purchases: Long = strawberry.field(description="Order lines bought.")
+    revenue: Decimal = strawberry.field(description="Money of the purchases; refunds are not taken off.")
 
 
 @strawberry.type(description="What was bought of a day until some time of it.")
@@ -47,8 +47,8 @@ class DaySoFar:
     "the minute of the commit has only just begun and is included."
 )
 class Realtime:
-    as_of: AsOf
-    active_users: Long | None = strawberry.field(description=f"Distinct users seen {_RECENT}.")
+    as_of: AsOf = strawberry.field(description="The commit these numbers belong to.")
+    active_users: Long | None = strawberry.field(description=f"Distinct users seen {_RECENT}. Never null.")
     events_per_second: float = strawberry.field(
         description=f"Events {_RECENT}, by the seconds from the start of the oldest of them to the commit."
     )
@@ -75,6 +75,16 @@ class Realtime:
     )
 
 
+TodaysZone = Annotated[
+    str | None,
+    strawberry.argument(
+        description="IANA name of the zone whose midnight begins today; without it, the shop's own zone."
+    ),
+]
+EarlierDay = Annotated[
+    Earlier | None,
+    strawberry.argument(description="Tell of an earlier day, too, how it was by now; not with RANGE_BEFORE."),
+]
 _USERS = frozenset({"activeUsers", "conversionRate"})
 _BUYERS = frozenset({"conversionRate"})
 _CARTS = frozenset({"cartAbandonmentRate"})
@@ -82,14 +92,9 @@ _CARTS = frozenset({"cartAbandonmentRate"})
 
 async def realtime(
     info: Info,
-    time_zone: Annotated[
-        str | None, strawberry.argument(description="IANA name of the zone whose midnight begins today.")
-    ] = None,
-    bots: BotFilter = BotFilter.EXCLUDE,
-    compare_with: Annotated[
-        Earlier | None,
-        strawberry.argument(description="Tell of an earlier day, too, how it was by now; not with RANGE_BEFORE."),
-    ] = None,
+    time_zone: TodaysZone = None,
+    bots: Bots = BotFilter.EXCLUDE,
+    compare_with: EarlierDay = None,
 ) -> Realtime | None:
     """Null before the first epoch."""
     services, snapshot = info.context.services, info.context.snapshot

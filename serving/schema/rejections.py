@@ -3,6 +3,7 @@
 import base64
 from datetime import datetime
 from enum import Enum
+from typing import Annotated
 
 import strawberry
 
@@ -21,13 +22,13 @@ _EXPLANATIONS = {reason.value: explanation for reason, explanation in TABLE.item
 @strawberry.type(description="How many events were refused for one reason.")
 class RejectionCount:
     reason: str = strawberry.field(description="Stable code.")
-    count: Long
+    count: Long = strawberry.field(description="How many events or records.")
     source: str | None = strawberry.field(
         description="Name of the write key's source; null in the quarantine, which the gateway never saw."
     )
 
-    meaning: str | None = strawberry.field(description="What the reason means.")
-    remedy: str | None = strawberry.field(description="What the sender can do.")
+    meaning: str | None = strawberry.field(description="What the reason means; null of a code that is none any more.")
+    remedy: str | None = strawberry.field(description="What the sender can do; null of such a code.")
     previous: "RejectionCount | None" = strawberry.field(
         description="The same in the earlier period; null without `compareWith`, and where there was none."
     )
@@ -35,26 +36,30 @@ class RejectionCount:
 
 @strawberry.enum(description="How `raw` is written.")
 class RawEncoding(Enum):
-    TEXT = "text"
-    BASE64 = "base64"
+    TEXT = strawberry.enum_value("text", description="As it is.")
+    BASE64 = strawberry.enum_value("base64", description="In base64 (RFC 4648), since the bytes are no text.")
 
 
 @strawberry.type(description="An event that the gateway refused, kept as it came.")
 class RejectedEvent:
-    id: strawberry.ID
-    received_at: datetime
+    id: strawberry.ID = strawberry.field(description="For `replayRejected`.")
+    received_at: datetime = strawberry.field(description="By the gateway's clock.")
     source: str = strawberry.field(description="Name of the write key's source.")
     reason: str = strawberry.field(description="Stable code.")
     pointer: str = strawberry.field(description="JSON Pointer (RFC 6901) to the fault; empty for the whole event.")
     detail: str = strawberry.field(description="What exactly was wrong.")
-    content_type: str
-    event_id: str | None
+    content_type: str = strawberry.field(description="Media type that it was sent as.")
+    event_id: str | None = strawberry.field(description="As it was sent; null where none could be read.")
     raw: str = strawberry.field(description="What was sent.")
     raw_encoding: RawEncoding = strawberry.field(description="TEXT where the bytes are UTF-8, else BASE64.")
     truncated: bool = strawberry.field(description="Whether `raw` is only the beginning.")
 
 
-async def _samples(root: strawberry.Parent["Rejections"], info: Info, first: int = 10) -> list[RejectedEvent]:
+async def _samples(
+    root: strawberry.Parent["Rejections"],
+    info: Info,
+    first: Annotated[int, strawberry.argument(description="Most events wanted.")] = 10,
+) -> list[RejectedEvent]:
     rows = await info.context.snapshot.rows(rejection_samples(root.span, page_size("first", first, info)))
     return [_sample(row) for row in rows]
 
@@ -62,8 +67,8 @@ async def _samples(root: strawberry.Parent["Rejections"], info: Info, first: int
 @strawberry.type(description="A record in the log that does not decode to an event: somebody wrote past the gateway.")
 class QuarantinedRecord:
     topic: str = strawberry.field(description="With `partition` and `offset`: where the record is in Kafka.")
-    partition: int
-    offset: Long
+    partition: int = strawberry.field(description="Partition of the topic.")
+    offset: Long = strawberry.field(description="Place in the partition.")
     epoch: Long = strawberry.field(description="The epoch that read it.")
     log_time: datetime = strawberry.field(description="The broker's time of it.")
     reason: str = strawberry.field(description="Stable code.")
@@ -71,7 +76,11 @@ class QuarantinedRecord:
     raw_encoding: RawEncoding = strawberry.field(description="TEXT where the bytes are UTF-8, else BASE64.")
 
 
-async def _quarantined(root: strawberry.Parent["Rejections"], info: Info, first: int = 10) -> list[QuarantinedRecord]:
+async def _quarantined(
+    root: strawberry.Parent["Rejections"],
+    info: Info,
+    first: Annotated[int, strawberry.argument(description="Most records wanted.")] = 10,
+) -> list[QuarantinedRecord]:
     rows = await info.context.snapshot.rows(quarantine_samples(root.span, page_size("first", first, info)))
     found = []
     for row in rows:
@@ -95,7 +104,9 @@ class Rejections:
     by_reason: list[RejectionCount] = strawberry.field(
         description="The refused events by reason and source, most first."
     )
-    quarantine_by_reason: list[RejectionCount]
+    quarantine_by_reason: list[RejectionCount] = strawberry.field(
+        description="The quarantined records by reason, most first."
+    )
     samples: list[RejectedEvent] = strawberry.field(resolver=_samples, description="The newest refused events.")
     quarantine_samples: list[QuarantinedRecord] = strawberry.field(
         resolver=_quarantined, description="The newest quarantined records."

@@ -24,8 +24,8 @@ Day = Annotated[
 
 @strawberry.enum(description="Whether somebody who came bought something.")
 class ShopperKind(Enum):
-    BUYERS = "buyers"
-    WINDOW_SHOPPERS = "window_shoppers"
+    BUYERS = strawberry.enum_value("buyers", description="Who bought something on the day.")
+    WINDOW_SHOPPERS = strawberry.enum_value("window_shoppers", description="Who came and bought nothing on it.")
 
 
 @strawberry.enum(description="Groups of customers by how lately, how often and for how much they bought.")
@@ -42,28 +42,28 @@ class CustomerKind(Enum):
 
 @strawberry.type(description="People who came on the day, by whether they bought on it.")
 class Shoppers:
-    kind: ShopperKind
-    users: Long
-    sessions: Long
-    views: Long
+    kind: ShopperKind = strawberry.field(description="Whether they bought.")
+    users: Long = strawberry.field(description="Different people: exact up to 4,096, above that ± 1.6 %.")
+    sessions: Long = strawberry.field(description="Sessions that began on the day.")
+    views: Long = strawberry.field(description="Page views and product views in them.")
     minutes: float = strawberry.field(description="In sessions, all together.")
-    revenue: Decimal
+    revenue: Decimal = strawberry.field(description="Money of their purchases; refunds are not taken off.")
 
 
 @strawberry.type(description="Everyone who has bought by the end of the day, in one of the groups.")
 class Customers:
-    kind: CustomerKind
-    users: Long
-    orders: Long
+    kind: CustomerKind = strawberry.field(description="Which group.")
+    users: Long = strawberry.field(description="People in it.")
+    orders: Long = strawberry.field(description="Orders that they ever placed, by the end of the day.")
     revenue: Decimal = strawberry.field(description="Money of their orders, refunds taken off.")
 
 
 @strawberry.type(description="The people of a day. Bots are left out.")
 class Segments:
-    day: str
+    day: str = strawberry.field(description="As `2026-03-01`, in the shop's time zone.")
     is_final: bool = strawberry.field(description="Whether nothing on time can change it any more.")
     currency: str = strawberry.field(description=CURRENCY)
-    shoppers: list[Shoppers]
+    shoppers: list[Shoppers] = strawberry.field(description="Who came, by whether they bought.")
     customers: list[Customers] = strawberry.field(
         description="The bounds are settings: `MILLRACE_REPORT_RECENT_DAYS`, `LAPSED_DAYS`, `OFTEN_ORDERS`."
     )
@@ -71,75 +71,75 @@ class Segments:
 
 @strawberry.type(description="Sums of a day, or of a part of one.")
 class ReportTotals:
-    events: Long
-    views: Long
+    events: Long = strawberry.field(description="Events of any kind.")
+    views: Long = strawberry.field(description="Page views and product views.")
     users: Long = strawberry.field(description="Different people: exact up to 4,096, above that ± 1.6 %.")
-    buyers: Long
-    sessions: Long
-    orders: Long
-    units: Long
-    revenue: Decimal
-    refunded: Decimal
+    buyers: Long = strawberry.field(description="Different people who bought; as exact.")
+    sessions: Long = strawberry.field(description="Sessions that began in it.")
+    orders: Long = strawberry.field(description="Distinct orders placed.")
+    units: Long = strawberry.field(description="Pieces bought.")
+    revenue: Decimal = strawberry.field(description="Money of the purchases; refunds are not taken off.")
+    refunded: Decimal = strawberry.field(description="Money of the refunds, positive.")
 
 
 @strawberry.type(description="A step of the funnel of sessions.")
 class ReportStep:
     step: str = strawberry.field(description="viewed, added, checkout or purchased.")
-    sessions: Long
+    sessions: Long = strawberry.field(description="Sessions that got as far.")
 
 
 @strawberry.type(description="One of the five most viewed products.")
 class ReportProduct:
-    product_id: strawberry.ID
-    category: str
-    views: Long
-    units: Long
-    revenue: Decimal
+    product_id: strawberry.ID = strawberry.field(description="Which product.")
+    category: str = strawberry.field(description="The one it was viewed in most; empty where no event named one.")
+    views: Long = strawberry.field(description="Page views and product views that named it.")
+    units: Long = strawberry.field(description="Pieces bought.")
+    revenue: Decimal = strawberry.field(description="Money of its purchases; refunds are not taken off.")
 
 
 @strawberry.type(description="What was put into carts, and what had become of it when the report was made.")
 class ReportCarts:
-    additions: Long
-    bought: Long
-    abandoned: Long
+    additions: Long = strawberry.field(description="Events `add_to_cart` that name a product.")
+    bought: Long = strawberry.field(description="Those whose user bought the product in time.")
+    abandoned: Long = strawberry.field(description="Those not bought in time.")
 
 
 @strawberry.type(description="Whether the numbers of the day can be trusted.")
 class ReportQuality:
-    rejected: Long
-    quarantined: Long
-    duplicates: Long
-    conflicts: Long
-    late: Long
+    rejected: Long = strawberry.field(description="Events the gateway refused.")
+    quarantined: Long = strawberry.field(description="Records in the log that do not decode to an event.")
+    duplicates: Long = strawberry.field(description="Records whose event had been applied before.")
+    conflicts: Long = strawberry.field(description="Those with another payload than the first.")
+    late: Long = strawberry.field(description="Events that came after the watermark had passed them; they are counted.")
     residue: Long = strawberry.field(description="Records not accounted for, of all time. 0: the books close.")
-    verifications: Long
+    verifications: Long = strawberry.field(description="Comparisons of the tables with the event log that were made.")
     mismatches: Long = strawberry.field(description="Rows that verifications found to differ from the event log.")
 
 
 @strawberry.type(description="What a day was like. It is made every hour while the day can change, and kept.")
 class Report:
-    day: str
-    time_zone: str
-    since: datetime
+    day: str = strawberry.field(description="As `2026-03-01`.")
+    time_zone: str = strawberry.field(description="IANA name of the zone that the day is of.")
+    since: datetime = strawberry.field(description="The day's midnight.")
     until: datetime = strawberry.field(description="The day's end, or how far its events are known.")
     epoch: Long = strawberry.field(description="The commit that it was made of.")
-    made_at: datetime
+    made_at: datetime = strawberry.field(description="When it was made.")
     is_final: bool = strawberry.field(description="Whether nothing on time can change it any more.")
     currency: str = strawberry.field(description=CURRENCY)
-    totals: ReportTotals
+    totals: ReportTotals = strawberry.field(description="Sums of the day.")
     week_before: ReportTotals = strawberry.field(description="The same stretch of the same weekday a week before.")
-    funnel: list[ReportStep]
-    top_products: list[ReportProduct]
-    segments: Segments
-    carts: ReportCarts
+    funnel: list[ReportStep] = strawberry.field(description="Sessions of the day by how far they got.")
+    top_products: list[ReportProduct] = strawberry.field(description="The five most viewed, most first.")
+    segments: Segments = strawberry.field(description="The people of the day in groups.")
+    carts: ReportCarts = strawberry.field(description="What was put into carts.")
     oddities: Long = strawberry.field(description="Windows that a detector flagged.")
-    quality: ReportQuality
+    quality: ReportQuality = strawberry.field(description="Whether the numbers can be trusted.")
 
 
 @strawberry.type(description="A day that has a report.")
 class ReportDay:
-    day: str
-    is_final: bool
+    day: str = strawberry.field(description="As `2026-03-01`, in the shop's time zone.")
+    is_final: bool = strawberry.field(description="Whether nothing on time can change it any more.")
 
 
 async def report(info: Info, day: Day = None) -> Report | None:

@@ -37,19 +37,19 @@ class RequestState(Enum):
 
 @strawberry.type(description="Something that was asked for by a mutation, and what became of it.")
 class Request:
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="Number of the request.")
     key: str = strawberry.field(description="As it was given by who asked.")
-    kind: RequestKind
-    state: RequestState
+    kind: RequestKind = strawberry.field(description="What is asked for.")
+    state: RequestState = strawberry.field(description="How far it is.")
     asked_by: str = strawberry.field(description="The read key's source.")
-    asked_at: datetime
-    started_at: datetime | None = strawberry.field(description="When it was last tried.")
-    finished_at: datetime | None = strawberry.field(description="When it was done, or given up.")
-    attempts: int
-    error: str | None = strawberry.field(description="Why the last attempt came to nothing.")
+    asked_at: datetime = strawberry.field(description="When it was first asked for.")
+    started_at: datetime | None = strawberry.field(description="When it was last tried; null until then.")
+    finished_at: datetime | None = strawberry.field(description="When it was done, or given up; null until then.")
+    attempts: int = strawberry.field(description="How often it was tried.")
+    error: str | None = strawberry.field(description="Why the last attempt came to nothing; null where none has.")
     receipt: str | None = strawberry.field(
         description="What was done, as JSON: of an erasure the receipt of `millrace erase`; of a replay the `counts` "
-        "by outcome, and some that were `not_accepted`."
+        "by outcome, and some that were `not_accepted`; null until it is done."
     )
 
 
@@ -62,7 +62,11 @@ Key = Annotated[
 ]
 
 
-async def requests(info: Info, state: RequestState | None = None, first: int = 50) -> list[Request]:
+async def requests(
+    info: Info,
+    state: Annotated[RequestState | None, strawberry.argument(description="Only those in this state.")] = None,
+    first: Annotated[int, strawberry.argument(description="Most requests wanted.")] = 50,
+) -> list[Request]:
     """The newest first."""
     wanted = None if state is None else str(state.value)
     rows = await info.context.snapshot.rows(requests_page(wanted, page_size("first", first, info)))

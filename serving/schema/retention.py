@@ -8,7 +8,7 @@ import strawberry
 from serving.errors import InvalidArgument
 from serving.queries import folded
 from serving.queries.retention import retention as retention_sql
-from serving.schema.common import FINAL, BotFilter, is_final
+from serving.schema.common import FINAL, BotFilter, Bots, Bounds, is_final
 from serving.schema.context import Info
 from serving.schema.history import AsOfEpoch, rows_then, told_as_of
 from serving.schema.scalars import Long
@@ -21,19 +21,15 @@ _WEEK: Final = timedelta(weeks=1)
 
 
 @strawberry.type(description="A cohort in one of its weeks.")
-class CohortWeek:
+class CohortWeek(Bounds):
     week: int = strawberry.field(description="Weeks after the cohort's first: 0 is that one itself.")
-    window_start: datetime
-    window_end: datetime
     is_final: bool = strawberry.field(description=FINAL)
     users: Long = strawberry.field(description="Users of the cohort with an event in this week.")
     share: float | None = strawberry.field(description="`users` by all of the cohort: 0 to 1; null where it is empty.")
 
 
 @strawberry.type(description="The users who were first seen in one ISO week (from Monday, UTC).")
-class Cohort:
-    window_start: datetime
-    window_end: datetime
+class Cohort(Bounds):
     users: Long = strawberry.field(description="How many they are.")
     weeks: list[CohortWeek] = strawberry.field(description="From their first week to the newest.")
 
@@ -47,7 +43,7 @@ async def retention(
         datetime | None,
         strawberry.argument(description="The newest week is the one of this instant; without it, of the last commit."),
     ] = None,
-    bots: BotFilter = BotFilter.EXCLUDE,
+    bots: Bots = BotFilter.EXCLUDE,
     as_of: AsOfEpoch = None,
 ) -> list[Cohort]:
     """Oldest cohort first, empty ones too; nothing before the first commit."""

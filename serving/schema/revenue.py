@@ -15,10 +15,11 @@ from serving.queries import ResultRow, by_name, logged
 from serving.queries.sales import sales as sales_sql
 from serving.queries.window_json import REVENUE_WINDOW, SALES_BUCKET
 from serving.queries.windows import revenue_windows
-from serving.schema.common import CURRENCY, BotFilter, Range, Window, average, check_kept, is_final, users_in
+from serving.schema.common import CURRENCY, BotFilter, Bots, Range, Window, average, check_kept, is_final, users_in
 from serving.schema.comparison import PREVIOUS_WINDOW, Columns, CompareWith, row_before
 from serving.schema.context import Info, selected_below
 from serving.schema.history import AsOfEpoch, told_as_of
+from serving.schema.narrowing import Categories, Products
 from serving.schema.products import Length
 from serving.schema.scalars import Long
 from serving.schema.written import windows_as_written
@@ -54,7 +55,8 @@ class SalesBucket(Window):
         "order is an order by itself. Null with `products` or `categories`: an order's lines are of several."
     )
     unique_customers: Long | None = strawberry.field(
-        description="Distinct users who bought: exact up to 4,096, above that with a standard error of 1.6 %."
+        description="Distinct users who bought: exact up to 4,096, above that with a standard error of 1.6 %. Never "
+        "null."
     )
     average_purchase: Decimal | None = strawberry.field(
         description="`revenue` by `purchases`, to four places; null where there is no purchase."
@@ -71,8 +73,8 @@ class SalesBucket(Window):
 
 @strawberry.enum(description="Length of a sales bucket.")
 class Grain(Enum):
-    HOUR = "hour"
-    DAY = "day"
+    HOUR = strawberry.enum_value("hour", description="Hours of the zone's clock.")
+    DAY = strawberry.enum_value("day", description="Days of the zone's calendar.")
 
 
 async def revenue(
@@ -81,8 +83,8 @@ async def revenue(
     window: Length = timedelta(minutes=5),
     *,
     compare_with: CompareWith = None,
-    categories: list[str] | None = None,
-    bots: BotFilter = BotFilter.EXCLUDE,
+    categories: Categories = None,
+    bots: Bots = BotFilter.EXCLUDE,
     as_of: AsOfEpoch = None,
 ) -> list[RevenueWindow]:
     """Rolls category minutes up to windows."""
@@ -138,16 +140,16 @@ def _revenue_window(
 async def sales(
     info: Info,
     range: Range,
-    grain: Grain,
+    grain: Annotated[Grain, strawberry.argument(description="Hours or days.")],
     *,
     time_zone: Annotated[
         str | None,
         strawberry.argument(description="IANA name such as `Europe/Berlin`; without it, the shop's own zone."),
     ] = None,
     compare_with: CompareWith = None,
-    products: list[strawberry.ID] | None = None,
-    categories: list[str] | None = None,
-    bots: BotFilter = BotFilter.EXCLUDE,
+    products: Products = None,
+    categories: Categories = None,
+    bots: Bots = BotFilter.EXCLUDE,
     as_of: AsOfEpoch = None,
 ) -> list[SalesBucket]:
     """Rolls minutes up to the hours or days of a zone."""

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Literal
 
@@ -17,9 +16,10 @@ from serving.queries.paging import Page
 from serving.queries.session_json import SESSION_JSON
 from serving.queries.sessions import SessionFilter, completed_by, one_session, session_page, sessions_of_id
 from serving.queries.visits import Visits
-from serving.schema.common import CURRENCY, REVISION, AsOf, BotFilter, TimeRange
-from serving.schema.connections import Asked, PageInfo
+from serving.schema.common import LATE, REVISION, AsOf, BotFilter, Bots, TimeRange
+from serving.schema.connections import After, Asked, Before, First, Last, PageInfo
 from serving.schema.context import Info, selected
+from serving.schema.counts import Counts
 from serving.schema.history import AsOfEpoch, Told, rows_then, told_as_of
 from serving.schema.narrowing import CategoryOfVisit, Device, Medium, Source
 from serving.schema.scalars import Long
@@ -45,11 +45,11 @@ _STATUS: dict[SessionStatus, Literal["active", "completed"]] = {
 
 @strawberry.type(description="One event of a session.")
 class Step:
-    at: datetime
+    at: datetime = strawberry.field(description="Event time.")
     action: str = strawberry.field(description="The clickstream's action, or `purchase` or `refund`.")
-    product_id: strawberry.ID | None
-    page: str | None
-    event_id: str
+    product_id: strawberry.ID | None = strawberry.field(description="The product it names; null where it names none.")
+    page: str | None = strawberry.field(description="URL of the page; null where it names none.")
+    event_id: str = strawberry.field(description="For `explain`.")
 
     @classmethod
     def parse(cls, text: str) -> "Step":
@@ -71,58 +71,56 @@ def _path(root: strawberry.Parent["Session"]) -> list[Step]:
 @strawberry.type(
     description="Events of one session id that are less than the session gap (30 minutes) apart in event time."
 )
-class Session:
+class Session(Counts):
     id: strawberry.ID = strawberry.field(description="Global id: of the session id and its start. Opaque.")
     session_id: str = strawberry.field(description="The client's session id; it can have several sessions.")
     user_id: str = strawberry.field(description="User of the first event.")
     started_at: datetime = strawberry.field(description="Time of the first event.")
     ended_at: datetime = strawberry.field(description="Time of the last event so far.")
     duration: timedelta = strawberry.field(description="From the first event to the last.")
-    duration_seconds: float
-    status: SessionStatus
-    events: Long
-    views: Long
-    clicks: Long
-    searches: Long
-    adds: Long
-    removes: Long
-    checkouts: Long
-    purchases: Long = strawberry.field(description="Order lines bought.")
-    units: Long
-    revenue: Decimal = strawberry.field(description="Money of the purchases; refunds are not taken off.")
-    currency: str = strawberry.field(description=CURRENCY)
-    entry_page: str | None = strawberry.field(description="First page seen.")
-    exit_page: str | None = strawberry.field(description="Last page seen so far.")
+    duration_seconds: float = strawberry.field(description="The same in seconds.")
+    status: SessionStatus = strawberry.field(description="Whether it can still go on.")
+    events: Long = strawberry.field(description="Events of any kind.")
+    entry_page: str | None = strawberry.field(description="First page seen; null where no event had one.")
+    exit_page: str | None = strawberry.field(description="Last page seen so far; null where no event had one.")
     bounced: bool = strawberry.field(description="Whether it has exactly one event.")
     converted: bool = strawberry.field(description="Whether something was bought in it.")
-    category: str | None = strawberry.field(description="The first category that an event named.")
+    category: str | None = strawberry.field(description="The first category that an event named; null where none did.")
     device: str | None = strawberry.field(
         description="`desktop`, `mobile`, `tablet`, `tv`, `bot` or `other`, by the first event with a user agent, as "
-        "are browser and system."
+        "are browser and system; null where no event had one."
     )
-    browser: str | None
-    os: str | None
+    browser: str | None = strawberry.field(description="Null where no user agent says.")
+    os: str | None = strawberry.field(description="Operating system; null where no user agent says.")
     medium: str | None = strawberry.field(
         description="How the visitor came, by the first event with a page or a referrer: `direct`, `internal`, "
-        "`search`, `social`, `email`, `paid`, `affiliate`, `campaign` or `referral`."
+        "`search`, `social`, `email`, `paid`, `affiliate`, `campaign` or `referral`; null where nothing says."
     )
-    referrer_source: str | None = strawberry.field(description="The site the visitor came from.")
-    campaign_source: str | None = strawberry.field(description="The campaign's `utm_source`.")
-    campaign: str | None = strawberry.field(description="The campaign's `utm_campaign`.")
+    referrer_source: str | None = strawberry.field(
+        description="The site the visitor came from; null where none is known."
+    )
+    campaign_source: str | None = strawberry.field(description="The campaign's `utm_source`; null without one.")
+    campaign: str | None = strawberry.field(description="The campaign's `utm_campaign`; null without one.")
     bot: bool = strawberry.field(description="Whether `botScore` is 50 or more.")
     bot_score: int = strawberry.field(description="0 to 100, the highest among its events: how much speaks for a bot.")
-    bot_reason: str | None = strawberry.field(description="Stable code of what speaks most for a bot.")
+    bot_reason: str | None = strawberry.field(
+        description="Stable code of what speaks most for a bot; null where nothing does."
+    )
     viewed_at: datetime | None = strawberry.field(
-        description="Funnel: its first view. The funnel reaches as far as the path, 50 events."
+        description="Funnel: its first view; null without one. The funnel reaches as far as the path, 50 events."
     )
-    added_at: datetime | None = strawberry.field(description="Funnel: the first add to cart at or after `viewedAt`.")
+    added_at: datetime | None = strawberry.field(
+        description="Funnel: the first add to cart at or after `viewedAt`; null without one."
+    )
     checkout_at: datetime | None = strawberry.field(
-        description="Funnel: the first start of a checkout at or after `addedAt`."
+        description="Funnel: the first start of a checkout at or after `addedAt`; null without one."
     )
-    purchased_at: datetime | None = strawberry.field(description="Funnel: the first purchase at or after `checkoutAt`.")
-    late_events: Long
+    purchased_at: datetime | None = strawberry.field(
+        description="Funnel: the first purchase at or after `checkoutAt`; null without one."
+    )
+    late_events: Long = strawberry.field(description=LATE)
     revision: Long = strawberry.field(description=REVISION)
-    as_of: AsOf | None = strawberry.field(description="The commit these numbers belong to.")
+    as_of: AsOf | None = strawberry.field(description="The commit these numbers belong to. Never null.")
     path: list[Step] = strawberry.field(resolver=_path, description="Its first 50 events, in order.")
     steps: strawberry.Private[list[str]]
 
@@ -130,23 +128,29 @@ class Session:
 @strawberry.type(description="A session and its place in the list.")
 class SessionEdge:
     cursor: str = strawberry.field(description="Opaque; hand it back as `after` or `before`.")
-    node: Session
+    node: Session = strawberry.field(description="The session.")
 
 
 @strawberry.type(description="A page of sessions.")
 class SessionConnection:
-    edges: list[SessionEdge]
+    edges: list[SessionEdge] = strawberry.field(description="The sessions with their cursors.")
     nodes: list[Session] = strawberry.field(description="The sessions without their edges.")
-    page_info: PageInfo
+    page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
 
 
 async def sessions(
     info: Info,
     *,
     range: Annotated[TimeRange | None, strawberry.argument(description="Sessions that started in it.")] = None,
-    status: SessionStatus | None = None,
-    user_id: str | None = None,
-    session_id: str | None = None,
+    status: Annotated[
+        SessionStatus | None, strawberry.argument(description="Sessions that go on, or that are over.")
+    ] = None,
+    user_id: Annotated[
+        str | None, strawberry.argument(description="Sessions whose first event is this user's.")
+    ] = None,
+    session_id: Annotated[
+        str | None, strawberry.argument(description="Sessions with this session id of the client.")
+    ] = None,
     product_id: Annotated[
         strawberry.ID | None,
         strawberry.argument(description="Sessions with this product among their first 50 events; needs a `range`."),
@@ -158,11 +162,11 @@ async def sessions(
     converted: Annotated[
         bool | None, strawberry.argument(description="Sessions in which something was bought, or nothing was.")
     ] = None,
-    bots: BotFilter = BotFilter.EXCLUDE,
-    first: int | None = None,
-    after: str | None = None,
-    last: int | None = None,
-    before: str | None = None,
+    bots: Bots = BotFilter.EXCLUDE,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
     as_of: AsOfEpoch = None,
 ) -> SessionConnection:
     """Newest first; `first`/`after` go towards older ones, `last`/`before` towards newer ones."""
@@ -199,7 +203,11 @@ async def sessions(
     )
 
 
-async def session(info: Info, id: strawberry.ID, as_of: AsOfEpoch = None) -> Session | None:
+async def session(
+    info: Info,
+    id: Annotated[strawberry.ID, strawberry.argument(description="A session's `id`, not its `sessionId`.")],
+    as_of: AsOfEpoch = None,
+) -> Session | None:
     """One session; null where it does not exist (any more: a late event can move a start)."""
     key = SESSION.decode(id, "id")
     told = await told_as_of(info, as_of)

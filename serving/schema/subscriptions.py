@@ -8,10 +8,9 @@ import strawberry
 
 from serving.errors import NotReady
 from serving.schema.alerts import Alert, open_alerts
-from serving.schema.common import AsOf, BotFilter
-from serving.schema.comparison import Earlier
+from serving.schema.common import AsOf, BotFilter, Bots
 from serving.schema.context import Info
-from serving.schema.realtime import Realtime
+from serving.schema.realtime import EarlierDay, Realtime, TodaysZone
 from serving.schema.realtime import realtime as query_realtime
 
 
@@ -24,9 +23,9 @@ async def _epochs(info: Info) -> AsOf:
 
 async def _realtime(
     info: Info,
-    time_zone: str | None = None,
-    bots: BotFilter = BotFilter.EXCLUDE,
-    compare_with: Earlier | None = None,
+    time_zone: TodaysZone = None,
+    bots: Bots = BotFilter.EXCLUDE,
+    compare_with: EarlierDay = None,
 ) -> Realtime:
     found = await query_realtime(info, time_zone, bots, compare_with)
     if found is None:
@@ -34,7 +33,7 @@ async def _realtime(
     return found
 
 
-@strawberry.type
+@strawberry.type(description="Answers that come again whenever they change, with the epoch in `extensions`.")
 class Subscription:
     epochs: AsOf = strawberry.field(
         resolver=_epochs, description="Every commit, as it happens; the newest one first, at once."

@@ -11,9 +11,10 @@ from serving.cursors import USERS_BY_EVENTS, USERS_BY_LAST_SEEN, USERS_BY_REVENU
 from serving.queries import ResultRow, folded
 from serving.queries.folded import Fold
 from serving.queries.users import BOT_FROM, Counted, Order, UserFilter, one_user, user_page
-from serving.schema.common import CURRENCY, REVISION, BotFilter, TimeRange
-from serving.schema.connections import Asked, PageInfo
+from serving.schema.common import LATE, REVISION, BotFilter, Bots, TimeRange
+from serving.schema.connections import After, Asked, Before, First, Last, PageInfo
 from serving.schema.context import Info, selected_below
+from serving.schema.counts import Counts
 from serving.schema.history import AsOfEpoch, rows_then, told_as_of
 from serving.schema.scalars import Long
 
@@ -26,9 +27,9 @@ _COUNTED: dict[str, Counted] = {
 
 @strawberry.enum(description="What users are ordered by, the largest first; ties by user id.")
 class UserOrder(Enum):
-    REVENUE = "revenue"
-    EVENTS = "events"
-    LAST_SEEN = "last_seen"
+    REVENUE = strawberry.enum_value("revenue", description="Money of their purchases.")
+    EVENTS = strawberry.enum_value("events", description="Number of their events.")
+    LAST_SEEN = strawberry.enum_value("last_seen", description="Time of the last event.")
 
 
 _ORDERS: dict[UserOrder, tuple[Order, Naming[Any]]] = {
@@ -39,40 +40,30 @@ _ORDERS: dict[UserOrder, tuple[Order, Naming[Any]]] = {
 
 
 @strawberry.type(description="Everything that one user id did.")
-class User:
+class User(Counts):
     id: strawberry.ID = strawberry.field(description="The user id of the events.")
     first_seen: datetime = strawberry.field(description="Time of the first event.")
     last_seen: datetime = strawberry.field(description="Time of the last event.")
     active_weeks: int = strawberry.field(description="ISO weeks (from Monday, UTC) with an event.")
-    events: Long
-    views: Long
-    clicks: Long
-    searches: Long
-    adds: Long
-    removes: Long
-    checkouts: Long
-    purchases: Long = strawberry.field(description="Order lines bought.")
-    units: Long = strawberry.field(description="Pieces bought.")
-    sessions: Long | None = strawberry.field(description="Sessions whose first event is the user's.")
+    events: Long = strawberry.field(description="Events of any kind.")
+    sessions: Long | None = strawberry.field(description="Sessions whose first event is the user's. Never null.")
     orders: Long | None = strawberry.field(
-        description="Distinct orders placed; a line that names no order is an order by itself."
+        description="Distinct orders placed; a line that names no order is an order by itself. Never null."
     )
-    revenue: Decimal = strawberry.field(description="Money of the purchases; refunds are not taken off.")
     refunded: Decimal = strawberry.field(description="Money of the refunds, positive.")
-    currency: str = strawberry.field(description=CURRENCY)
     favourite_category: str | None = strawberry.field(
         description="The category that most of the events name, of several the first by name; null where none does."
     )
     bot: bool = strawberry.field(description="Whether `botScore` is 50 or more.")
     bot_score: int = strawberry.field(description="0 to 100, the highest among the events.")
-    late_events: Long
+    late_events: Long = strawberry.field(description=LATE)
     revision: Long = strawberry.field(description=REVISION)
 
 
 @strawberry.type(description="A user and their place in the list.")
 class UserEdge:
     cursor: str = strawberry.field(description="Opaque; hand it back as `after` or `before` of a list in this order.")
-    node: User
+    node: User = strawberry.field(description="The user.")
 
 
 @strawberry.type(
@@ -80,15 +71,15 @@ class UserEdge:
     "seen twice, or not at all."
 )
 class UserConnection:
-    edges: list[UserEdge]
+    edges: list[UserEdge] = strawberry.field(description="The users with their cursors.")
     nodes: list[User] = strawberry.field(description="The users without their edges.")
-    page_info: PageInfo
+    page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
 
 
 async def users(
     info: Info,
     *,
-    order_by: UserOrder = UserOrder.LAST_SEEN,
+    order_by: Annotated[UserOrder, strawberry.argument(description="What they are ordered by.")] = UserOrder.LAST_SEEN,
     first_seen: Annotated[TimeRange | None, strawberry.argument(description="Users first seen in it.")] = None,
     last_seen: Annotated[TimeRange | None, strawberry.argument(description="Users last seen in it.")] = None,
     bought: Annotated[
@@ -100,11 +91,11 @@ async def users(
     category: Annotated[
         str | None, strawberry.argument(description="Users with an event that names this category.")
     ] = None,
-    bots: BotFilter = BotFilter.EXCLUDE,
-    first: int | None = None,
-    after: str | None = None,
-    last: int | None = None,
-    before: str | None = None,
+    bots: Bots = BotFilter.EXCLUDE,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
     as_of: AsOfEpoch = None,
 ) -> UserConnection:
     """The largest first; `first`/`after` go towards smaller ones, `last`/`before` towards larger ones."""
@@ -137,7 +128,11 @@ async def users(
     )
 
 
-async def user(info: Info, id: strawberry.ID, as_of: AsOfEpoch = None) -> User | None:
+async def user(
+    info: Info,
+    id: Annotated[strawberry.ID, strawberry.argument(description="The user id of the events.")],
+    as_of: AsOfEpoch = None,
+) -> User | None:
     """One user; null where there is none."""
     told, wanted = await told_as_of(info, as_of), _wanted(info)
     rows = await rows_then(info, told, one_user(id, wanted), _folds(info, [id], wanted))

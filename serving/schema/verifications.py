@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
@@ -14,24 +14,24 @@ from serving.schema.scalars import Long
 
 @strawberry.type(description="A column of a row's key.")
 class KeyColumn:
-    column: str
+    column: str = strawberry.field(description="Name of the column.")
     value: str = strawberry.field(description="A text as it is, everything else as JSON.")
 
 
 @strawberry.type(description="A column in which a row is not as the log says.")
 class DifferingColumn:
-    column: str
+    column: str = strawberry.field(description="Name of the column.")
     expected: str = strawberry.field(description="What the log says; null as `null`.")
     found: str = strawberry.field(description="What was served.")
 
 
 @strawberry.type(description="A row that is not as the log says.")
 class Mismatch:
-    table: str
+    table: str = strawberry.field(description="Name of the table.")
     kind: str = strawberry.field(
         description="`different`; `missing` where the log has it and the table has not, `extra` the other way about."
     )
-    key: list[KeyColumn]
+    key: list[KeyColumn] = strawberry.field(description="Which row it is.")
     columns: list[DifferingColumn] = strawberry.field(description="None where the row is missing or extra.")
     events: Long = strawberry.field(description="How many events the row is made of.")
     event_ids: list[str] = strawberry.field(description="A few of them; `millrace explain` tells more.")
@@ -40,17 +40,19 @@ class Mismatch:
 
 @strawberry.type(description="A comparison of every table with what the event log says, computed anew by other code.")
 class Verification:
-    at: datetime
+    at: datetime = strawberry.field(description="When it was made.")
     epoch: Long = strawberry.field(description="The commit that the tables were read of.")
     from_: datetime | None = strawberry.field(name="from", description="Event time; null from the first event.")
     until: datetime | None = strawberry.field(description="Exclusive; null through the last event.")
     rows: Long = strawberry.field(description="Rows compared.")
     mismatches: Long = strawberry.field(description="Rows that differ; 0 where every number is right.")
-    seconds: float
+    seconds: float = strawberry.field(description="How long it took, in seconds.")
     examples: list[Mismatch] = strawberry.field(description="A few of the rows that differ.")
 
 
-async def verifications(info: Info, first: int = 10) -> list[Verification]:
+async def verifications(
+    info: Info, first: Annotated[int, strawberry.argument(description="Most outcomes wanted.")] = 10
+) -> list[Verification]:
     """The newest outcomes, newest first."""
     rows = await info.context.snapshot.rows(newest_verifications(page_size("first", first, info)))
     counts = ("at", "epoch", "until", "rows", "mismatches", "seconds")
