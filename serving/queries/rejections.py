@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Select, Text, false, func, null, or_, sele
 
 from contracts.tables import quarantine, rejected_events
 from serving.queries import Statement
-from serving.queries.measures import moment, within_span
+from serving.queries.measures import within_span
 from serving.windows import Span
 
 
@@ -44,10 +44,10 @@ def _counts(
     )
 
 
-def rejection_samples(span: Span, first: int) -> Statement:
-    """The newest events the gateway refused in the span, with what was sent."""
+def rejection_samples(span: Span, first: int, *, reason: str | None = None, source: str | None = None) -> Statement:
+    """The newest events the gateway refused in the span, with what was sent; for a reason, of a source, or of any."""
     table = rejected_events
-    return (
+    statement = (
         select(
             table.c.rejection_id,
             table.c.received_at,
@@ -60,16 +60,17 @@ def rejection_samples(span: Span, first: int) -> Statement:
             table.c.raw,
             table.c.truncated,
         )
-        .where(table.c.received_at >= moment(span.start), table.c.received_at < moment(span.end))
+        .where(within_span(table.c.received_at, span))
         .order_by(table.c.received_at.desc(), table.c.topic, table.c.partition, table.c.offset.desc())
         .limit(first)
     )
+    return _only(_only(statement, table.c.reason, reason), table.c.source, source)
 
 
-def quarantine_samples(span: Span, first: int) -> Statement:
-    """The newest records quarantined in the span, with what the log holds of them."""
+def quarantine_samples(span: Span, first: int, *, reason: str | None = None) -> Statement:
+    """The newest records quarantined in the span, for a reason or any, with what the log holds of them."""
     table = quarantine
-    return (
+    statement = (
         select(
             table.c.topic,
             table.c.partition,
@@ -79,7 +80,12 @@ def quarantine_samples(span: Span, first: int) -> Statement:
             table.c.reason,
             table.c.raw,
         )
-        .where(table.c.log_time >= moment(span.start), table.c.log_time < moment(span.end))
+        .where(within_span(table.c.log_time, span))
         .order_by(table.c.log_time.desc(), table.c.topic, table.c.partition, table.c.offset.desc())
         .limit(first)
     )
+    return _only(statement, table.c.reason, reason)
+
+
+def _only(statement: Statement, column: ColumnElement[str], value: str | None) -> Statement:
+    return statement if value is None else statement.where(column == value)

@@ -55,12 +55,20 @@ class RejectedEvent:
     truncated: bool = strawberry.field(description="Whether `raw` is only the beginning.")
 
 
+Reason = Annotated[str | None, strawberry.argument(description="Only what was refused for it; without it, for any.")]
+
+
 async def _samples(
     root: strawberry.Parent["Rejections"],
     info: Info,
     first: Annotated[int, strawberry.argument(description="Most events wanted.")] = 10,
+    reason: Reason = None,
+    source: Annotated[
+        str | None, strawberry.argument(description="Only what the write key of this source sent; without it, of any.")
+    ] = None,
 ) -> list[RejectedEvent]:
-    rows = await info.context.snapshot.rows(rejection_samples(root.span, page_size("first", first, info)))
+    size = page_size("first", first, info)
+    rows = await info.context.snapshot.rows(rejection_samples(root.span, size, reason=reason, source=source))
     return [_sample(row) for row in rows]
 
 
@@ -80,8 +88,10 @@ async def _quarantined(
     root: strawberry.Parent["Rejections"],
     info: Info,
     first: Annotated[int, strawberry.argument(description="Most records wanted.")] = 10,
+    reason: Reason = None,
 ) -> list[QuarantinedRecord]:
-    rows = await info.context.snapshot.rows(quarantine_samples(root.span, page_size("first", first, info)))
+    size = page_size("first", first, info)
+    rows = await info.context.snapshot.rows(quarantine_samples(root.span, size, reason=reason))
     found = []
     for row in rows:
         raw, encoding = readable(row.raw)

@@ -1,7 +1,7 @@
 """Data quality: how late events came, which came twice, what does not decode."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -107,3 +107,23 @@ def test_quarantined_records_are_shown_with_their_place_and_bytes(server: Server
             "rawEncoding": "TEXT",
         }
     ]
+
+
+SAMPLES = """query ($range: TimeRange!, $reason: String, $source: String) { rejections(range: $range) {
+  samples(first: 1, reason: $reason, source: $source) { reason source receivedAt }
+  quarantineSamples(first: 1, reason: $reason) { reason } } }"""
+
+
+@pytest.mark.parametrize(
+    ("reason", "source", "minutes_ago"),
+    [(None, None, 5), ("malformed_avro", None, 8), (None, "ios", 7), ("malformed_avro", "ios", None), ("", "", None)],
+)
+def test_samples_are_of_a_reason_and_a_source_whatever_is_newer(
+    server: Server, reason: str | None, source: str | None, minutes_ago: int | None
+) -> None:
+    found = server.data(SAMPLES, range=RECENT, reason=reason, source=source)["rejections"]
+    times = [datetime.fromisoformat(one["receivedAt"]) for one in found["samples"]]
+    assert times == ([NOW - timedelta(minutes=minutes_ago)] if minutes_ago else [])
+    assert all(one["reason"] == (reason or one["reason"]) for one in found["samples"])
+    assert all(one["source"] == (source or one["source"]) for one in found["samples"])
+    assert len(found["quarantineSamples"]) == (reason in {None, "malformed_avro"})
