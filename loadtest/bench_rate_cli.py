@@ -67,7 +67,8 @@ def rate(
 
     async def attempt(plan: LoadPlan, asked: float) -> Try:
         tried = await load(plan, asked)
-        typer.echo("  held" if tried.held else f"  not held: {tried.why_not[0]}", err=True)
+        said = "held" if tried.held else f"not held: {tried.why_not[0]}"
+        typer.echo(f"  {said}; freshness p50 / p99 {_freshness(tried)}", err=True)
         return tried
 
     async def search() -> tuple[float | None, list[Try]]:
@@ -101,16 +102,20 @@ def rate(
 def _print(tries: list[Try], found: float | None) -> None:
     table = Table("events/s", "for", "held", "freshness p50 / p99", "CPU s per million events", "peak MiB", box=None)
     for tried in sorted(tries, key=lambda each: each.rate):
-        fresh = tried.figures["freshness"]["query_ms"]
         parts: dict[str, Any] = tried.figures["parts"]
         cpu = sum(part["cpu_seconds_per_million_events"] or 0 for part in parts.values())
         table.add_row(
             f"{tried.rate:,.0f}",
             f"{tried.figures['seconds']:,.0f} s",
             "yes" if tried.held else f"no: {tried.why_not[0]}",
-            f"{fresh['p50'] / 1000:.2f} / {fresh['p99'] / 1000:.2f} s" if fresh else "–",
+            _freshness(tried),
             f"{cpu:.0f}",
             f"{sum(part['peak_mib'] for part in parts.values()):,.0f}",
         )
     Console().print(table)
     Console().print(f"highest rate held: {found:,.0f} events/s" if found else "no rate was held", highlight=False)
+
+
+def _freshness(tried: Try) -> str:
+    fresh = tried.figures["freshness"]["query_ms"]
+    return f"{fresh['p50'] / 1000:.2f} / {fresh['p99'] / 1000:.2f} s" if fresh else "–"
