@@ -1,4 +1,4 @@
-"""The serving store's tables as Open Data Contracts (ODCS 3.0.2), one per table, made from their definitions.
+"""The serving store's tables as Open Data Contracts (ODCS 3.1.0), one per table, made from their definitions.
 
 `contracts/tables_odcs/*.odcs.json` are these documents; a test compares them, another compares them with a database.
 JSON is YAML, which the standard asks for.
@@ -20,7 +20,7 @@ from contracts.tables import metadata
 VERSION: Final = "0.1.0"
 _LOGICAL: Final[tuple[tuple[type, str], ...]] = (
     (Boolean, "boolean"), (Integer, "integer"), (BigInteger, "integer"), (Double, "number"), (Numeric, "number"),
-    (DateTime, "date"), (ARRAY, "array"), (JSONB, "object"),
+    (DateTime, "timestamp"), (ARRAY, "array"), (JSONB, "object"),
 )  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def document(
 ) -> dict[str, Any]:
     """A contract of one table; `place` is what it is called where it is."""
     return {
-        "apiVersion": "v3.0.2",
+        "apiVersion": "v3.1.0",
         "kind": "DataContract",
         "id": f"millrace-{name.replace('_', '-')}",
         "name": name,

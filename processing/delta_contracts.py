@@ -18,7 +18,13 @@ from processing.gold.tables import GOLD
 from processing.log_description import CONSTRAINTS, DESCRIPTION, described
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "contracts" / "delta_odcs"
-_LOGICAL: Final = {"boolean": "boolean", "date": "date", "timestamp": "date", "string": "string", "double": "number"}
+_LOGICAL: Final = {
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp": "timestamp",
+    "string": "string",
+    "double": "number",
+}
 _APPENDED: Final = "Appended within seconds of an epoch; rows change only when a person is erased."
 _REPLACED: Final = "Written once final, by whole hours and days; a cell that has changed is replaced as a whole."
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft201909Validator
 
 from contracts.__main__ import FOLDER, documents
 from contracts.tables import metadata
@@ -35,6 +36,20 @@ def test_every_contract_names_the_keys_of_its_table() -> None:
         named = [each["name"] for each in sorted(keyed, key=lambda each: each["primaryKeyPosition"])]
         assert named == [column.name for column in table.primary_key.columns]
         assert all(each["required"] for each in keyed)
+
+
+STANDARD: Any = json.loads(
+    (Path(__file__).parents[1] / "odcs_standard" / "odcs-json-schema-v3.1.0.json").read_text("utf-8")
+)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*_odcs/*.json")), ids=lambda path: path.name)
+def test_a_contract_is_as_the_standard_wants_it(path: Path) -> None:
+    validator = Draft201909Validator(STANDARD)
+    contract = json.loads(path.read_text("utf-8"))
+    assert [error.message for error in validator.iter_errors(contract)] == []
+    contract["schema"][0]["properties"][0]["colour"] = "blue"
+    assert not validator.is_valid(contract)
 
 
 def _document() -> dict[str, Any]:
