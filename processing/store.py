@@ -5,14 +5,15 @@ Only one processor may write: the connection holds an advisory lock, and a secon
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
+from threading import Lock
 from time import monotonic, sleep
 from typing import Any, Final
 from urllib.parse import quote
 
+import adbc_driver_postgresql
 import pyarrow as pa
-from adbc_driver_manager import OperationalError, ProgrammingError
-from adbc_driver_postgresql import dbapi
+from adbc_driver_manager import AdbcConnection, OperationalError, ProgrammingError, dbapi
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -101,7 +102,29 @@ def connect(settings: PostgresSettings, search_path: str, **options: str) -> Any
     texts = " ".join(f"-c {name}={value}" for name, value in (chosen | options).items())
     url = settings.url.get_secret_value()
     separator = "&" if "?" in url else "?"
-    return dbapi.connect(f"{url}{separator}options={quote(texts)}&connect_timeout=10")
+    known = _known(f"{url}{separator}options={quote(texts)}&connect_timeout=10")
+    with known.opening:
+        connection = AdbcConnection(known.database)
+    return dbapi.Connection(known, connection)  # type: ignore[arg-type] # all that it does with it is to close it
+
+
+class _Known:
+    """A database of which ADBC has read all types and columns, by a connection of its own that it has ended since.
+
+    That costs several times what a connection does, so what was read is kept for those that follow.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.database = adbc_driver_postgresql.connect(uri)
+        self.opening = Lock()
+        """ADBC counts connections, and leaves it to us that two threads do not do so at once."""
+
+    def close(self) -> None:
+        """A connection that is closed leaves it be."""
+
+
+_known: Final = lru_cache(8)(_Known)
+"""By its URI: what is known of the last few."""
 
 
 @contextmanager
