@@ -51,7 +51,7 @@ def fold_all(
 def _met(transaction: Transaction, projection: Projection, delta: pa.Table) -> pa.Table:
     """The rows of the table that the delta meets."""
     staged = f"meet_{projection.name}"
-    transaction.load(staged, delta.select(list(projection.fold.meeting)))
+    transaction.load(staged, delta.select(list(projection.fold.meeting)), fits_a_page=True)  # as what is indexed must
     return typed(transaction.query(rows_met(projection, staged, delta.column_names)), projection.table)
 
 
@@ -95,10 +95,10 @@ def _write(transaction: Transaction, merged: Merged, was_there: pa.BooleanArray)
     projection, rows = merged.projection, merged.written
     name, staged = projection.name, f"merged_{projection.name}"
     if merged.gone.num_rows:
-        transaction.load(f"gone_{name}", merged.gone)
+        transaction.load(f"gone_{name}", merged.gone, fits_a_page=True)
         same = " AND ".join(f"t.{key} = g.{key}" for key in projection.keys)
         transaction.execute(f"DELETE FROM {name} t USING gone_{name} g WHERE {same}")
-    transaction.load(staged, rows.append_column("was_there", was_there))
+    transaction.load(staged, rows.append_column("was_there", was_there), fits_a_page=projection.fits_a_page)
     values = [column for column in rows.column_names if column not in projection.keys]
     if pc.any(was_there).as_py():
         updates = ", ".join(f'"{column}" = m."{column}"' for column in values)

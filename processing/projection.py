@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow as pa
-from sqlalchemy import Table
+from sqlalchemy import LargeBinary, Table
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from processing.grouping import Rule, combined
 
@@ -49,6 +50,11 @@ class Projection:
     def keys(self) -> tuple[str, ...]:
         """The table's primary key."""
         return tuple(column.name for column in self.table.primary_key)
+
+    @property
+    def fits_a_page(self) -> bool:
+        """Whether no row can be longer than 8 kB: beside its numbers it has but a few ids and categories."""
+        return not any(isinstance(column.type, LargeBinary | ARRAY) for column in self.table.columns)
 
 
 @dataclass(frozen=True)

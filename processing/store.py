@@ -73,10 +73,15 @@ class Transaction:
         self._cursor.execute(sql)
         yield from self._cursor.fetch_record_batch()
 
-    def load(self, name: str, table: pa.Table) -> None:
-        """COPY an Arrow table into the temporary table `name`, made with the Arrow table's columns when first used."""
+    def load(self, name: str, table: pa.Table, *, fits_a_page: bool = False) -> None:
+        """COPY an Arrow table into the temporary table `name`, made with the Arrow table's columns when first used.
+
+        `fits_a_page`: no row can be longer than 8 kB. Postgres then keeps no second table for long values beside it;
+        to empty those of all temporary tables is most of what a commit takes, whatever it has used of them.
+        """
         if name not in self._staging:
-            columns = ", ".join(f'"{field.name}" {_column_type(field.type)}' for field in table.schema)
+            kept = " STORAGE PLAIN" if fits_a_page else ""
+            columns = ", ".join(f'"{field.name}" {_column_type(field.type)}{kept}' for field in table.schema)
             self.execute(f'CREATE TEMP TABLE "{name}" ({columns}) ON COMMIT DELETE ROWS')
             self._staging.add(name)
         if table.num_rows:

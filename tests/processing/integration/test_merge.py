@@ -210,3 +210,15 @@ def test_sketches_stay_mergeable_past_4096_users(store: Store) -> None:
     rows, wanted = as_rows(held(store)), expected(log)
     for name in ("product_minutes", "category_minutes", "site_minutes"):
         assert rows[name] == wanted[name]
+
+
+def test_the_longest_ids_and_categories_in_the_widest_characters_find_room(store: Store) -> None:
+    wide = "🛒" * 127
+    names: dict[str, Any] = {"user_id": wide + "u", "session_id": wide + "s", "product_id": wide + "p"}
+    names["category"] = "🛒" * 256
+    parts = in_epochs(
+        [click(wide + "c", action="click", **names), click(wide + "a", action="add_to_cart", **names)],
+        [sale(wide + "t", order_id=wide + "o", timestamp=START_MS + 1_000, **names)],
+    )
+    fold(store, *parts)
+    assert as_rows(held(store)) == expected(parts[0] + parts[1])
