@@ -99,6 +99,11 @@ def test_the_same_id_in_one_epoch_counts_at_its_first_offset(epochs: Epochs) -> 
     ] == [(2, "a", False, 1), (3, "a", False, 1)]
 
 
+def test_an_id_a_thousand_times_in_one_epoch_counts_once(epochs: Epochs) -> None:
+    told = epochs.run([click("a")] * 1000)
+    assert (offsets(told.first), told.duplicates.num_rows, told.conflicts) == ([0], 999, 0)
+
+
 def test_the_same_id_in_a_later_epoch_is_a_duplicate_of_the_first(epochs: Epochs) -> None:
     epochs.run([click("a")])
     told = epochs.run([click("b"), click("a")])

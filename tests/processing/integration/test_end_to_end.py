@@ -57,6 +57,10 @@ def calm(make_bench: Callable[..., Bench]) -> Bench:
     traffic.send(visits(dice, "imported", 300, now_ms() - 24 * HOUR_MS, 48 * HOUR_MS), imported=True)
     bench.settle()
 
+    traffic.add_a_partition(topics.CLICKSTREAM)
+    traffic.send(visits(dice, "one-more-partition", 200, now_ms(), 60_000))
+    bench.settle()
+
     facts["rival's exit"] = rival.await_exit()
     facts["rival's reason"] = [line["reason"] for line in rival.logged("stopped")]
     traffic.send(visits(dice, "after-a-rival", 100, now_ms(), 60_000))
@@ -182,6 +186,12 @@ def test_every_record_is_in_the_books_once(calm: Bench) -> None:
     books = calm.facts["books"]
     assert sum(row["next_offset"] - row["first_offset"] for row in books) == wanted["records"]
     assert {row["gaps"] for row in books} == {0}
+
+
+def test_a_partition_that_is_added_meanwhile_is_read_from_its_first_record(calm: Bench) -> None:
+    added = [row for row in calm.facts["books"] if (row["topic"], row["partition"]) == ("clickstream", 2)]
+    assert [row["first_offset"] for row in added] == [0]
+    assert added[0]["next_offset"] > 20
 
 
 def test_what_is_not_an_event_is_kept_as_a_row(calm: Bench) -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from confluent_kafka import Message, Producer
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from contracts import topics
 from tests.processing.builders import Event, at, click, framed, headers, id_of, rejection, sale, topic_of
@@ -36,8 +37,8 @@ class Traffic:
     """Writes to the topics and remembers what the processor must make of it."""
 
     def __init__(self, bootstrap: str, topic_prefix: str) -> None:
-        self._prefix = topic_prefix
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "enable.idempotence": True})
+        self._bootstrap, self._prefix = bootstrap, topic_prefix
+        self._producer = self._new_producer()
         self._rows: dict[tuple[str, str], Row] = {}
         """The first event sent of each topic and id: what must be applied."""
         self._sent: dict[tuple[str, str], Event] = {}
@@ -67,6 +68,22 @@ class Traffic:
         for refused in rejections:
             self.rejected += 1
             self._produce(topics.REJECTED.name, framed(refused), None)
+
+    def add_a_partition(self, topic: topics.Topic) -> None:
+        """The topic has one more from now on, and what is sent from now on goes there, too.
+
+        The same user's events may come to another partition than before: have all read that was sent, first.
+        """
+        self.flush()
+        admin = AdminClient({"bootstrap.servers": self._bootstrap})
+        name = self._prefix + topic.name
+        count = len(admin.list_topics(name, timeout=10).topics[name].partitions) + 1
+        for done in admin.create_partitions([NewPartitions(name, count)]).values():
+            done.result(20)
+        self._producer = self._new_producer()  # another would hear of it after minutes
+
+    def _new_producer(self) -> Producer:
+        return Producer({"bootstrap.servers": self._bootstrap, "linger.ms": 5, "enable.idempotence": True})
 
     def flush(self) -> None:
         """Wait until the broker has all."""
