@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 pytestmark = pytest.mark.integration
 
@@ -202,3 +203,26 @@ def test_a_full_queue_gives_503_and_memory_stays_bounded(
     own_broker.signal(signal.SIGCONT)
     wait_until(lambda: gateway.post(click("after")).status_code == 200)
     assert "after" in ids(gateway)
+
+
+def test_what_the_broker_refuses_for_good_is_told_so_counts_for_nothing_and_stands_in_nobodys_way(
+    make_gateway: Callable[..., Any],
+) -> None:
+    """Its topic takes smaller records than the gateway thinks: sending them again would not help."""
+    gateway = make_gateway().started_ready()
+    small = ConfigEntry("max.message.bytes", "300", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, f"{gateway.prefix}clickstream", incremental_configs=[small])
+    admin = AdminClient({"bootstrap.servers": gateway.bootstrap})
+    for altered in admin.incremental_alter_configs([resource]).values():
+        altered.result(20)
+    large = json.loads(click("large")) | {"page_url": "".join(f"/{number}" for number in range(500))}
+    answer = gateway.post(json.dumps(large))
+    assert (answer.status_code, answer.json()["code"]) == (500, "broker_refused")
+    assert "MSG_SIZE_TOO_LARGE" in answer.json()["detail"]
+    assert "retry-after" not in answer.headers
+    assert gateway.post(click("small")).status_code == 200
+    assert gateway.status("/health/ready") == 200
+    assert ids(gateway) == {"small"}
+    assert gateway.stop() == 0
+    (tally,) = gateway.tallies().values()
+    assert tally == {"clickstream": 1}
