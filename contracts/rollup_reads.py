@@ -8,7 +8,7 @@ is in exactly one row that comes back, so the sums over a window are those over 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     cast,
+    column,
     exists,
     func,
     literal,
@@ -30,10 +31,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from contracts.rollups import COARSER, GRAINS, roll_ups
+from contracts.projections import category_minutes
+from contracts.rollups import COARSER, GRAINS, HOUR, category_windows, roll_ups
 
 _TIME: Final = DateTime(timezone=True)
 _TIMES: Final = ARRAY(_TIME)
+_ORIGIN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,39 @@ def readable(minutes: Table, edges: Edges, *, days: bool = True) -> CompoundSele
             left, minutes, (minutes.c.minute >= left.c.starts_at) & (minutes.c.minute < left.c.ends_at)
         ),
     )
+
+
+def readable_windows() -> CompoundSelect[Any]:
+    """Rows of `category_windows`, and of `category_minutes` where those may not be used, in the hours `window_hours`.
+
+    Hours are given when the statement is run, as `hours_of` says them. The reader leaves out what lies in them before
+    its first edge or after its last; its edges are multiples of five minutes. The columns are those of
+    `category_windows`, the first of them called `starts_at`. Each hour is looked up by itself: to plan gaps between
+    cells takes longer.
+    """
+    given_hours = (
+        func.unnest(cast(bindparam("window_hours", type_=_TIMES), _TIMES))
+        .table_valued(column("starts_at", _TIME), name="given")
+        .render_derived()
+    )
+    made = exists().where(
+        roll_ups.c.grain == "window_hour", roll_ups.c.starts_at == given_hours.c.starts_at, ~roll_ups.c.stale
+    )
+    hours = select(given_hours.c.starts_at, made.label("made")).cte("hours")
+
+    def of_hours(table: Table, which: ColumnElement[bool]) -> Select[Any]:
+        time, *others = (table.c[name] for name in (table.columns.keys()[0], *category_windows.columns.keys()[1:]))
+        begun, ended = time >= hours.c.starts_at, time < hours.c.starts_at + literal(HOUR, Interval)
+        return select(time.label("starts_at"), *others).join_from(hours, table, which & begun & ended)
+
+    return union_all(of_hours(category_windows, hours.c.made), of_hours(category_minutes, ~hours.c.made))
+
+
+def hours_of(spans: Sequence[tuple[datetime, datetime]]) -> dict[str, Any]:
+    """The parameter of `readable_windows`: every hour that has a part of one of the spans in it."""
+    first_hours = [(first - (first - _ORIGIN) % HOUR, last) for first, last in spans]
+    hours = {first + number * HOUR for first, last in first_hours for number in range(-((first - last) // HOUR))}
+    return {"window_hours": sorted(hours)}
 
 
 def whole_cells(grain: str, edges: Edges) -> Select[Any]:

@@ -2,6 +2,7 @@
 
 A minute table's roll-ups have its columns, with `hour` or `day` in the place of `minute`. Rows of one cell sum up to
 the row of the coarser cell, sketches by union; so a long range is read from few rows, whatever the mix of grains.
+Categories are summed up to windows of five minutes, too, as far as money goes: revenue by such windows is asked often.
 
 **The rule.** Rows of a grain for the cell that begins at `starts_at` may be used exactly when `roll_ups` has that cell
 and it is not `stale`; they then say what the finer rows of the cell say. Otherwise the finer rows are read. Everything
@@ -10,9 +11,11 @@ is in one database, so one snapshot settles it. `contracts.rollup_reads` has the
 An hour is made once the watermark has passed its end, a day once it has passed the day's and every hour in it is
 made. An epoch that touches a cell made before marks it stale in its own transaction; it is made again a little later.
 Where a retention is set, the finer rows of old cells are gone (`fine_gone`). Such a cell is never stale: late minutes
-are added to the hour itself. Windows that begin or end within it can no longer be told.
+are added to the hour itself. Windows that begin or end within it can no longer be told, so what is summed up to five
+minutes goes with the minutes, and is not to be read in such an hour.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final
 
@@ -24,7 +27,14 @@ from contracts.tables import count_column, metadata, money_type, time_type
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 
-GRAINS: Final = {"hour": HOUR, "day": DAY, "session_hour": HOUR, "conversion_hour": HOUR, "delay_hour": HOUR}
+GRAINS: Final = {
+    "hour": HOUR,
+    "day": DAY,
+    "window_hour": HOUR,
+    "session_hour": HOUR,
+    "conversion_hour": HOUR,
+    "delay_hour": HOUR,
+}
 """Length of the cells of each grain of the registry; which tables a grain covers is `TABLES`."""
 
 roll_ups: Final = Table(
@@ -46,8 +56,8 @@ roll_ups: Final = Table(
 )
 
 
-def _coarser(fine: Table, name: str, time: str, comment: str) -> Table:
-    """A table with the columns of `fine`, its first, the time, under another name."""
+def _coarser(fine: Table, name: str, time: str, comment: str, only: Collection[str] | None = None) -> Table:
+    """A table with the columns of `fine`, its first, the time, under another name; of those not in its key, `only`."""
     _, *others = fine.columns
     return Table(
         name,
@@ -56,6 +66,7 @@ def _coarser(fine: Table, name: str, time: str, comment: str) -> Table:
         *(
             Column(each.name, each.type, primary_key=each.primary_key, nullable=each.nullable, comment=each.comment)
             for each in others
+            if only is None or each.primary_key or each.name in only
         ),
         comment=comment,
     )
@@ -67,6 +78,13 @@ site_hours: Final = _coarser(site_minutes, "site_hours", "hour", "site_minutes b
 product_days: Final = _coarser(product_minutes, "product_days", "day", "product_minutes by day, UTC.")
 category_days: Final = _coarser(category_minutes, "category_days", "day", "category_minutes by day, UTC.")
 site_days: Final = _coarser(site_minutes, "site_days", "day", "site_minutes by day, UTC.")
+category_windows: Final = _coarser(
+    category_minutes,
+    "category_windows",
+    "window_start",
+    "Money of category_minutes in windows of five minutes, made an hour at a time.",
+    ("purchases", "units", "revenue", "refunds", "refunded", "late", "last_epoch"),
+)
 delay_hours: Final = _coarser(delays, "delay_hours", "hour", "delays by hour of arrival.")
 
 
@@ -149,11 +167,12 @@ conversion_hours: Final = Table(
 """One purchase may be led to by clicks of two windows, so `purchases` of longer windows is not a sum of these."""
 
 WINDOW_MINUTES: Final = 5
-"""Length of the windows of `conversion_hours`."""
+"""Length of the windows of `conversion_hours` and of `category_windows`."""
 
 TABLES: Final[dict[str, tuple[Table, ...]]] = {
     "hour": (product_hours, category_hours, site_hours),
     "day": (product_days, category_days, site_days),
+    "window_hour": (category_windows,),
     "session_hour": (session_hours, journey_hours, step_hours, pair_hours),
     "conversion_hour": (conversion_hours,),
     "delay_hour": (delay_hours,),

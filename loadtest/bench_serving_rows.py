@@ -8,7 +8,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 import contracts.alerts
 import contracts.models  # noqa: F401 - they join the metadata
-from contracts.rollups import COARSER
+from contracts.rollups import COARSER, WINDOW_MINUTES
 from contracts.tables import metadata
 
 END: Final = datetime(2026, 3, 1, tzinfo=UTC)
@@ -62,10 +62,12 @@ async def make_shop(connection: Any, minute_rows: int, sessions: int) -> None:
     for name, coarse in COARSER.items():
         for summed_up, unit in zip(coarse, ("hour", "day"), strict=True):
             await connection.execute(_summed(name, summed_up.name, f"date_trunc('{unit}', minute, 'UTC')"))
-    for unit in ("hour", "day"):
+    window = f"date_bin('{WINDOW_MINUTES} minutes', minute, 'epoch')"
+    await connection.execute(_summed("category_minutes", "category_windows", window))
+    for grain, unit in (("hour", "hour"), ("day", "day"), ("window_hour", "hour")):
         await connection.execute(
             "INSERT INTO roll_ups (grain, starts_at, stale, marks, made_at, fine_gone)"
-            f" SELECT '{unit}', {unit}, false, 0, now(), false FROM site_{unit}s GROUP BY {unit}"
+            f" SELECT '{grain}', {unit}, false, 0, now(), false FROM site_{unit}s GROUP BY {unit}"
         )
     await connection.execute(_SESSIONS, start, END, sessions, timeout=None)
     await connection.execute(_EPOCH, END)
@@ -83,4 +85,5 @@ def _summed(source: str, table: str, time: str) -> str:
     names = [column.name for column in metadata.tables[table].columns]
     values = ", ".join(told.get(name, name if name in keys else f"sum({name})") for name in names)
     groups = ", ".join(told.get(key, key) for key in keys)
-    return f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} FROM {source} GROUP BY {groups}"
+    # In order, as rows lie that are written while time passes.
+    return f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} FROM {source} GROUP BY {groups} ORDER BY {groups}"

@@ -135,7 +135,7 @@ class Remaking:
     def _mark_stale(self, transaction: Transaction, replaced: Replaced) -> None:
         """Have the roll-ups of the touched hours made again, of which all minutes are there."""
         minutes, arrivals = (scopes.cells(scope, self._touched) for scope in (scopes.MINUTES, scopes.ARRIVALS))
-        parts = {"hour": [minutes], "day": [minutes], "delay_hour": [arrivals]}
+        parts = {"hour": [minutes], "day": [minutes], "window_hour": [minutes], "delay_hour": [arrivals]}
         for grain, name, time in (
             ("session_hour", "sessions", "started_at"),
             ("conversion_hour", "conversions", "happened_at"),

@@ -1,4 +1,4 @@
-"""What the gold tables are: one per roll-up, with its columns, but that sketches are told as numbers."""
+"""What the gold tables are: one per roll-up that stays, with its columns, but that sketches are told as numbers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,5 +154,7 @@ class GoldTable:
         return pa.table(columns, schema=self.columns)
 
 
-GOLD: Final = tuple(GoldTable(grain, table) for grain, tables in TABLES.items() for table in tables)
-"""Every gold table."""
+GOLD: Final = tuple(
+    GoldTable(grain, table) for grain, tables in TABLES.items() if grain != "window_hour" for table in tables
+)
+"""Every gold table. Windows of minutes have none: they go when the minutes do, and gold stays."""

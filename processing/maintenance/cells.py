@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Table
 
-from contracts.projections import conversions, delays, sessions, site_minutes
+from contracts.projections import category_minutes, conversions, delays, sessions, site_minutes
 from contracts.rollups import DAY, GRAINS
 from contracts.settings import ShopSettings
 from processing.merge import Merged
@@ -74,6 +74,7 @@ def grains(shop: ShopSettings) -> tuple[Grain, ...]:
     return (
         Grain("hour", site_minutes, "minute", at_once),
         Grain("day", site_minutes, "minute", at_once),
+        Grain("window_hour", category_minutes, "minute", at_once),
         Grain("session_hour", sessions, "started_at", timedelta(seconds=shop.session_gap_seconds), until="ended_at"),
         Grain("conversion_hour", conversions, "happened_at", timedelta(milliseconds=WINDOW_MS)),
         Grain("delay_hour", delays, "minute", at_once),

@@ -1,4 +1,4 @@
-"""Hours made from minutes, days from hours: the fold of the minute projection over a coarser time.
+"""Windows and hours made from minutes, days from hours: the fold of the minute projection over a coarser time.
 
 A cell is made anew from all its finer rows, in slices of a bounded size, so that no epoch waits long for it.
 """
@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 import pyarrow as pa
 from sqlalchemy import LargeBinary, Table
 
-from contracts.rollups import COARSER, HOUR, delay_hours
+from contracts.rollups import COARSER, DAY, HOUR, WINDOW_MINUTES, category_windows, delay_hours
 from processing.arrow_types import typed
 from processing.maintenance.cells import Cell
 from processing.maintenance.making import Piece
@@ -25,7 +25,13 @@ _SLICE_BYTES: Final = 8_000_000
 """Finer rows of one slice; uniting their sketches takes some tenths of a second."""
 _ROW_BYTES: Final = 200
 """About what a row takes beside its sketches."""
-_STEPS: Final = {"minute": timedelta(minutes=1), "hour": HOUR}
+_STEPS: Final = {
+    "minute": timedelta(minutes=1),
+    "window_start": timedelta(minutes=WINDOW_MINUTES),
+    "hour": HOUR,
+    "day": DAY,
+}
+"""How long it is from one row to the next, by the column that has the time."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,8 @@ class RollUp:
 
     @property
     def columns(self) -> str:
-        """What both tables have, all but the time."""
-        return ", ".join(f'"{column.name}"' for column in list(self.fine.columns)[1:])
+        """What the coarse table has, all but the time."""
+        return ", ".join(f'"{column.name}"' for column in list(self.coarse.columns)[1:])
 
     @property
     def split_by(self) -> str | None:
@@ -53,31 +59,37 @@ class RollUp:
         return key if key in ("product_id", "category") else None
 
     @property
+    def coarse_time(self) -> str:
+        """SQL for the coarse table's time of one of `finer_rows`."""
+        return f"date_bin({_seconds(self.coarse)} * interval '1 second', at, $1)"
+
+    @property
     def finer_rows(self) -> str:
         """SQL for a cell's finer rows, looked up time by time, so that a condition on the next key narrows each."""
         return (
-            "generate_series($1::timestamptz, $2::timestamptz, $3 * interval '1 second') AS at"
+            f"generate_series($1::timestamptz, $2::timestamptz, {_seconds(self.fine)} * interval '1 second') AS at"
             f" JOIN {self.fine.name} ON {_time(self.fine)} = at"
         )
 
     def times(self, cell: Cell) -> tuple[object, ...]:
         """The parameters of `finer_rows`."""
-        step = _STEPS[_time(self.fine)]
-        return cell.starts_at, cell.ends_at - step, step // timedelta(seconds=1)
+        return cell.starts_at, cell.ends_at - _STEPS[_time(self.fine)]
 
 
 def roll_ups(projections: tuple[Projection, ...]) -> dict[str, tuple[RollUp, ...]]:
-    """The roll-ups of each grain that is made from finer rows of the same columns."""
+    """The roll-ups of each grain that is made from finer rows with its columns."""
     by_name = {each.name: each for each in projections}
 
     def of(projection: str, fine: Table, coarse: Table) -> RollUp:
         fold = by_name[projection].fold
         assert isinstance(fold, KeyedFold)
-        return RollUp(fine, coarse, KeyedFold(tuple(key.name for key in coarse.primary_key), fold.rules))
+        rules = {name: rule for name, rule in fold.rules.items() if name in coarse.columns}
+        return RollUp(fine, coarse, KeyedFold(tuple(key.name for key in coarse.primary_key), rules))
 
     return {
         "hour": tuple(of(name, by_name[name].table, hours) for name, (hours, _) in COARSER.items()),
         "day": tuple(of(name, hours, days) for name, (hours, days) in COARSER.items()),
+        "window_hour": (of("category_minutes", by_name["category_minutes"].table, category_windows),),
         "delay_hour": (of("delays", by_name["delays"].table, delay_hours),),
     }
 
@@ -86,16 +98,19 @@ def plan(of_grain: tuple[RollUp, ...], transaction: Transaction, cell: Cell) -> 
     """See `processing.maintenance.making.Plan`."""
     pieces: list[Piece] = []
     for each in of_grain:
-        transaction.execute(f"DELETE FROM {each.coarse.name} WHERE {_time(each.coarse)} = $1", (cell.starts_at,))
+        transaction.execute(
+            f"DELETE FROM {each.coarse.name} WHERE {_time(each.coarse)} >= $1 AND {_time(each.coarse)} < $2",
+            (cell.starts_at, cell.ends_at),
+        )
         pieces += [partial(_make, each, cell, span) for span in _slices(transaction, each, cell)]
     return pieces
 
 
 def _make(roll_up: RollUp, cell: Cell, span: Span | None, transaction: Transaction) -> None:
     """One slice of one table."""
-    within = f" WHERE {roll_up.split_by} BETWEEN $4 AND $5" if span is not None else ""
+    within = f" WHERE {roll_up.split_by} BETWEEN $3 AND $4" if span is not None else ""
     finer = transaction.query(
-        f"SELECT $1::timestamptz AS {_time(roll_up.coarse)}, {roll_up.columns} FROM {roll_up.finer_rows}{within}",
+        f"SELECT {roll_up.coarse_time} AS {_time(roll_up.coarse)}, {roll_up.columns} FROM {roll_up.finer_rows}{within}",
         (*roll_up.times(cell), *(span or ())),
     )
     made = roll_up.combined(finer)
@@ -112,7 +127,7 @@ def _slices(transaction: Transaction, roll_up: RollUp, cell: Cell) -> list[Span 
     """The cell's slices, each of about so many bytes; None for all of it."""
     if roll_up.split_by is None:
         return [None]
-    sketches = [column.name for column in roll_up.fine.columns if isinstance(column.type, LargeBinary)]
+    sketches = [column.name for column in roll_up.coarse.columns if isinstance(column.type, LargeBinary)]
     size = " + ".join([str(_ROW_BYTES), *(f"octet_length({name})" for name in sketches)])
     keys = transaction.query(
         f"SELECT {roll_up.split_by} AS key, sum({size})::bigint AS bytes FROM {roll_up.finer_rows}"
@@ -132,3 +147,7 @@ def _slices(transaction: Transaction, roll_up: RollUp, cell: Cell) -> list[Span 
 
 def _time(table: Table) -> str:
     return str(table.columns[0].name)
+
+
+def _seconds(table: Table) -> int:
+    return _STEPS[_time(table)] // timedelta(seconds=1)

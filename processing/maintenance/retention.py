@@ -40,7 +40,10 @@ def kept_for(minutes: int | None, conversions: int | None, paths: int | None) ->
     kinds = {
         "hour": (
             minutes,
-            [_delete(name, "minute") for name in ("product_minutes", "category_minutes", "site_minutes")],
+            [
+                *(_delete(name, "minute") for name in ("product_minutes", "category_minutes", "site_minutes")),
+                _delete("category_windows", "window_start"),
+            ],
         ),
         "delay_hour": (minutes, [_delete("delays", "minute")]),
         "conversion_hour": (conversions, [_delete(name, "happened_at") for name in ("conversions", "carts")]),

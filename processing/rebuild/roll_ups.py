@@ -15,6 +15,7 @@ _OF_MINUTES: Final = frozenset({"product_minutes", "category_minutes", "site_min
 _MADE_OF: Final = {
     "hour": _OF_MINUTES,
     "day": _OF_MINUTES,
+    "window_hour": frozenset({"category_minutes"}),
     "session_hour": frozenset({"sessions"}),
     "conversion_hour": frozenset({"conversions", "carts"}),
     "delay_hour": frozenset({"delays"}),

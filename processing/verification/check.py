@@ -18,14 +18,18 @@ class Cells:
     """The row's column."""
     are_rows: bool = False
     """Whether the rows are the roll-up's own, or those that it is made of and that may be dropped."""
+    dropped_with: str = ""
+    """The grain with whose finer rows the roll-up's own are dropped, if they are."""
 
     @property
     def read(self) -> str:
         """Condition: a row that readers read."""
-        of_grain = f"SELECT starts_at FROM cells WHERE grain = '{self.grain}'"
-        if self.are_rows:
-            return f"date_trunc('hour', {self.time}) IN ({of_grain} AND NOT stale)"
-        return f"date_trunc('hour', {self.time}) NOT IN ({of_grain} AND fine_gone)"
+        hour, of_grain = f"date_trunc('hour', {self.time})", "(SELECT starts_at FROM cells WHERE grain = '{}' AND {})"
+        made = f"{hour} IN {of_grain.format(self.grain, 'NOT stale')}"
+        if self.are_rows and not self.dropped_with:
+            return made
+        there = f"{hour} NOT IN {of_grain.format(self.dropped_with or self.grain, 'fine_gone')}"
+        return f"{made} AND {there}" if self.are_rows else there
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the tables of minutes must hold, and the hours and days that readers read in their place."""
+"""What the tables of minutes must hold, and the windows, hours and days that readers read in their place."""
 
 from collections.abc import Iterable
 
@@ -20,6 +20,8 @@ def minute_checks() -> Iterable[Check]:
         yield _sums(minutes, by, counted, Cells("hour", "minute"))
         yield _sums(hours, by, counted, Cells("hour", "hour", are_rows=True))
         yield _sums(days, by, counted, Cells("day", "day", are_rows=True))
+    windows = Cells("window_hour", "window_start", are_rows=True, dropped_with="hour")
+    yield _sums(rollups.category_windows, ["category"], "true", windows)
     yield _delays(projections.delays, Cells("delay_hour", "minute"))
     yield _delays(rollups.delay_hours, Cells("delay_hour", "hour", are_rows=True))
 
@@ -29,7 +31,7 @@ def _sums(table: Table, by: list[str], counted: str, cells: Cells) -> Check:
         SELECT * REPLACE (coalesce(category, '') AS category), {_begin("timestamp", cells)} AS {cells.time}
         FROM log WHERE {_in_cells_of_span("timestamp", cells)} AND {counted}
     """
-    expected = f"""
+    every = f"""
         SELECT {", ".join((cells.time, *by, "bot"))}, {MEASURES},
           count(CASE WHEN kind = 'refund' THEN 1 END) AS refunds,
           sum(if(kind = 'refund', amount, 0)) AS refunded,
@@ -38,6 +40,7 @@ def _sums(table: Table, by: list[str], counted: str, cells: Cells) -> Check:
           count(CASE WHEN late THEN 1 END) AS late, max(epoch) AS last_epoch
         FROM members GROUP BY ALL
     """
+    expected = f"SELECT {', '.join(table.columns.keys())} FROM ({every})"
     return Check(table, members, expected, within(cells.time), (_begin("timestamp", cells), cells.time), cells)
 
 
@@ -57,11 +60,15 @@ def _delays(table: Table, cells: Cells) -> Check:
 
 
 def _begin(instant: str, cells: Cells) -> str:
-    """SQL: when the minute, hour or day of an instant began."""
-    return f"time_bucket(INTERVAL 1 {cells.time}, {instant})"
+    """SQL: when the minute, window, hour or day of an instant began."""
+    return f"time_bucket({_length(cells)}, {instant})"
 
 
 def _in_cells_of_span(instant: str, cells: Cells) -> str:
-    """Condition: in a minute, hour or day that begins in the span. The instant alone tells which files to read."""
-    near = f"{instant} >= TIMESTAMPTZ '{{since}}' AND {instant} < TIMESTAMPTZ '{{until}}' + INTERVAL 1 {cells.time}"
+    """Condition: in a minute, hour or the like that begins in the span. The instant alone tells which files to read."""
+    near = f"{instant} >= TIMESTAMPTZ '{{since}}' AND {instant} < TIMESTAMPTZ '{{until}}' + {_length(cells)}"
     return f"{near} AND {within(_begin(instant, cells))}"
+
+
+def _length(cells: Cells) -> str:
+    return f"INTERVAL {rollups.WINDOW_MINUTES} MINUTES" if cells.time == "window_start" else f"INTERVAL 1 {cells.time}"

@@ -1,14 +1,15 @@
 """Windows over the minute tables and what they are summed up to: productMetrics and revenue."""
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, Integer, Interval, Table, func, literal, select
+from sqlalchemy import ColumnElement, FromClause, Integer, Interval, Table, func, literal, select, true
 
 from contracts.projections import category_minutes, product_minutes
-from contracts.rollup_reads import GIVEN, given, readable
-from contracts.rollups import DAY, HOUR
+from contracts.rollup_reads import GIVEN, given, hours_of, readable, readable_windows
+from contracts.rollups import DAY, HOUR, WINDOW_MINUTES
 from serving.queries import KEPT_STATEMENTS, Asked, Statement
 from serving.queries.compared import asked_windows, beside, in_asked
 from serving.queries.json import Selection
@@ -16,6 +17,7 @@ from serving.queries.measures import bucket, counted, duration, is_one_of, lists
 from serving.queries.window_json import PRODUCT_WINDOW, REVENUE_WINDOW, WindowJson, written
 from serving.windows import Span, Windows
 
+_WINDOW: Final = timedelta(minutes=WINDOW_MINUTES)
 _NO_MEASURE: Final = frozenset({"minute", "starts_at", "bot", "last_epoch"})
 _MONEY: Final = ("purchases", "units", "revenue", "refunds", "refunded", "late")
 
@@ -64,7 +66,11 @@ def revenue_windows(
     """
     named, (chosen, given_too) = lists_given(category=categories), json or (None, {})
     statement = _revenue(windows, frozenset(named), compares=earlier is not None, bot=bot, chosen=chosen)
-    return Asked(statement, _values(starts, windows, earlier, limit) | named | given_too)
+    values = _values(starts, windows, earlier, limit) | named | given_too
+    if _of_windows(category_minutes, windows):
+        reach = windows.length - windows.slide
+        values |= hours_of([(span.start, span.end + reach) for span in (starts, earlier) if span is not None])
+    return Asked(statement, values)
 
 
 @lru_cache(KEPT_STATEMENTS)
@@ -79,12 +85,9 @@ def _products(
 ) -> Statement:
     rolled = _windowed(product_minutes, windows, ("product_id", "category"), named, compares=compares, bot=bot)
     part = rolled.subquery("part")
+    asked = _is_asked(part, windows, compares=compares)
     keys = [part.c.window_start, part.c.product_id, part.c.category]
-    rows = (
-        select(*keys, *sums(part), *sketches(part, wanted_sketches))
-        .where(in_asked(part.c.window_start, compares=compares))
-        .group_by(*keys)
-    )
+    rows = select(*keys, *sums(part), *sketches(part, wanted_sketches)).where(asked).group_by(*keys)
     names = [key.name for key in keys]
     told = beside(rows, names, compares=compares)
     return told if chosen is None else written(told, names, chosen, PRODUCT_WINDOW, compares=compares)
@@ -98,7 +101,7 @@ def _revenue(
     keys = [part.c.window_start, part.c.category]
     rows = (
         select(*keys, *sums(part, _MONEY))
-        .where(in_asked(part.c.window_start, compares=compares))
+        .where(_is_asked(part, windows, compares=compares))
         .group_by(*keys)
         .having((func.sum(part.c.purchases) > 0) | (func.sum(part.c.refunds) > 0))
     )
@@ -115,6 +118,16 @@ def _values(starts: Span, windows: Windows, earlier: Span | None, limit: int) ->
     return values
 
 
+def _is_asked(part: FromClause, windows: Windows, *, compares: bool) -> ColumnElement[bool]:
+    """That a row of `_windowed` is of a window that is asked for; where windows do not overlap, all are."""
+    return in_asked(part.c.window_start, compares=compares) if windows.overlap > 1 else true()
+
+
+def _of_windows(minutes: Table, windows: Windows) -> bool:
+    """Whether they are summed up from windows of five minutes: of categories, which nobody reads by shorter ones."""
+    return minutes is category_minutes and windows.slide < HOUR and not windows.slide % _WINDOW
+
+
 def _windowed(
     minutes: Table,
     windows: Windows,
@@ -127,14 +140,16 @@ def _windowed(
     """Each row once for every window it belongs to, under `window_start`; `named` are the keys that are given values.
 
     The slide divides the window, so a row of the slide-long bucket `b` belongs to the windows starting at
-    `b`, `b - slide`, … `b - (overlap - 1) × slide`. No hour lies within a shorter slide, so there minutes are read.
+    `b`, `b - slide`, … `b - (overlap - 1) × slide`. No hour lies within a shorter slide, so there minutes are read, or
+    what they were summed up to by five minutes.
     """
-    source: FromClause = minutes
-    if windows.slide < HOUR:
-        time: ColumnElement[Any] = minutes.c.minute
+    if windows.slide >= HOUR:
+        source: FromClause = readable(minutes, GIVEN, days=windows.slide >= DAY).subquery("rows")
+    elif _of_windows(minutes, windows):
+        source = readable_windows().subquery("rows")
     else:
-        source = readable(minutes, GIVEN, days=windows.slide >= DAY).subquery("rows")
-        time = source.c.starts_at
+        source = minutes
+    time: ColumnElement[Any] = source.c.minute if source is minutes else source.c.starts_at
     conditions = [in_asked(time, compares=compares, reach=windows.length - windows.slide), counted(source, bot)]
     conditions += [is_one_of(source.c[key], key) for key in keys if key in named]
     told: list[ColumnElement[Any]] = [source.c[key] for key in keys]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from contracts.rollups import COARSER, delay_hours
+from contracts.rollups import COARSER, category_windows, delay_hours
 from tests.processing.expected import Key, Rows, expected, spelled
 from tests.processing.folding import ENGINE, PROJECTIONS
 from tests.processing.log_rows import Row, log_table
@@ -25,6 +25,7 @@ def expected_rollups(log: Iterable[Row]) -> dict[str, Rows]:
     fine = expected(rows)
     return {
         **_in_one_delta(log_table(rows)),
+        "category_windows": _windows(fine["category_minutes"]),
         "session_hours": _sessions(fine["sessions"]),
         **_moves(fine["sessions"]),
         "pair_hours": _viewed_together(fine["sessions"]),
@@ -42,6 +43,16 @@ def _in_one_delta(events: pa.Table) -> dict[str, Rows]:
     delta = by_name["delays"].delta.replace("date_trunc('minute', log_time)", "date_trunc('hour', log_time)")
     coarse.append(replace(by_name["delays"], table=delay_hours, delta=delta.replace(" AS minute,", " AS hour,")))
     return {each.name: spelled(each.name, rows) for each, rows in ENGINE.deltas(events, tuple(coarse))}
+
+
+def _windows(minutes: Rows) -> Rows:
+    names = [column.name for column in category_windows.columns if not column.primary_key]
+    found: Rows = defaultdict(lambda: defaultdict(int))
+    for (minute, category, bot), each in minutes.items():
+        row = found[_floor(minute, WINDOW), category, bot]
+        for name in names:
+            row[name] = max(row[name], each[name]) if name == "last_epoch" else row[name] + each[name]
+    return _plain(found)
 
 
 def _sessions(sessions: Rows) -> Rows:

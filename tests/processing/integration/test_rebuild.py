@@ -203,7 +203,12 @@ def test_rows_that_retention_dropped_come_back_only_with_all_that_their_hours_ar
     first = at(START_MS).replace(minute=0)
     drop_hour(line, "hour", first)
     drop_hour(line, "session_hour", first)
-    for grain, hour in (("hour", first + HOUR), ("hour", first + 2 * HOUR), ("day", first.replace(hour=0))):
+    for grain, hour in (
+        ("window_hour", first),
+        ("hour", first + HOUR),
+        ("hour", first + 2 * HOUR),
+        ("day", first.replace(hour=0)),
+    ):
         line.execute(
             "INSERT INTO roll_ups (grain, starts_at, stale, marks, made_at, fine_gone)"
             " VALUES ($1, $2, false, 0, now(), false)",
@@ -218,6 +223,7 @@ def test_rows_that_retention_dropped_come_back_only_with_all_that_their_hours_ar
     assert cells(line) == {
         ("hour", 0): (False, True),
         ("session_hour", 0): (False, True),
+        ("window_hour", 0): (False, False),
         ("hour", 1): (True, False),
         ("hour", 2): (False, False),
         ("day", day): (True, False),

@@ -78,7 +78,7 @@ def test_a_day_is_kept_until_the_watermark_is_in_the_day_that_many_days_after_it
     assert dropped(shop) == (
         dict.fromkeys(("hour", "delay_hour", "conversion_hour", "session_hour"), 1) if gone else {}
     )
-    for table in ("product_minutes", "category_minutes", "site_minutes", "delays"):
+    for table in ("product_minutes", "category_minutes", "category_windows", "site_minutes", "delays"):
         assert rows_in(shop, table) == 2 - gone
     assert rows_in(shop, "conversions") == rows_in(shop, "carts") == 1 - gone
     assert rows_in(shop, "sessions") == 2
@@ -130,6 +130,7 @@ def test_late_minutes_of_a_dropped_hour_are_in_the_hour_at_once_and_in_no_minute
     shop.fold([*clicks_at(0.5, 1.5, 40), logged(sale("t", timestamp=START_MS))])
     wanted = expected_rollups(shop.log)
     hours = shop.held()["site_hours"]
+    assert rows_in(shop, "category_windows") == 0
     assert hours == {key: wanted["site_hours"][key] for key in hours}
     assert [row["events"] for row in hours.values()] == [3, 2]
     assert shop.query("SELECT minute FROM site_minutes") == [{"minute": at(START_MS + 40 * HOUR_MS)}]

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
-from sqlalchemy import Select, Table
+from sqlalchemy import Select, Table, or_, select
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.sql import CompoundSelect
 
 from contracts.projections import category_minutes, product_minutes, site_minutes
-from contracts.rollup_reads import days_fit, fixed, gaps, readable, whole_cells
+from contracts.rollup_reads import days_fit, fixed, gaps, hours_of, readable, readable_windows, whole_cells
+from contracts.rollups import category_windows
 from contracts.settings import PostgresSettings
 from processing import sketches
 from processing.projections.measures import SKETCHES
@@ -36,6 +37,11 @@ SCHEMA: Final = "rollup_reads"
 ALL_MADE: Final = "rollup_reads_days"
 MIDNIGHT_MS: Final = START_MS - 12 * HOUR_MS
 DAYS, HOURS, MINUTES = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+WINDOW: Final = timedelta(minutes=5)
+MONEY: Final = [
+    column.name for column in category_windows.columns if not column.primary_key and column.name != "last_epoch"
+]
+KOLKATA: Final = ZoneInfo("Asia/Kolkata")
 SUMS: Final = ("events", "views", "purchases", "units", "revenue", "refunded", "late")
 
 
@@ -123,6 +129,73 @@ def test_what_is_read_for_a_window_sums_up_to_its_minutes(
     keys = [column.name for column in table.primary_key][1:]
     found = summed(read(postgres_url, readable(table, fixed(edges), days=days_fit(edges))), edges, keys)
     assert found == summed(minutes_of(shop.log, table, edges), edges, keys)
+
+
+def windows_read(url: str, spans: Sequence[tuple[datetime, datetime]]) -> list[dict[str, Any]]:
+    """The rows of `readable_windows` that lie in the spans, by window."""
+    part = readable_windows().subquery()
+    within = [(part.c.starts_at >= start) & (part.c.starts_at < until) for start, until in spans]
+    return [
+        row | {"starts_at": window_of(row["starts_at"])}
+        for row in read(url, select(part).where(or_(*within)).params(hours_of(spans)))
+    ]
+
+
+def window_of(instant: datetime) -> datetime:
+    return instant - (instant - at(MIDNIGHT_MS)) % WINDOW
+
+
+def in_windows(rows: Sequence[dict[str, Any]]) -> Rows:
+    """Sums per window, category and whether bots did it."""
+    found: Rows = defaultdict(Counter)
+    for row in rows:
+        for name in MONEY:
+            found[row["starts_at"], row["category"], row["bot"]][name] += Decimal(row[name])
+    return found
+
+
+SPANS = st.lists(
+    st.tuples(st.integers(-30, 400), st.integers(1, 60)).map(
+        lambda span: tuple(at(START_MS + edge * 300_000).astimezone(KOLKATA) for edge in (span[0], sum(span)))
+    ),
+    min_size=1,
+    max_size=2,
+)
+
+
+@settings(LAWS, max_examples=examples(6))
+@given(parts=epochs(max_size=16, count=3), minutes=st.integers(0, 900), spans=SPANS)
+def test_what_is_read_by_five_minutes_sums_up_to_minutes(
+    postgres_url: str,
+    tables: Store,
+    *,
+    parts: list[list[Row]],
+    minutes: int,
+    spans: list[tuple[datetime, datetime]],
+) -> None:
+    """Of hours that are made, stale and not yet made; spans may overlap, and begin and end within an hour."""
+    shop = a_shop(emptied(tables))
+    folded = [part for part in parts if part]
+    shop.fold(*folded[:2])
+    shop.make(at(START_MS + minutes * 60_000))
+    shop.fold(*folded[2:])
+    there = minutes_of(shop.log, category_minutes, [at(MIDNIGHT_MS), at(MIDNIGHT_MS + 100 * 24 * HOUR_MS)])
+    asked = [row for row in there if any(start <= row["minute"] < until for start, until in spans)]
+    wanted = in_windows([row | {"starts_at": window_of(row["minute"])} for row in asked])
+    assert in_windows(windows_read(postgres_url, spans)) == wanted
+
+
+def test_windows_are_read_from_what_was_made_and_from_minutes_where_it_is_stale_or_not_made(
+    postgres_url: str, shop: Shop
+) -> None:
+    span = [(at(MIDNIGHT_MS + 11 * HOUR_MS), at(MIDNIGHT_MS + 40 * HOUR_MS))]
+    shop.fold(clicks_at(1.3, 23))  # the hour from 13:00, and one that has none yet
+    with shop.store.transaction() as transaction:
+        transaction.execute("UPDATE category_windows SET late = 100")
+    late = [(row["starts_at"], row["late"]) for row in windows_read(postgres_url, span)]
+    of_minutes = [(at(MIDNIGHT_MS + int(hour * HOUR_MS)), 0) for hour in (13.25, 13.25, 13.75, 35)]
+    made = [(at(MIDNIGHT_MS + int(hour * HOUR_MS)), 100) for hour in (11.25, 11.75, 14.25, 14.75, 30.25, 30.75)]
+    assert sorted(late) == sorted(of_minutes + made)
 
 
 @pytest.fixture(scope="module")

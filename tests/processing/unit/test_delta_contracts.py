@@ -17,6 +17,7 @@ def test_a_contract_is_up_to_date(place: str) -> None:
 
 def test_there_is_a_contract_for_every_table_and_no_orphan() -> None:
     gold = {f"gold/{table.name}" for tables in TABLES.values() for table in tables} | {"gold/anomalies"}
+    gold -= {"gold/category_windows"}  # which go when the minutes do
     assert contracts_of_delta().keys() == {"events"} | gold
     assert {*FOLDER.iterdir()} == {file_of(place) for place in contracts_of_delta()}
 

@@ -57,7 +57,8 @@ def with_roll_ups(tables: Tables) -> Tables:
     for name, roll_up in ROLL_UPS.items():
         if roll_up.fine.name in found:
             fine, time = found[roll_up.fine.name], next(iter(roll_up.coarse.columns)).name
-            starts = pc.floor_temporal(fine[fine.column_names[0]], unit=time)
+            length = {"multiple": 5, "unit": "minute"} if time == "window_start" else {"unit": time}
+            starts = pc.floor_temporal(fine[fine.column_names[0]], **length)
             found[name] = roll_up.combined(fine.set_column(0, time, starts))
     return found
 
@@ -68,9 +69,14 @@ def cells_of(tables: Tables) -> pa.Table:
         {"grain": grain, "starts_at": at, "stale": False, "fine_gone": False}
         for grain, of_grain in roll_ups(PROJECTIONS).items()
         if of_grain[-1].coarse.name in tables
-        for at in tables[of_grain[-1].coarse.name].column(0).unique().to_pylist()
+        for at in _cells(grain, tables[of_grain[-1].coarse.name].column(0))
     ]
     return pa.Table.from_pylist(cells, CELLS)
+
+
+def _cells(grain: str, times: pa.ChunkedArray) -> list[datetime]:
+    cells: list[datetime] = pc.floor_temporal(times, unit="day" if grain == "day" else "hour").unique().to_pylist()
+    return cells
 
 
 @contextmanager
@@ -181,7 +187,7 @@ def tables_of(event: Row) -> set[str]:
         "user_categories": bool(event["category"]),
         "delays": not event["imported"],
     }
-    there |= {name: there.get(roll_up.fine.name, True) for name, roll_up in ROLL_UPS.items() if "hours" in name}
+    there |= {name: there.get(roll_up.fine.name, True) for name, roll_up in ROLL_UPS.items() if "days" not in name}
     return {"site_minutes", "category_minutes", "sessions", "users"} | {name for name in there if there[name]}
 
 
