@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import cycle, islice
+from itertools import cycle
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -54,13 +54,17 @@ def request_bytes(url: str, method: str, headers: dict[str, str], body: bytes = 
 
 
 async def flood(url: str, requests: Sequence[bytes], connections: int, seconds: float) -> Flood:
-    """Send the requests over and over for a while. Raises ConnectionError when a connection is lost."""
+    """Send the requests over and over for a while. Raises ConnectionError when a connection is lost.
+
+    Each connection has requests of its own where there are enough: two that ask the same at the same time may be given
+    one answer, and having got it together would go on asking together.
+    """
     parts, result, loop = urlsplit(url), Flood(), asyncio.get_running_loop()
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     lost: asyncio.Future[None] = loop.create_future()
     clients = []
     for number in range(connections):
-        own = cycle(islice(cycle(requests), number, number + len(requests)))
+        own = cycle(requests[number::connections] or requests)
         _, client = await loop.create_connection(partial(_Client, own, result, lost), host, port)
         clients.append(client)
     started, cpu = time.perf_counter(), cpu_seconds()

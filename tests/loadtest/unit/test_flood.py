@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -81,6 +81,30 @@ async def test_header_names_may_be_in_any_case_and_requests_take_turns() -> None
         await flooded(url, requests, 2, got)
     assert set(got) == set(requests)
     assert got[0] != got[1]
+
+
+async def test_no_two_connections_ask_the_same_where_there_is_enough_to_ask() -> None:
+    asked: list[set[bytes]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(own := set())
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                own.add(await reader.readuntil(b"\r\n\r\n"))
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        requests = [request_bytes(url, "GET", {"n": str(n)}) for n in range(5)]
+        for seconds in (0.3, 3, 30):
+            asked.clear()
+            await flood(url, requests, 2, seconds)
+            if set().union(*asked) == set(requests):
+                break
+    assert sorted(len(own) for own in asked) == [2, 3]
+    assert set().union(*asked) == set(requests)
 
 
 async def test_an_answer_without_a_length_and_a_lost_connection_end_the_run() -> None:
