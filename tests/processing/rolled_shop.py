@@ -14,6 +14,7 @@ from processing.merge import fold_in
 from processing.metrics import EpochMetrics
 from processing.store import Store, Transaction
 from tests.processing.builders import START_MS, at, click
+from tests.processing.emptied import empty
 from tests.processing.expected import Rows, names, spelled
 from tests.processing.folding import PROJECTIONS, deltas
 from tests.processing.log_rows import Row, logged
@@ -79,7 +80,7 @@ def a_shop(store: Store, step_seconds: float = 3600.0, kept: tuple[Kept, ...] = 
 
 def emptied(tables: Store) -> Store:
     with tables.transaction() as transaction:
-        transaction.execute("TRUNCATE " + ", ".join([*names(), *TABLES, "roll_ups"]))
+        empty(transaction, (*names(), *TABLES, "roll_ups"))
     return tables
 
 

@@ -171,15 +171,18 @@ class Line:
     def send(self, events: Iterable[Event], *, partition: int = 0) -> None:
         """Write records: events and rejections in their topics."""
         for event in events:
-            self.send_raw(topic_of(event), framed(event), partition=partition)
+            self._produce(topic_of(event), framed(event), partition)
         assert self._producer.flush(30) == 0
 
     def send_raw(self, topic: str, value: bytes, *, partition: int = 0) -> None:
         """Write one record as it is."""
+        self._produce(topic, value, partition)
+        assert self._producer.flush(30) == 0
+
+    def _produce(self, topic: str, value: bytes, partition: int) -> None:
         now_ms = int(time.time() * 1000)
         full = self.kafka.topic_prefix + topic
         self._producer.produce(full, value, partition=partition, headers=[*headers(now_ms)])
-        assert self._producer.flush(30) == 0
 
     def epoch(self, events: Sequence[Event] = ()) -> None:
         """Send, then fold all that the ledger has not read as one epoch."""

@@ -22,6 +22,7 @@ from processing.watch.cli import app
 from processing.watch.look import Watcher
 from processing.watch.settings import WatchSettings
 from schemas_avro import load_registry
+from tests.processing.emptied import empty
 from tests.processing.minutes_of import MINUTE, commit, rows, write_minute, write_minutes
 from tests.processing.receivers import (
     ROUTING_KEY,
@@ -38,7 +39,10 @@ from tests.processing.receivers import (
 pytestmark = pytest.mark.integration
 
 CALM = {"events": 200.0, "views": 90.0, "checkouts": 20.0, "purchases": 16.0}
-TABLES = "site_minutes, category_minutes, product_minutes, epochs, anomalies, watched, alerts, deliveries, books"
+TABLES = (
+    *("site_minutes", "category_minutes", "product_minutes", "epochs", "anomalies", "watched"),
+    *("deliveries", "alerts", "books", "rejected_events", "quarantine"),
+)
 NONE: dict[str, Any] = {"flash-sale": {"enabled": False}, "checkout": {"enabled": False}}
 
 
@@ -54,7 +58,7 @@ def shared(postgres_url: str) -> Iterator[Store]:
 @pytest.fixture
 def store(shared: Store) -> Store:
     with shared.transaction() as transaction:
-        transaction.execute(f"TRUNCATE {TABLES}, rejected_events, quarantine")
+        empty(transaction, TABLES)
         transaction.execute("UPDATE totals SET records = 0, applied = 0")
     return shared
 

@@ -14,11 +14,13 @@ from processing.store import Store
 from processing.watch.look import Watcher
 from processing.watch.settings import WatchSettings
 from schemas_avro import load_registry
+from tests.processing.emptied import empty
 from tests.processing.minutes_of import MINUTE, commit, rows, write_category, write_minute, write_minutes
 
 pytestmark = pytest.mark.integration
 
 NINE = datetime(2026, 3, 1, 9, tzinfo=UTC)
+TABLES = ("site_minutes", "category_minutes", "product_minutes", "epochs", "anomalies", "watched")
 CALM = {"events": 200.0, "views": 120.0}
 SITE_MINUTES = (
     "SELECT * FROM anomalies WHERE scope = 'site' AND window_end = window_start + interval '1 minute'"
@@ -39,7 +41,7 @@ def shared(postgres_url: str) -> Iterator[Store]:
 def store(shared: Store) -> Store:
     """A calm shop from seven to nine, all of it closed."""
     with shared.transaction() as transaction:
-        transaction.execute("TRUNCATE site_minutes, category_minutes, product_minutes, epochs, anomalies, watched")
+        empty(transaction, TABLES)
         write_minutes(transaction, NINE - 120 * MINUTE, NINE - MINUTE, 1, CALM)
         commit(transaction, 1, NINE)
     return shared

@@ -18,6 +18,7 @@ from processing.merge import Merged, fold_in
 from processing.store import Store
 from tests.examples import examples
 from tests.processing.builders import GAP_MS, START_MS, Event, at, click, sale
+from tests.processing.emptied import empty
 from tests.processing.expected import Rows, expected, names, without_epochs
 from tests.processing.folding import PROJECTIONS, Tables, as_rows, deltas, joined
 from tests.processing.log_rows import Row, epochs, logged, logs
@@ -40,13 +41,13 @@ def tables(postgres_url: str) -> Iterator[Store]:
 @pytest.fixture
 def store(tables: Store) -> Store:
     """The tables, empty."""
-    empty(tables)
-    return tables
+    return emptied(tables)
 
 
-def empty(store: Store) -> None:
+def emptied(store: Store) -> Store:
     with store.transaction() as transaction:
-        transaction.execute("TRUNCATE " + ", ".join(names()))
+        empty(transaction, names())
+    return store
 
 
 def fold(store: Store, *parts: Iterable[Row]) -> list[dict[str, Merged]]:
@@ -84,7 +85,7 @@ def test_epochs_folded_in_any_order_leave_what_one_batch_would_and_the_oracle_sa
     tables: Store, parts: list[list[Row]], order: list[int], in_turn: bool
 ) -> None:
     log = [row for part in parts for row in part]
-    empty(tables)
+    emptied(tables)
     fold(tables, *(parts[number] for number in (range(4) if in_turn else order)))
     found, wanted = held(tables), expected(log)
     assert columns(found) == columns(joined(deltas(log)))
@@ -97,7 +98,7 @@ def test_epochs_folded_in_any_order_leave_what_one_batch_would_and_the_oracle_sa
 @settings(LAWS, max_examples=examples(1))
 @given(logs(10))
 def test_one_event_per_epoch_backwards_leaves_what_the_oracle_says(tables: Store, log: list[Row]) -> None:
-    empty(tables)
+    emptied(tables)
     fold(tables, *([row] for row in reversed(log)))
     assert without_epochs(as_rows(held(tables))) == without_epochs(expected(log))
 
