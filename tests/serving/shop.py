@@ -158,7 +158,7 @@ async def create_tables(url: str, schema: str) -> None:
     writer = engine(url, schema)
     async with writer.begin() as connection:
         await connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
-        await connection.run_sync(metadata.create_all)
+        await connection.run_sync(metadata.create_all, checkfirst=False)
     await writer.dispose()
 
 
