@@ -78,8 +78,8 @@ class Remaking:
     def fold_log(self) -> None:
         """Fold what the log holds now. It must hold no event of the person."""
         log = LogFiles.of(self._log_path)
-        for scope in scopes.SCOPES:
-            with self._reading(log, scope) as duck:
+        with self._reading(log) as duck:
+            for scope in scopes.SCOPES:
                 where = scopes.events_of_others(scope, self._touched)
                 ((count,),) = duck.sql(f"SELECT count(*) FROM log WHERE {where}").fetchall()
                 folder = self._folder / scope.name
@@ -96,8 +96,8 @@ class Remaking:
     def replace(self, transaction: Transaction) -> Replaced:
         """With the gate shut and the log complete: fold the rest, and replace the rows of all cells."""
         log = LogFiles.of(self._log_path).after(self._epoch)
-        for scope in scopes.SCOPES:
-            with self._reading(log, scope) as duck:
+        with self._reading(log) as duck:
+            for scope in scopes.SCOPES:
                 self._fold(duck, scope, f"epoch > {self._epoch} AND {scopes.events_of_others(scope, self._touched)}")
         replaced = Replaced(ledger.read_position(transaction).epoch)
         for scope in scopes.SCOPES:
@@ -166,13 +166,14 @@ class Remaking:
                 self._parts[scope.name].add(projection, delta)
 
     @contextmanager
-    def _reading(self, log: LogFiles, scope: Scope) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _reading(self, log: LogFiles) -> Iterator[duckdb.DuckDBPyConnection]:
         folder = self._folder / "reading"
         folder.mkdir()
         duck = open_duck(folder, threads=2, memory=_MEMORY)
         try:
             log.open_in(duck, "log")
-            duck.register("cells", pa.table({"cell": scopes.cells(scope, self._touched)}))
+            for scope in scopes.SCOPES:
+                duck.register(scope.cells, pa.table({"cell": scopes.cells(scope, self._touched)}))
             duck.register("person", pa.table({"id": [self._user_id]}))
             yield duck
         finally:

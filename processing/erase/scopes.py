@@ -29,6 +29,11 @@ class Scope:
     projections: tuple[str, ...]
     is_time: bool = False
 
+    @property
+    def cells(self) -> str:
+        """The name under which the touched cells are registered where events of others are asked for."""
+        return f"cells_of_{self.name}"
+
 
 MINUTES: Final = Scope(
     "minutes",
@@ -56,7 +61,7 @@ def touched_in(duck: duckdb.DuckDBPyConnection, view: str, user_id: str) -> Touc
     for scope in SCOPES:
         cell = f"CAST(epoch_us({scope.of_event}) // 60000000 AS BIGINT)" if scope.is_time else scope.of_event
         sql = f'SELECT DISTINCT {cell} AS cell FROM "{view}" WHERE user_id = $user ORDER BY cell'
-        found[scope.name] = duck.sql(sql, params={"user": user_id}).to_arrow_table()["cell"].to_pylist()
+        found[scope.name] = [cell for (cell,) in duck.execute(sql, {"user": user_id}).fetchall()]
     return found
 
 
@@ -88,9 +93,9 @@ def cells(scope: Scope, touched: Touched) -> pa.Array:
 def events_of_others(scope: Scope, touched: Touched) -> str:
     """SQL over the log: an event of a touched cell that is not the person's.
 
-    The cells must be registered as `cells`, the person's id as `person` (column `id`).
+    The cells must be registered as `scope.cells` says (column `cell`), the person's id as `person` (column `id`).
     """
-    where = f"{scope.of_event} IN (SELECT cell FROM cells) AND user_id <> (SELECT id FROM person)"
+    where = f"{scope.of_event} IN (SELECT cell FROM {scope.cells}) AND user_id <> (SELECT id FROM person)"
     if scope.is_time and touched[scope.name]:
         # So that files and row groups of other times are not read.
         column = "timestamp" if scope is MINUTES else "log_time"
