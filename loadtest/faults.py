@@ -20,7 +20,7 @@ _MINUTE_MS: Final = 60_000
 LATE_BY_MS: Final = (6 * _MINUTE_MS, 60 * _MINUTE_MS)
 """Beyond the shop's allowed lateness of five minutes, up to an hour."""
 HELD_BACK_MS: Final = (0, 120_000)
-RESENT_AFTER_MS: Final = (1_000, 30_000)
+_STORM: Final = 1_000
 
 
 class Kind(StrEnum):
@@ -40,7 +40,7 @@ class FaultRates:
     """How often each fault strikes, as a share of events, 0 to 1."""
 
     duplicates: float = 0.0
-    """The same event again: half of them at once, half 1-30 s later in another request."""
+    """The same event again: half of them at once, half later in another request."""
     conflicts: float = 0.0
     """The same id again with another payload, after the first was acknowledged."""
     late: float = 0.0
@@ -49,6 +49,10 @@ class FaultRates:
     """Sent up to two minutes after its timestamp."""
     invalid: float = 0.0
     """An additional event that has to be rejected."""
+    storms: float = 0.0
+    """The same event a thousand times, at once."""
+    resent_after_ms: tuple[int, int] = (1_000, 30_000)
+    """How much later duplicates and conflicts come that do not come at once."""
 
 
 @dataclass(slots=True)
@@ -107,12 +111,15 @@ def _sendings(event: ShopEvent, rates: FaultRates, dice: Random, start_ms: int) 
         due_ms += dice.randint(*HELD_BACK_MS)
     yield Sending(due_ms, kind, event_id, body)
     if dice.random() < rates.duplicates:
-        again_ms = due_ms if dice.random() < 0.5 else due_ms + dice.randint(*RESENT_AFTER_MS)
+        again_ms = due_ms if dice.random() < 0.5 else due_ms + dice.randint(*rates.resent_after_ms)
         yield Sending(again_ms, Kind.DUPLICATE, event_id, body)
     if dice.random() < rates.conflicts:
-        yield Sending(due_ms + dice.randint(*RESENT_AFTER_MS), Kind.CONFLICT, event_id, _altered(body))
+        yield Sending(due_ms + dice.randint(*rates.resent_after_ms), Kind.CONFLICT, event_id, _altered(body))
     if dice.random() < rates.invalid:
         yield _spoilt(body, event.at_ms, dice)
+    if rates.storms and dice.random() < rates.storms:
+        for _ in range(_STORM - 1):
+            yield Sending(due_ms, Kind.DUPLICATE, event_id, body)
 
 
 def _altered(body: dict[str, Any]) -> dict[str, Any]:

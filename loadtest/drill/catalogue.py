@@ -19,6 +19,7 @@ from loadtest.drill.faults import (
     MidCopy,
     Narrow,
     Poison,
+    ReadOnly,
     Reset,
     Silent,
     Slow,
@@ -43,6 +44,8 @@ class Stack(Enum):
     PLAIN = ""
     SMALL_DISK = "root"
     """The home on a small file system of its own."""
+    SMALL_DISKS = "root, for disks of their own"
+    """Each folder that a part writes to on a small file system of its own."""
     OWN_CLOCK = "C compiler"
     """A wall clock that can be set."""
 
@@ -58,6 +61,8 @@ class Drill:
     hot_share: float = 0.0
     """Share of the events that one user does in one session."""
     stack: Stack = Stack.PLAIN
+    takes_minutes: bool = False
+    """Of waiting: it is in the long set alone."""
     links: frozenset[str] = field(default_factory=frozenset)
     """Parts in front of which it needs a link."""
 
@@ -67,6 +72,13 @@ def _drill(name: str, what: str, *faults: Fault, **more: object) -> Drill:
     return Drill(name, what, tuple(Strike(fault) for fault in faults), links=links, **more)  # type: ignore[arg-type]
 
 
+DISKS: Final = {
+    "kafka": "the broker",
+    "postgres-disk": "Postgres",
+    "delta": "the Delta tables",
+    "checkpoint": "Spark's checkpoint",
+}
+"""Folders of the home that a part writes to, and whose they are."""
 _PLACES: Final = (
     "decoded", "ids_written", "merged:site_minutes@2", "entry_written",
     "committed", "appended", "append_noted", "published",
@@ -81,7 +93,7 @@ DRILLS: Final = (
     _drill("broker-frozen", "the broker stands still for 20 s: a pause, not a crash (F6)", Freeze("kafka", 20)),
     _drill("broker-away-1s", "nobody reaches the broker for 1 s (F3)", CutOff("kafka", 1)),
     _drill("broker-away-30s", "nobody reaches the broker for 30 s (F3)", CutOff("kafka", 30)),
-    _drill("broker-away-5min", "nobody reaches the broker for 5 min (F3)", CutOff("kafka", 300)),
+    _drill("broker-away-5min", "nobody reaches the broker for 5 min (F3)", CutOff("kafka", 300), takes_minutes=True),
     _drill("processing-killed", "kill -9 of processing, three times (F12)", *[Kill("processing")] * 3),
     _drill("processing-frozen", "processing stands still for 15 s", Freeze("processing", 15)),
     *(_drill(f"processing-at-{place.partition(':')[0].partition('@')[0].replace('_', '-')}",
@@ -104,6 +116,10 @@ DRILLS: Final = (
     _drill("client-cut", "the clients do not reach the gateway for 10 s (F7)", CutOff("gateway", 10)),
     _drill("disk-full", "the disk of the home is full for 10 s (F15)", FullDisk(10),
            stack=Stack.SMALL_DISK),
+    *(_drill(f"disk-full-{folder}", f"the disk of {whose} is full for 10 s (F15)", FullDisk(10, folder),
+             stack=Stack.SMALL_DISKS) for folder, whose in DISKS.items()),
+    _drill("delta-read-only", "the disk of the Delta tables takes no writes for 10 s (F15)", ReadOnly("delta", 10),
+           stack=Stack.SMALL_DISKS),
     _drill("clock-ahead", "the clock of the stack's machine is an hour ahead for 20 s (F25)", ClockStep(3600, 20),
            stack=Stack.OWN_CLOCK),
     _drill("clock-behind", "the clock of the stack's machine is an hour behind for 20 s (F25)", ClockStep(-3600, 20),
@@ -113,14 +129,17 @@ DRILLS: Final = (
            Kill("processing"), rates=FaultRates(invalid=0.3)),
     _drill("skew", "90 % of the events are of one user in one session, processing is killed (F28)",
            Kill("processing"), hot_share=0.9),
-    _drill("duplicates", "half of the events twice, at every distance up to 30 s, over a kill of processing (F23)",
-           Kill("processing"), rates=FaultRates(duplicates=0.5, conflicts=0.05)),
+    _drill("duplicates", "half of the events twice, up to 30 s apart, some a thousand times at once, over a kill of"
+           " processing (F23)", Kill("processing"), rates=FaultRates(duplicates=0.5, conflicts=0.05, storms=0.001)),
+    Drill("duplicates-far", "half of the events twice, up to 5.5 min apart, over a kill of processing (F23)",
+          (Strike(Kill("processing"), after_seconds=310),), takes_minutes=True,
+          rates=FaultRates(duplicates=0.5, conflicts=0.05, resent_after_ms=(1_000, 330_000))),
     _drill("backlog", "processing stands still for 60 s at full rate, then catches up (F27)", Freeze("processing", 60)),
 )  # fmt: skip
 BY_NAME: Final = {drill.name: drill for drill in DRILLS}
 
 SETS: Final = {
-    "all": tuple(drill.name for drill in DRILLS if drill.stack is Stack.PLAIN and drill.name != "broker-away-5min"),
+    "all": tuple(drill.name for drill in DRILLS if drill.stack is Stack.PLAIN and not drill.takes_minutes),
     "long": tuple(drill.name for drill in DRILLS),
 }
 """Named lists of drills, one after the other on one stack."""

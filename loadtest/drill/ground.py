@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
@@ -32,18 +32,26 @@ class Ground:
 
     def pid(self, part: str) -> int:
         """Process of a part, as its supervisor started it. Raises DrillError while there is none."""
-        try:
-            told = json.loads((self.home / "state.json").read_text("utf-8"))["parts"][part]["process"]
-        except (OSError, ValueError, KeyError) as error:
-            raise DrillError(f"{self.home} has no state of {part}: {error!r}") from error
+        told = self._state(part)["process"]
         if told is None or not psutil.pid_exists(int(told["pid"])):
             raise DrillError(f"{part} does not run")
         return int(told["pid"])
+
+    def port(self, part: str) -> int:
+        """Where a part itself listens. Raises DrillError where it was never started."""
+        return int(self._state(part)["port"])
 
     def processes(self, part: str) -> list[psutil.Process]:
         """A part's process and all below it: Spark's JVM, the gateway's workers, Postgres's backends."""
         leader = psutil.Process(self.pid(part))
         return [leader, *leader.children(recursive=True)]
+
+    def _state(self, part: str) -> dict[str, Any]:
+        try:
+            told: dict[str, Any] = json.loads((self.home / "state.json").read_text("utf-8"))["parts"][part]
+        except (OSError, ValueError, KeyError) as error:
+            raise DrillError(f"{self.home} has no state of {part}: {error!r}") from error
+        return told
 
     def link(self, part: str) -> Link:
         """The link in front of a part. Raises DrillError where there is none."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.settings import GraphqlSettings, KafkaSettings, PostgresSettings, home
-from loadtest.drill.catalogue import Stack
+from loadtest.drill.catalogue import DISKS, Stack
 from loadtest.drill.faults.clock_step import CLOCK, set_clock
 from loadtest.drill.ground import DrillError, Ground
 from loadtest.drill.link import Link
@@ -55,9 +55,11 @@ async def own_stack(base_port: int, made: Stack) -> AsyncIterator[Place]:
     }
     async with AsyncExitStack() as cleanup:
         cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
-        if made is Stack.SMALL_DISK:
-            _mount(folder)
-            cleanup.callback(_command, "umount", "--lazy", str(folder))
+        for disk in _disks(folder, made):
+            _mount(disk)
+            cleanup.callback(_command, "umount", "--lazy", str(disk))
+        if made is Stack.SMALL_DISKS:
+            environment["MILLRACE_STACK_POSTGRES_FOLDER"] = str(folder / "postgres-disk" / "data")
         if made is Stack.OWN_CLOCK:
             environment |= _own_clock(folder)
         try:
@@ -99,7 +101,15 @@ async def _millrace(environment: dict[str, str], *arguments: str) -> tuple[int, 
     return process.returncode or 0, (errors if process.returncode else out).decode()
 
 
+def _disks(folder: Path, made: Stack) -> list[Path]:
+    """What has to be a small file system of its own."""
+    if made is Stack.SMALL_DISKS:
+        return [folder / name for name in DISKS]
+    return [folder] if made is Stack.SMALL_DISK else []
+
+
 def _mount(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
     size = f"size={_SMALL_DISK_MB}m,mode=755"
     if _command("mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)):
         raise DrillError("a small disk could not be mounted; this drill needs root")

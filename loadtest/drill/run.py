@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -18,6 +18,8 @@ from loadtest.audit.claims import Claims
 from loadtest.client_log import ClientLog, Verdict, read_log
 from loadtest.drill.catalogue import Drill, Strike
 from loadtest.drill.ground import DrillError, Ground
+from loadtest.drill.readiness import not_ready
+from loadtest.drill.resources import Resources, grown, resources
 from loadtest.drill.traffic import traffic
 from loadtest.gateway_client import GatewayClient, http_client
 from loadtest.graphql import GraphqlClient
@@ -34,11 +36,13 @@ _RECOVERY_SECONDS: Final = 240.0
 """A stack that is not back by then has not recovered."""
 _PATIENCE_SECONDS: Final = 900.0
 """A client that repeats a request gives up after that; longer than any fault lasts."""
+_READY_SECONDS: Final = 30.0
+"""By then a stack that has taken in everything says so."""
 _LOOK_SECONDS: Final = 0.1
 _ANSWER_SECONDS: Final = 60.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Place:
     """Where a drill takes place."""
 
@@ -46,6 +50,8 @@ class Place:
     gateway_url: str
     graphql_url: str
     write_key: SecretStr
+    before: Resources | None = None
+    """What the stack held before its first drill."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,10 @@ class Outcome:
     problem: str | None
     """Why the drill could not be done."""
     audit: Audit
+    resources: dict[str, Resources] = field(default_factory=dict)
+    """What the stack held `before` its first drill, and `after` this one."""
+    unready: list[str] = field(default_factory=list)
+    """What the stack did not say of itself in the end."""
 
     @property
     def passed(self) -> bool:
@@ -81,7 +91,9 @@ class Outcome:
         found += [f"{count} events: {verdict}" for verdict, count in self.unexpected.items()]
         if self.failed:
             found.append(f"{self.failed} events had no verdict in the end")
-        return found + self.audit.problems()
+        if self.resources:
+            found += grown(self.resources["before"], self.resources["after"])
+        return found + self.unready + self.audit.problems()
 
     def broken(self, law: str) -> int:
         """How often a law is broken."""
@@ -103,6 +115,9 @@ async def run_drill(
         graphql = GraphqlClient(http, place.graphql_url)
         auditor = Auditor(graphql)
         since = await auditor.begin()
+        if place.before is None:
+            place.before = await asyncio.to_thread(resources, place.ground)
+        before = place.before
         with ClientLog(sent) as sent_log, ClientLog(markers) as marker_log:
             async with http_client(place.gateway_url, place.write_key) as to_gateway:
                 gateway = GatewayClient(to_gateway, import_history=False)
@@ -123,6 +138,7 @@ async def run_drill(
         for log in (sent, markers):
             claims.add_attempts(read_log(log))
         audit = await auditor.audit(since, claims, seed=seed, patience_seconds=_RECOVERY_SECONDS)
+    unready = await not_ready(place.ground, _READY_SECONDS)
     return Outcome(
         drill=drill.name,
         seed=seed,
@@ -134,6 +150,8 @@ async def run_drill(
         failed=tally.failed,
         problem=problem,
         audit=audit,
+        resources={"before": before, "after": await asyncio.to_thread(resources, place.ground)},
+        unready=unready,
     )
 
 

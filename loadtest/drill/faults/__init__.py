@@ -10,6 +10,7 @@ from loadtest.drill.faults.freeze import Freeze
 from loadtest.drill.faults.full_disk import FullDisk
 from loadtest.drill.faults.kill import Kill
 from loadtest.drill.faults.poison import Poison
+from loadtest.drill.faults.read_only import ReadOnly
 from loadtest.drill.ground import Ground
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "MidCopy",
     "Narrow",
     "Poison",
+    "ReadOnly",
     "Reset",
     "Silent",
     "Slow",

@@ -1,4 +1,4 @@
-"""No space left on the disk of the stack's home."""
+"""No space left on the disk of the stack's home, or of one of its folders."""
 
 import asyncio
 import os
@@ -16,17 +16,20 @@ _REFILL_SECONDS: Final = 0.5
 
 @dataclass(frozen=True)
 class FullDisk:
-    """The home's disk is filled to the last byte, and kept so; then the space comes back.
+    """A disk is filled to the last byte, and kept so; then the space comes back.
 
-    Needs the home on a small file system of its own, which root can make (tmpfs).
+    Needs it to be a small file system of its own, which root can make (tmpfs).
     """
 
     seconds: float
+    folder: str = ""
+    """Below the home; empty for the home itself."""
 
     async def strike(self, ground: Ground) -> None:
-        if not _is_small_disk(ground.home):
-            raise DrillError(f"{ground.home} is no small file system of its own; this drill needs root and a tmpfs")
-        path = ground.home / "filler"
+        disk = ground.home / self.folder
+        if not _is_small_disk(disk):
+            raise DrillError(f"{disk} is no small file system of its own; this drill needs root and a tmpfs")
+        path = disk / "filler"
         try:
             with path.open("wb", buffering=0) as file:
                 for _ in range(max(1, int(self.seconds / _REFILL_SECONDS))):
@@ -37,8 +40,10 @@ class FullDisk:
 
 
 def _is_small_disk(folder: Path) -> bool:
+    if not folder.is_mount():
+        return False
     size = os.statvfs(folder)
-    return folder.is_mount() and size.f_blocks * size.f_frsize <= _MOST_BYTES
+    return size.f_blocks * size.f_frsize <= _MOST_BYTES
 
 
 def _fill(descriptor: int) -> None:

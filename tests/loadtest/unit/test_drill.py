@@ -6,28 +6,34 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import cast
 
 import psutil
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from typer.testing import CliRunner
 
 from contracts.settings import KafkaSettings, PostgresSettings
 from loadtest.audit.audit import Audit
 from loadtest.audit.checks import Check
 from loadtest.cli import app
-from loadtest.drill.catalogue import BY_NAME, DRILLS, SETS, SHORT, Stack, Strike
-from loadtest.drill.faults import AtFailpoint, ClockStep, CutOff, Freeze, FullDisk, Kill
+from loadtest.drill.catalogue import BY_NAME, DISKS, DRILLS, SETS, SHORT, Stack, Strike
+from loadtest.drill.faults import AtFailpoint, ClockStep, CutOff, Fault, Freeze, FullDisk, Kill, ReadOnly
 from loadtest.drill.faults.poison import Poison, poison
 from loadtest.drill.ground import DrillError, Ground
-from loadtest.drill.own_stack import _own_clock
+from loadtest.drill.own_stack import _disks, _own_clock
+from loadtest.drill.readiness import not_ready
+from loadtest.drill.resources import Resources, grown, resources
 from loadtest.drill.run import Outcome, _beside, _recovered, _strike
 from loadtest.drill.traffic import traffic
 from loadtest.probe import Freshness, Probe
@@ -61,7 +67,21 @@ def test_what_ci_runs_needs_no_stack_of_its_own() -> None:
 
 def test_the_set_of_all_needs_neither_root_nor_minutes() -> None:
     assert all(BY_NAME[name].stack is Stack.PLAIN for name in SETS["all"])
-    assert {"disk-full", "clock-ahead", "broker-away-5min"} <= set(SETS["long"]) - set(SETS["all"])
+    only_long = set(SETS["long"]) - set(SETS["all"])
+    assert only_long >= {"disk-full", "delta-read-only", "clock-ahead", "broker-away-5min", "duplicates-far"}
+
+
+def test_the_disk_of_every_folder_that_a_part_writes_to_is_filled(tmp_path: Path) -> None:
+    filled = {
+        strike.fault.folder
+        for drill in DRILLS
+        for strike in drill.strikes
+        if drill.stack is Stack.SMALL_DISKS and isinstance(strike.fault, FullDisk)
+    }
+    assert filled == set(DISKS)
+    assert {disk.name for disk in _disks(tmp_path, Stack.SMALL_DISKS)} == filled
+    assert _disks(tmp_path, Stack.SMALL_DISK) == [tmp_path]
+    assert _disks(tmp_path, Stack.PLAIN) == []
 
 
 @pytest.fixture
@@ -106,8 +126,11 @@ async def test_a_part_goes_on_although_the_drill_is_cancelled(ground: Ground) ->
     assert psutil.STATUS_STOPPED not in {process.status() for process in ground.processes("part")}
 
 
-@pytest.mark.parametrize("fault", [Kill("gone"), Kill("unknown"), CutOff("part", 1), FullDisk(1)])
-async def test_where_there_is_nothing_to_break_the_fault_says_so(ground: Ground, fault: Kill) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [Kill("gone"), Kill("unknown"), CutOff("part", 1), FullDisk(1), FullDisk(1, "delta"), ReadOnly("delta", 1)],
+)
+async def test_where_there_is_nothing_to_break_the_fault_says_so(ground: Ground, fault: Fault) -> None:
     with pytest.raises(DrillError):
         await fault.strike(ground)
     assert not (ground.home / "filler").exists()
@@ -149,6 +172,11 @@ def _outcome(**changes: object) -> Outcome:
     return Outcome(**{**given, **changes})  # type: ignore[arg-type]
 
 
+def _held(memory_mib: int = 100, open_files: int = 30) -> Resources:
+    found = {"memory_mib": {"gateway": memory_mib}, "open_files": {"gateway": open_files}}
+    return found | {"delta_files": {"events": 3}, "checkpoint_files": {"checkpoint": 9}}
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -156,6 +184,11 @@ def _outcome(**changes: object) -> Outcome:
         ({"unexpected": {"valid: due accepted": 3}}, "3 events: valid: due accepted"),
         ({"failed": 2}, "2 events had no verdict in the end"),
         ({"problem": "no COPY was met"}, "no COPY was met"),
+        ({"unready": ["serving is not ready: …"]}, "serving is not ready"),
+        (
+            {"resources": {"before": _held(open_files=30), "after": _held(open_files=700)}},
+            "open files of gateway: 700, and 30 before the first fault",
+        ),
         (
             {"audit": Audit([Check("nothing is lost", "", 4, "10", [{"event_id": "e"}])], 10, 0, 0)},
             "nothing is lost: broken 4",
@@ -283,3 +316,52 @@ def test_a_run_that_ends_early_reports_the_drills_that_have_a_verdict(
     told = json.loads((tmp_path / "report" / "report.json").read_text())
     assert ([drill["drill"] for drill in told["drills"]], told["passed"]) == (["poison"], False)
     assert "| poison |" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_what_a_stack_holds_is_bounded_by_what_it_held_before(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert grown(_held(), _held(memory_mib=712, open_files=560)) == []
+    assert grown(_held(), _held(memory_mib=713)) == ["memory mib of gateway: 713, and 100 before the first fault"]
+    assert grown({figure: {} for figure in _held()}, _held(open_files=501)) == [
+        "open files of gateway: 501, and 0 before the first fault"
+    ]
+    monkeypatch.setenv("MILLRACE_LOG_PATH", str(ground.home / "delta"))
+    monkeypatch.setattr("loadtest.drill.resources._PARTS", ("part", "gone"))
+    write_deltalake(str(ground.home / "delta" / "gold" / "days"), pa.table({"day": [1]}))
+    (ground.home / "checkpoint").mkdir()
+    (ground.home / "checkpoint" / "offsets").touch()
+    found = resources(ground)
+    assert (found["delta_files"], found["checkpoint_files"]) == ({"days": 1}, {"checkpoint": 1})
+    assert found["memory_mib"].keys() == found["open_files"].keys() == {"part"}
+    assert min(found["memory_mib"]["part"], found["open_files"]["part"]) > 1
+
+
+class _Parts(BaseHTTPRequestHandler):
+    """Gateway, serving and processing in one: ready or not, and so many records behind."""
+
+    ready, behind = True, 0
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.ready or self.path == "/metrics" else 503)
+        self.end_headers()
+        metrics = "".join(f'millrace_processing_behind_records{{topic="t{n}"}} {self.behind}\n' for n in range(2))
+        self.wfile.write(metrics.encode() if self.path == "/metrics" else b"waiting for the broker")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+async def test_a_stack_that_is_behind_or_not_ready_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Parts) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        parts = {name: {"process": None, "port": server.server_port} for name in ("gateway", "processing", "serving")}
+        (tmp_path / "state.json").write_text(json.dumps({"parts": parts}))
+        ground = Ground(tmp_path, KafkaSettings(), PostgresSettings())
+        assert await not_ready(ground, 5) == []
+        monkeypatch.setattr(_Parts, "behind", 20)
+        assert await not_ready(ground, 0) == ["processing says that it is 40 records behind"]
+        monkeypatch.setattr(_Parts, "ready", False)
+        assert await not_ready(ground, 0) == [
+            f"{part} is not ready: waiting for the broker" for part in ("gateway", "processing", "serving")
+        ]
+        server.shutdown()
+    assert len(await not_ready(ground, 0)) == 3

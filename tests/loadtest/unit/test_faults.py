@@ -69,6 +69,28 @@ def test_a_duplicate_equals_and_a_conflict_differs_from_the_event_of_its_id() ->
             assert sending.body["user_id"] == firsts[sending.event_id].body["user_id"]
 
 
+def test_a_storm_is_an_event_a_thousand_times() -> None:
+    times = Counter(repr(sending) for sending in _sent(FaultRates(storms=0.01)) if sending.kind is Kind.DUPLICATE)
+    assert set(times.values()) == {999}
+    assert 0 < len(times) < 0.03 * len(EVENTS)
+
+
+def test_copies_come_as_late_as_is_asked_for_and_at_every_distance_up_to_it() -> None:
+    hour = [
+        ShopEvent(number * 400, EVENTS[number % len(EVENTS)].body | {"event_id": f"e{number}"})
+        for number in range(9_000)
+    ]
+    firsts, distances = {}, []
+    for sending in _sent(FaultRates(duplicates=0.5, resent_after_ms=(1_000, 330_000)), hour):
+        if sending.kind is Kind.VALID:
+            firsts[repr(sending.body)] = sending.due_ms
+        else:
+            distances.append(sending.due_ms - firsts[repr(sending.body)])
+    minutes = Counter(distance // 60_000 for distance in distances if distance)
+    assert set(minutes) == {0, 1, 2, 3, 4, 5}
+    assert max(distances) <= 330_000
+
+
 def test_late_ones_lie_six_to_sixty_minutes_back() -> None:
     times = {event.body.get("event_id") or event.body["transaction_id"]: event.at_ms for event in EVENTS}
     lags = [
