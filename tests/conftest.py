@@ -19,6 +19,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from hypothesis import settings
+from psutil import virtual_memory
 
 from stack import jars, kafka, postgres, process
 from stack.java import find_java, for_spark
@@ -35,9 +36,33 @@ _HOME_PREFIX = "millrace-test-"
 settings.register_profile("millrace", deadline=None, max_examples=examples(40))
 settings.load_profile("millrace")
 
-# A test's JVM lives for seconds: the second compiler would spend more of them than it saves.
-os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+# A test's JVM lives for seconds: the second compiler would spend more of them than it saves, and so does it to check
+# class files that come with checksums (decision 24).
+os.environ.setdefault(
+    "JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
+)
 
+
+_IN_MEMORY = "/dev/shm"
+_PLENTY = 6 * 2**30
+"""Bytes: of what is written before a change is, Postgres keeps a gigabyte for each worker; all else is less."""
+
+
+def _keep_temporary_files_in_memory() -> None:
+    """If there is plenty, and programs may be run from there.
+
+    Tests make, cut and remove files by the thousand: waiting for a disk's journal took half of the time of epochs and
+    verifications. `TMPDIR` names another place.
+    """
+    with suppress(OSError):
+        there = os.statvfs(_IN_MEMORY)
+        free = min(there.f_bavail * there.f_frsize, virtual_memory().available)
+        if free > _PLENTY and not there.f_flag & os.ST_NOEXEC and os.access(_IN_MEMORY, os.W_OK):
+            os.environ.setdefault("TMPDIR", _IN_MEMORY)
+            tempfile.tempdir = None  # asked for before, by a plugin perhaps
+
+
+_keep_temporary_files_in_memory()
 
 _LONGEST_FIRST = (
     "processing/integration/test_end_to_end.py",
