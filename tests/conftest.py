@@ -36,8 +36,8 @@ _HOME_PREFIX = "millrace-test-"
 settings.register_profile("millrace", deadline=None, max_examples=examples(40))
 settings.load_profile("millrace")
 
-# A test's JVM lives for seconds: the second compiler would spend more of them than it saves, and so does it to check
-# class files that come with checksums (decision 24).
+# A test's JVM lives for seconds: the second compiler would spend more of them than it saves, as would the check of
+# class files, which come with checksums (decision 24).
 os.environ.setdefault(
     "JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
 )
