@@ -125,7 +125,7 @@ def _is_asked(part: FromClause, windows: Windows, *, compares: bool) -> ColumnEl
 
 def _of_windows(minutes: Table, windows: Windows) -> bool:
     """Whether they are summed up from windows of five minutes: of categories, which nobody reads by shorter ones."""
-    return minutes is category_minutes and windows.slide < HOUR and not windows.slide % _WINDOW
+    return minutes is not product_minutes and windows.slide < HOUR and not windows.slide % _WINDOW
 
 
 def _windowed(
