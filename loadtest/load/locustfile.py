@@ -63,6 +63,7 @@ def _prepare(environment: Environment, **_: Any) -> None:
         chosen.append(reader)
     if workload.subscriptions:
         Subscriptions.users, Subscriptions.host = workload.subscriptions.users, options.graphql_host
+        Subscriptions.seconds = workload.seconds
         chosen.append(Subscriptions)
     for kind in chosen:
         kind.fixed_count, kind.results, kind.started = kind.users, results, 0

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Final
 import gevent
 import orjson
 from locust import User, task
-from websockets.exceptions import WebSocketException
+from locust.exception import StopUser
+from websockets.exceptions import ConnectionClosedOK, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from contracts.settings import GraphqlSettings
@@ -60,6 +61,8 @@ class Subscriptions(User):
 
     results: ClassVar[Results]
     users: ClassVar[int]
+    seconds: ClassVar[float]
+    """Length of the run. Locust would wait half a minute for a reader that does not end by itself."""
 
     @classmethod
     def kind(cls) -> str:
@@ -68,7 +71,9 @@ class Subscriptions(User):
 
     @task
     def watch(self) -> None:
-        """Be told until the connection ends; then it is opened again."""
+        """Be told until the connection ends; then it is opened again. Ends with the run."""
+        if self._left() <= 0:
+            raise StopUser
         try:
             with connect(
                 f"{str(self.host).replace('http', 'ws', 1)}/graphql",
@@ -82,11 +87,19 @@ class Subscriptions(User):
             self.results.done(self.kind(), now, now, problem=type(error).__name__)
             gevent.sleep(_RECONNECT_SECONDS)
 
+    def _left(self) -> float:
+        """Seconds of the run."""
+        return self.results.began + self.seconds - time.perf_counter()
+
     def _read(self, socket: ClientConnection) -> None:
         socket.send('{"type":"connection_init"}')
         socket.send(orjson.dumps({"id": "1", "type": "subscribe", "payload": {"query": _PUSHED}}).decode())
         last: int | None = None
-        for message in socket:
+        while (left := self._left()) > 0:
+            try:
+                message = socket.recv(timeout=left)
+            except (TimeoutError, ConnectionClosedOK):
+                return
             now = time.perf_counter()
             told = orjson.loads(message)
             if told["type"] == "ping":
