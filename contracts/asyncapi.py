@@ -12,6 +12,7 @@ from contracts.topics import (
     HEADER_IMPORT,
     HEADER_RECEIVED_AT,
     HEADER_SOURCE,
+    HEADER_TRACEPARENT,
     RESULTS,
     TALLIES,
     Topic,
@@ -19,33 +20,32 @@ from contracts.topics import (
 from schemas_avro import load_registry
 
 _AVRO: Final = "application/vnd.apache.avro;version=1.9.0"
-_HEADERS: Final[dict[str, dict[str, Any]]] = {
-    HEADER_SOURCE: {"type": "string", "description": "Name of the write key's source."},
-    HEADER_RECEIVED_AT: {
-        "type": "string",
-        "pattern": "^[0-9]{13}$",
-        "description": "The gateway's clock when the request arrived: epoch milliseconds as ASCII digits.",
-    },
-    HEADER_IMPORT: {
-        "type": "string",
-        "const": "1",
-        "description": "On events loaded with the import flag: old times are expected, never counted as late.",
-    },
-    HEADER_CLIENT_IP: {
-        "type": "string",
-        "description": "The sender's IP address as far as the gateway's settings keep it: truncated, or a keyed hash.",
-    },
-}
-_EVENT_HEADERS: Final = {
+_HEADERS: Final = {
     "type": "object",
     "required": [HEADER_SOURCE, HEADER_RECEIVED_AT],
-    "properties": _HEADERS,
+    "properties": {
+        HEADER_SOURCE: {"type": "string", "description": "Name of the write key's source."},
+        HEADER_RECEIVED_AT: {
+            "type": "string",
+            "pattern": "^[0-9]{13}$",
+            "description": "The gateway's clock when the request arrived: epoch milliseconds as ASCII digits.",
+        },
+        HEADER_IMPORT: {
+            "type": "string",
+            "const": "1",
+            "description": "On events loaded with the import flag: old times are expected, never counted as late.",
+        },
+        HEADER_CLIENT_IP: {
+            "type": "string",
+            "description": "The sender's IP address, as the gateway's settings keep it: truncated, or a keyed hash.",
+        },
+        HEADER_TRACEPARENT: {
+            "type": "string",
+            "description": "The request's place in a trace (W3C Trace Context), where it had one.",
+        },
+    },
 }
-_REJECTED_HEADERS: Final = {
-    "type": "object",
-    "required": [HEADER_SOURCE],
-    "properties": {name: _HEADERS[name] for name in (HEADER_SOURCE, HEADER_RECEIVED_AT)},
-}
+_USER_ID: Final = {"type": "string", "description": "The event's user id."}
 _ROW: Final = {
     "type": "object",
     "required": ["projection", "epoch", "key", "row"],
@@ -103,17 +103,17 @@ def _channel(topic: Topic) -> dict[str, Any]:
 
 
 def _avro_messages(topic: Topic, subject: str) -> dict[str, Any]:
-    """A message per version: records of older ones stay in the topic."""
+    """A message per version: records of older ones stay in the topic. A refusal has no key."""
     return {
         f"v{schema.version}": {
             "name": f"{subject} v{schema.version}",
             "title": f"Schema id {schema.id}",
             "contentType": _AVRO,
-            "headers": _EVENT_HEADERS if topic in EVENT_TOPICS else _REJECTED_HEADERS,
+            "headers": _HEADERS,
             "payload": {"schemaFormat": _AVRO, "schema": schema.definition},
             "bindings": {
                 "kafka": {
-                    "key": {"type": "string", "description": "The event's user id."},
+                    **({"key": _USER_ID} if topic in EVENT_TOPICS else {}),
                     "schemaIdLocation": "payload",
                     "schemaIdPayloadEncoding": "confluent",
                     "bindingVersion": "0.5.0",

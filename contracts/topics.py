@@ -82,3 +82,5 @@ HEADER_IMPORT: Final = "import"
 HEADER_CLIENT_IP: Final = "client_ip"
 """The sender's IP address as far as the gateway's settings keep it: truncated (IPv4 to /24, IPv6 to /48), a keyed
 hash in hex digits, or no such header."""
+HEADER_TRACEPARENT: Final = "traceparent"
+"""The request's place in a trace, as W3C's Trace Context writes it, where it had one."""

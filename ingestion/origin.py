@@ -7,11 +7,10 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from contracts.problems import Problem
-from contracts.topics import HEADER_CLIENT_IP, HEADER_IMPORT, HEADER_RECEIVED_AT, HEADER_SOURCE
+from contracts.topics import HEADER_CLIENT_IP, HEADER_IMPORT, HEADER_RECEIVED_AT, HEADER_SOURCE, HEADER_TRACEPARENT
 from ingestion.errors import RequestRefusedError
 from ingestion.kafka import Header
 
-HEADER_TRACEPARENT: Final = "traceparent"
 _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 

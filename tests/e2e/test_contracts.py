@@ -41,19 +41,22 @@ def test_the_database_has_the_tables_as_their_contracts_say(millrace: Millrace) 
     with dbapi.connect(_reach(millrace)["MILLRACE_POSTGRES_URL"]) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT c.relname::text AS relation, a.attname::text AS name, a.attnotnull AS required,"
-            " format_type(a.atttypid, a.atttypmod) AS type FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            " format_type(a.atttypid, a.atttypmod) AS type, array_position(k.conkey, a.attnum) AS key"
+            " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            " LEFT JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p'"
             " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0"
             " AND NOT a.attisdropped AND NOT c.relispartition"
         )
         rows = cursor.fetch_arrow_table().to_pylist()
-    held: dict[str, set[tuple[str, str, bool]]] = {}
+    held: dict[str, set[tuple[str, str, bool, int | None]]] = {}
     for row in rows:
-        held.setdefault(row["relation"], set()).add((row["name"], row["type"], row["required"]))
+        held.setdefault(row["relation"], set()).add((row["name"], row["type"], row["required"], row["key"]))
     contracts = {}
     for path in (FOLDER / "tables_odcs").iterdir():
         (described,) = json.loads(path.read_text("utf-8"))["schema"]
         contracts[described["physicalName"]] = {
-            (each["name"], each["physicalType"], each["required"]) for each in described["properties"]
+            (each["name"], each["physicalType"], each["required"], each.get("primaryKeyPosition"))
+            for each in described["properties"]
         }
     assert contracts.keys() <= held.keys()
     assert {name: held[name] for name in contracts} == contracts
