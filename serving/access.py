@@ -24,8 +24,8 @@ _log = structlog.get_logger(__name__)
 _LOOK_EVERY_SECONDS: Final = 1.0
 _MAX_KEY_LENGTH: Final = 256
 PERSONAL_ROOTS: Final = frozenset({"session", "sessions", "user", "users", "explain", "changes"})
-ADMIN_ROOTS: Final = frozenset({"requests"})
-PERSONAL_FIELDS: Final = frozenset({"samples", "quarantineSamples"})
+ADMIN_ROOTS: Final = frozenset({"requests", "requestsConnection"})
+PERSONAL_FIELDS: Final = frozenset({"samples", "samplesConnection", "quarantineSamples", "quarantineSamplesConnection"})
 """Fields below any root that show what a single person sent."""
 
 

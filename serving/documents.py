@@ -51,6 +51,7 @@ EPOCHAL: Final = frozenset(
         "segments",
         "report",
         "reportDays",
+        "reportDaysConnection",
         "realtime",
         "sales",
         "rejections",

@@ -9,14 +9,15 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from contracts.alerts import alerts, deliveries
 from contracts.tables import ALERTS, NOTIFY_CHANNEL
 from serving.queries import Statement
+from serving.queries.paging import Page, paged
 
 
-def alerts_page(*, resolved: bool | None, first: int) -> Statement:
-    """The newest alerts: resolved ones, open ones, or both (None)."""
-    statement = _with_deliveries().order_by(alerts.c.opened_at.desc(), alerts.c.id.desc()).limit(first)
-    if resolved is None:
-        return statement
-    return statement.where(alerts.c.resolved_at.is_not(None) if resolved else alerts.c.resolved_at.is_(None))
+def alerts_page(page: Page, *, resolved: bool | None) -> Statement:
+    """Alerts, the newest first: resolved ones, open ones, or both (None)."""
+    statement = _with_deliveries()
+    if resolved is not None:
+        statement = statement.where(alerts.c.resolved_at.is_not(None) if resolved else alerts.c.resolved_at.is_(None))
+    return paged(statement, (alerts.c.opened_at, alerts.c.id), page)
 
 
 def one_alert(alert_id: int) -> Statement:

@@ -8,6 +8,7 @@ from contracts.projections import site_minutes
 from contracts.rollups import roll_ups, site_hours
 from contracts.tables import books, epochs, tallies, totals
 from serving.queries import Statement
+from serving.queries.paging import Page, paged
 
 
 @cache
@@ -59,25 +60,22 @@ def balances() -> Statement:
     ).join_from(totals, offsets, offsets.c.gaps.is_not(None))
 
 
-def newest_epochs(first: int) -> Statement:
-    """The newest lines of the ledger."""
-    return (
-        select(
-            epochs.c.epoch,
-            epochs.c.started_at,
-            epochs.c.committed_at,
-            epochs.c.newest_log_time,
-            epochs.c.watermark,
-            epochs.c.records,
-            epochs.c.applied,
-            epochs.c.duplicates,
-            epochs.c.conflicts,
-            epochs.c.quarantined,
-            epochs.c.rejected,
-            epochs.c.late,
-            epochs.c.imported,
-            epochs.c.log_version,
-        )
-        .order_by(epochs.c.epoch.desc())
-        .limit(first)
+def epochs_page(page: Page) -> Statement:
+    """Lines of the ledger, the newest first."""
+    lines = select(
+        epochs.c.epoch,
+        epochs.c.started_at,
+        epochs.c.committed_at,
+        epochs.c.newest_log_time,
+        epochs.c.watermark,
+        epochs.c.records,
+        epochs.c.applied,
+        epochs.c.duplicates,
+        epochs.c.conflicts,
+        epochs.c.quarantined,
+        epochs.c.rejected,
+        epochs.c.late,
+        epochs.c.imported,
+        epochs.c.log_version,
     )
+    return paged(lines, (epochs.c.epoch,), page)

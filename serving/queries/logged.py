@@ -8,10 +8,11 @@ earlier ones add up to.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pyarrow as pa
 
+from serving.cursors import Key
 from serving.event_log import Reading
 from serving.queries.compared import BEFORE
 from serving.windows import MINUTE, Span, Windows
@@ -71,15 +72,6 @@ class Of:
         return {**names, "start": span.start, "end": span.end, "epoch": last, "after": after}
 
 
-class Place(NamedTuple):
-    """Where an event is in the order in which events came to count."""
-
-    epoch: int
-    topic: str
-    partition: int
-    offset: int
-
-
 @dataclass(frozen=True)
 class News:
     """Events of a span of event time that came with the epochs after one through another."""
@@ -106,13 +98,13 @@ def added(news: News) -> Reading:
     return news.reading(f"SELECT {_listed(MEASURES)} FROM {_EVENTS}")
 
 
-def arrivals(news: News, after: Place | None, limit: int) -> Reading:
+def arrivals(news: News, after: Key[int] | None, limit: int) -> Reading:
     """A page of them, in the order in which they came to count."""
-    place = (after or Place(0, "", 0, 0))._asdict()
+    place = zip(("epoch", "topic", "partition", "offset"), after.columns if after else (0, "", 0, 0), strict=True)
     sql = f"""SELECT {_EVENT} FROM {_EVENTS}
         WHERE (epoch, topic, "partition", "offset") > ($at_epoch, $at_topic, $at_partition, $at_offset)
         ORDER BY epoch, topic, "partition", "offset" LIMIT $limit"""
-    return news.reading(sql, limit=limit, **{f"at_{name}": value for name, value in place.items()})
+    return news.reading(sql, limit=limit, **{f"at_{name}": value for name, value in place})
 
 
 def product_windows(

@@ -34,8 +34,8 @@ def ordered(key: Sequence[ColumnElement[Any]], page: Page) -> list[ColumnElement
     return [column.asc() if page.from_end else column.desc() for column in key]
 
 
-def _bound(key: Sequence[ColumnElement[Any]], values: Key[Any]) -> ColumnElement[Any]:
-    return tuple_(*(_bound_value(value, column) for column, value in zip(key, values, strict=True)))
+def _bound(key: Sequence[ColumnElement[Any]], at: Key[Any]) -> ColumnElement[Any]:
+    return tuple_(*(_bound_value(value, column) for column, value in zip(key, at.columns, strict=True)))
 
 
 def _bound_value(value: Any, column: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -12,7 +12,8 @@ from contracts.rollups import delay_hours
 from contracts.tables import duplicates, epochs
 from serving.queries import Statement
 from serving.queries.compared import BEFORE
-from serving.queries.measures import moment, sums, within_span
+from serving.queries.measures import sums, within_span
+from serving.queries.paging import Page, paged
 from serving.windows import Span
 
 
@@ -57,8 +58,8 @@ def duplicate_counts(span: Span, earlier: Span | None = None) -> Statement:
     return select(*counts).where(or_(*within.values()))
 
 
-def duplicate_samples(span: Span, conflict: bool | None, first: int) -> Statement:
-    """The newest duplicates of the epochs committed in the span; only conflicts, only plain copies, or both (None)."""
+def duplicate_samples(page: Page, span: Span, conflict: bool | None) -> Statement:
+    """Duplicates of the epochs committed in the span, the newest first; conflicts, plain copies, or both (None)."""
     newest = (
         select(
             duplicates.c.topic,
@@ -71,9 +72,8 @@ def duplicate_samples(span: Span, conflict: bool | None, first: int) -> Statemen
             epochs.c.committed_at,
         )
         .join_from(duplicates, epochs, epochs.c.epoch == duplicates.c.epoch)
-        .where(epochs.c.committed_at >= moment(span.start), epochs.c.committed_at < moment(span.end))
+        .where(within_span(epochs.c.committed_at, span))
     )
     if conflict is not None:
         newest = newest.where(duplicates.c.conflict.is_(conflict))
-    order = (duplicates.c.epoch.desc(), duplicates.c.topic, duplicates.c.partition, duplicates.c.offset.desc())
-    return newest.order_by(*order).limit(first)
+    return paged(newest, (duplicates.c.epoch, duplicates.c.topic, duplicates.c.partition, duplicates.c.offset), page)

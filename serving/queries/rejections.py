@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Select, Text, false, func, null, or_, sele
 from contracts.tables import quarantine, rejected_events
 from serving.queries import Statement
 from serving.queries.measures import within_span
+from serving.queries.paging import Page, paged
 from serving.windows import Span
 
 
@@ -44,47 +45,36 @@ def _counts(
     )
 
 
-def rejection_samples(span: Span, first: int, *, reason: str | None = None, source: str | None = None) -> Statement:
-    """The newest events the gateway refused in the span, with what was sent; for a reason, of a source, or of any."""
-    table = rejected_events
-    statement = (
-        select(
-            table.c.rejection_id,
-            table.c.received_at,
-            table.c.source,
-            table.c.reason,
-            table.c.pointer,
-            table.c.detail,
-            table.c.content_type,
-            table.c.event_id,
-            table.c.raw,
-            table.c.truncated,
-        )
-        .where(within_span(table.c.received_at, span))
-        .order_by(table.c.received_at.desc(), table.c.topic, table.c.partition, table.c.offset.desc())
-        .limit(first)
-    )
-    return _only(_only(statement, table.c.reason, reason), table.c.source, source)
+def rejection_samples(page: Page, span: Span, *, reason: str | None, source: str | None) -> Statement:
+    """Events the gateway refused in the span, for a reason, of a source or any; with what was sent, newest first."""
+    table = rejected_events.c
+    statement = select(
+        *_place(table),
+        table.rejection_id,
+        table.received_at,
+        table.source,
+        table.reason,
+        table.pointer,
+        table.detail,
+        table.content_type,
+        table.event_id,
+        table.raw,
+        table.truncated,
+    ).where(within_span(table.received_at, span))
+    narrowed = _only(_only(statement, table.reason, reason), table.source, source)
+    return paged(narrowed, (table.received_at, *_place(table)), page)
 
 
-def quarantine_samples(span: Span, first: int, *, reason: str | None = None) -> Statement:
-    """The newest records quarantined in the span, for a reason or any, with what the log holds of them."""
-    table = quarantine
-    statement = (
-        select(
-            table.c.topic,
-            table.c.partition,
-            table.c.offset,
-            table.c.epoch,
-            table.c.log_time,
-            table.c.reason,
-            table.c.raw,
-        )
-        .where(within_span(table.c.log_time, span))
-        .order_by(table.c.log_time.desc(), table.c.topic, table.c.partition, table.c.offset.desc())
-        .limit(first)
-    )
-    return _only(statement, table.c.reason, reason)
+def quarantine_samples(page: Page, span: Span, *, reason: str | None) -> Statement:
+    """Records quarantined in the span, for a reason or any, with what the log holds of them; newest first."""
+    table = quarantine.c
+    statement = select(*_place(table), table.epoch, table.log_time, table.reason, table.raw)
+    narrowed = _only(statement.where(within_span(table.log_time, span)), table.reason, reason)
+    return paged(narrowed, (table.log_time, *_place(table)), page)
+
+
+def _place(columns: Any) -> tuple[ColumnElement[Any], ...]:
+    return columns.topic, columns.partition, columns.offset
 
 
 def _only(statement: Statement, column: ColumnElement[str], value: str | None) -> Statement:

@@ -4,6 +4,7 @@ from sqlalchemy import select
 
 from contracts.tables import reports
 from serving.queries import Statement
+from serving.queries.paging import Page, paged
 
 
 def report_of(day: str | None) -> Statement:
@@ -12,6 +13,6 @@ def report_of(day: str | None) -> Statement:
     return chosen if day is None else chosen.where(reports.c.day == day)
 
 
-def report_days(first: int) -> Statement:
+def report_days(page: Page) -> Statement:
     """Days that have a report, the newest first."""
-    return select(reports.c.day, reports.c.is_final).order_by(reports.c.day.desc()).limit(first)
+    return paged(select(reports.c.day, reports.c.is_final), (reports.c.day,), page)

@@ -11,6 +11,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from contracts.tables import REQUESTS_CHANNEL, requests
 from serving.queries import Statement
+from serving.queries.paging import Page, paged
 
 _TOLD: Final = tuple(column for column in requests.c if column.name != "arguments")
 
@@ -29,7 +30,7 @@ def fingerprint(kind: str, arguments: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(json.dumps([kind, dict(arguments)], sort_keys=True).encode()).digest()
 
 
-def requests_page(state: str | None, first: int) -> Statement:
-    """The newest requests; in a state, or in any."""
-    statement = select(*_TOLD).order_by(requests.c.id.desc()).limit(first)
-    return statement if state is None else statement.where(requests.c.state == state)
+def requests_page(page: Page, state: str | None) -> Statement:
+    """Requests in a state, or in any; the newest first."""
+    statement = select(*_TOLD)
+    return paged(statement if state is None else statement.where(requests.c.state == state), (requests.c.id,), page)

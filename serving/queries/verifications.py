@@ -4,8 +4,9 @@ from sqlalchemy import select
 
 from contracts.tables import verifications
 from serving.queries import Statement
+from serving.queries.paging import Page, paged
 
 
-def newest_verifications(first: int) -> Statement:
-    """The newest outcomes, newest first."""
-    return select(verifications).order_by(verifications.c.id.desc()).limit(first)
+def verifications_page(page: Page) -> Statement:
+    """Outcomes, the newest first."""
+    return paged(select(verifications), (verifications.c.id,), page)

@@ -5,13 +5,14 @@ from typing import Annotated
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from serving.schema.alerts import Alert, acknowledge_alert, alerts
+from serving.schema.alerts import Alert, acknowledge_alert, alerts, alerts_connection
 from serving.schema.also_viewed import AlsoViewed, also_viewed
-from serving.schema.anomalies import Anomaly, anomalies
+from serving.schema.anomalies import Anomaly, anomalies, anomalies_connection
 from serving.schema.books import Books, books
 from serving.schema.carts import CartAbandonment, cart_abandonment
 from serving.schema.changes import Changes, changes
 from serving.schema.common import AsOf
+from serving.schema.connections import Connection
 from serving.schema.context import Info
 from serving.schema.conversions import ConversionWindow, conversions
 from serving.schema.direct import call_directly
@@ -25,16 +26,16 @@ from serving.schema.products import ProductWindow, RankedProduct, product_metric
 from serving.schema.quality import Duplicates, Lateness, duplicates, lateness
 from serving.schema.realtime import Realtime, realtime
 from serving.schema.rejections import Rejections, rejections
-from serving.schema.reports import Report, ReportDay, Segments, report, report_days, segments
-from serving.schema.requests import Request, erase_user, replay_rejected, requests
+from serving.schema.reports import Report, ReportDay, Segments, report, report_days, report_days_connection, segments
+from serving.schema.requests import Request, erase_user, replay_rejected, requests, requests_connection
 from serving.schema.retention import Cohort, retention
 from serving.schema.revenue import RevenueWindow, SalesBucket, revenue, sales
 from serving.schema.scalars import SCALARS, Long
 from serving.schema.sessions import Session, SessionConnection, session, sessions
 from serving.schema.subscriptions import Subscription
 from serving.schema.trainings import Training, trainings
-from serving.schema.users import User, UserConnection, user, users
-from serving.schema.verifications import Verification, verifications
+from serving.schema.users import User, user, users
+from serving.schema.verifications import Verification, verifications, verifications_connection
 
 NO_VISITS = (
     "Minutes, which this is summed up from, know neither device nor source; `sessions`, `funnel` and `journeys` do."
@@ -105,10 +106,11 @@ class Query:
         description="Which page or action follows which in the sessions that started in the range, where they enter "
         "and where they leave.",
     )
-    users: UserConnection = strawberry.field(
+    users: Connection[User] = strawberry.field(
         resolver=users,
         description="Everyone ever seen, the largest first (Relay): `first`/`after` towards smaller ones, "
-        "`last`/`before` towards larger ones.",
+        "`last`/`before` towards larger ones. Numbers change as events come in: a user who moves past the cursor "
+        "meanwhile is seen twice, or not at all.",
     )
     user: User | None = strawberry.field(
         resolver=user, description="A user by the user id of the events; null where there is none."
@@ -153,13 +155,25 @@ class Query:
         description="What is expected of the next 24 hours, and was of those before; made anew with every hour that "
         "closes. Of the site, of the 12 categories and the 20 products with the most events; nothing of others.",
     )
+    anomalies_connection: Connection[Anomaly] = strawberry.field(
+        resolver=anomalies_connection,
+        description="All that detectors flagged of windows that start in the range, the newest windows first; in the "
+        "order of what does not change when a window is judged again (Relay).",
+    )
     alerts: list[Alert] = strawberry.field(
         resolver=alerts, description="What people should know of, the newest first. It changes outside of commits, too."
+    )
+    alerts_connection: Connection[Alert] = strawberry.field(
+        resolver=alerts_connection, description="All alerts there ever were, the newest first (Relay)."
     )
     requests: list[Request] = strawberry.field(
         resolver=requests,
         description="What was asked for by mutations, and what became of it; the newest first. It needs the scope "
         "`admin`.",
+    )
+    requests_connection: Connection[Request] = strawberry.field(
+        resolver=requests_connection,
+        description="All that was ever asked for by mutations, the newest first (Relay). It needs the scope `admin`.",
     )
     segments: Segments | None = strawberry.field(
         resolver=segments, description="The people of a day in groups, from its report; null where there is none."
@@ -170,9 +184,16 @@ class Query:
     report_days: list[ReportDay] = strawberry.field(
         resolver=report_days, description="Days that have a report, the newest first."
     )
+    report_days_connection: Connection[ReportDay] = strawberry.field(
+        resolver=report_days_connection, description="All days that have a report, the newest first (Relay)."
+    )
     verifications: list[Verification] = strawberry.field(
         resolver=verifications,
         description="Comparisons of the tables with the event log, newest first. One runs every few minutes.",
+    )
+    verifications_connection: Connection[Verification] = strawberry.field(
+        resolver=verifications_connection,
+        description="All comparisons of the tables with the event log, newest first (Relay).",
     )
     rejections: Rejections = strawberry.field(
         resolver=rejections,

@@ -2,15 +2,19 @@
 
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Final
 
 import strawberry
 
+from serving.cursors import ALERTS, Key
 from serving.errors import InvalidArgument
 from serving.queries import ResultRow
 from serving.queries.alerts import acknowledge, alerts_page, one_alert
+from serving.queries.paging import Page
 from serving.schema.anomalies import Severity
 from serving.schema.common import page_size
+from serving.schema.connections import After, Before, Connection, First, Last, Which, connection
 from serving.schema.context import Info
 from serving.schema.scalars import Long
 
@@ -74,17 +78,38 @@ class Alert:
     deliveries: list[Delivery] = strawberry.field(description="What became of its notices, each to one destination.")
 
 
+Status = Annotated[AlertStatus, strawberry.argument(description="Open ones, resolved ones or both.")]
+_RESOLVED: Final = {AlertStatus.OPEN: False, AlertStatus.RESOLVED: True, AlertStatus.ALL: None}
+
+
 async def alerts(
     info: Info,
-    status: Annotated[
-        AlertStatus, strawberry.argument(description="Open ones, resolved ones or both.")
-    ] = AlertStatus.OPEN,
+    status: Status = AlertStatus.OPEN,
     first: Annotated[int, strawberry.argument(description="Most alerts wanted.")] = 50,
 ) -> list[Alert]:
     """The newest alerts first."""
-    resolved = {AlertStatus.OPEN: False, AlertStatus.RESOLVED: True, AlertStatus.ALL: None}[status]
-    rows = await info.context.snapshot.rows(alerts_page(resolved=resolved, first=page_size("first", first, info)))
-    return [_alert(row) for row in rows]
+    page = Page(page_size("first", first, info))
+    return [_alert(row) for row in await info.context.snapshot.rows(alerts_page(page, resolved=_RESOLVED[status]))]
+
+
+async def alerts_connection(
+    info: Info,
+    status: Status = AlertStatus.OPEN,
+    *,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
+) -> Connection[Alert]:
+    """The newest alerts first."""
+    return await connection(
+        info,
+        ALERTS,
+        Which(first, after, last, before),
+        partial(alerts_page, resolved=_RESOLVED[status]),
+        key=lambda row: Key(row.opened_at, row.id),
+        node=_alert,
+    )
 
 
 async def open_alerts(info: Info) -> list[Alert]:

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import strawberry
 
+from serving.cursors import ANOMALIES, Key
 from serving.queries import ResultRow
-from serving.queries.anomalies import flagged
+from serving.queries.anomalies import Flags
 from serving.schema.common import Bounds, Range, page_size
+from serving.schema.connections import After, Before, Connection, First, Last, Which, connection
 from serving.schema.context import Info
 from serving.schema.scalars import Long
 
@@ -67,31 +69,55 @@ class Anomaly(Bounds):
     )
 
 
+InScope = Annotated[Scope | None, strawberry.argument(description="Only what is counted of this.")]
+OfSubject = Annotated[str | None, strawberry.argument(description="Only this category or product.")]
+OfMetric = Annotated[str | None, strawberry.argument(description="Only this measure, such as `views`.")]
+Standing = Annotated[
+    bool, strawberry.argument(description="True for flags that hold, false for those that late events took back, too.")
+]
+
+
 async def anomalies(
     info: Info,
     range: Range,
     *,
-    scope: Annotated[Scope | None, strawberry.argument(description="Only what is counted of this.")] = None,
-    subject: Annotated[str | None, strawberry.argument(description="Only this category or product.")] = None,
-    metric: Annotated[str | None, strawberry.argument(description="Only this measure, such as `views`.")] = None,
-    standing: Annotated[
-        bool,
-        strawberry.argument(description="True for flags that hold, false for those that late events took back, too."),
-    ] = True,
+    scope: InScope = None,
+    subject: OfSubject = None,
+    metric: OfMetric = None,
+    standing: Standing = True,
     first: Annotated[int, strawberry.argument(description="Most flags wanted.")] = 100,
 ) -> list[Anomaly]:
-    """Flags by the start of their window."""
-    rows = await info.context.snapshot.rows(
-        flagged(
-            range.span(),
-            scope=str(scope.value) if scope else None,
-            subject=subject,
-            metric=metric,
-            standing=standing,
-            first=page_size("first", first, info),
-        )
-    )
+    """The newest windows first, in each the surest flag."""
+    flags = Flags(range.span(), _text(scope), subject, metric, standing)
+    rows = await info.context.snapshot.rows(flags.surest(page_size("first", first, info)))
     return [_anomaly(row) for row in rows]
+
+
+async def anomalies_connection(
+    info: Info,
+    range: Range,
+    *,
+    scope: InScope = None,
+    subject: OfSubject = None,
+    metric: OfMetric = None,
+    standing: Standing = True,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
+) -> Connection[Anomaly]:
+    """The newest windows first."""
+    flags = Flags(range.span(), _text(scope), subject, metric, standing)
+    which = Which(first, after, last, before)
+    return await connection(info, ANOMALIES, which, flags.page, key=_key, node=_anomaly)
+
+
+def _text(scope: Scope | None) -> str | None:
+    return str(scope.value) if scope is not None else None
+
+
+def _key(row: ResultRow) -> Key[datetime]:
+    return Key(row.window_end, (row.window_start, row.scope, row.metric, row.method, row.subject))
 
 
 def _anomaly(row: ResultRow) -> Anomaly:

@@ -5,9 +5,12 @@ from typing import Annotated
 
 import strawberry
 
+from serving.cursors import EPOCHS, Key
 from serving.queries import ResultRow
-from serving.queries.books import balances, newest_epochs
+from serving.queries.books import balances, epochs_page
+from serving.queries.paging import Page
 from serving.schema.common import page_size
+from serving.schema.connections import After, Before, Connection, First, Last, Which, connection
 from serving.schema.context import Info
 from serving.schema.scalars import Long
 
@@ -64,8 +67,15 @@ class Totals(Fates):
 async def _epochs(
     info: Info, first: Annotated[int, strawberry.argument(description="Most lines wanted.")] = 20
 ) -> list[Epoch]:
-    rows = await info.context.snapshot.rows(newest_epochs(page_size("first", first, info)))
+    rows = await info.context.snapshot.rows(epochs_page(Page(page_size("first", first, info))))
     return [_epoch(row) for row in rows]
+
+
+async def _epochs_connection(
+    info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+) -> Connection[Epoch]:
+    which = Which(first, after, last, before)
+    return await connection(info, EPOCHS, which, epochs_page, key=lambda row: Key(row.epoch, ()), node=_epoch)
 
 
 @strawberry.type(
@@ -79,6 +89,9 @@ class Books:
     totals: Totals = strawberry.field(description="What became of all records.")
     epochs: list[Epoch] = strawberry.field(
         resolver=_epochs, description="The newest lines of the ledger, newest first."
+    )
+    epochs_connection: Connection[Epoch] = strawberry.field(
+        resolver=_epochs_connection, description="All lines of the ledger, newest first (Relay)."
     )
 
 

@@ -1,15 +1,14 @@
 """What changed numbers between two commits: the events that came with the epochs between them."""
 
-import re
-from typing import Annotated, Final
+from typing import Annotated
 
 import strawberry
 
 from serving.cursors import ARRIVALS, Key
-from serving.errors import BadCursor, InvalidArgument
+from serving.errors import InvalidArgument
 from serving.queries import ResultRow, logged
 from serving.schema.common import BotFilter, Bots, TimeRange
-from serving.schema.connections import After, Asked, First, PageInfo
+from serving.schema.connections import After, Asked, Connection, First
 from serving.schema.context import Info
 from serving.schema.counts import ProductMeasures
 from serving.schema.history import check_logged, line_in_ledger
@@ -18,8 +17,6 @@ from serving.schema.logged_event import logged as fields_of
 from serving.schema.narrowing import Categories, Products
 from serving.schema.products import measures
 from serving.schema.scalars import Long
-
-_PLACE: Final = re.compile(r"([a-z]{1,40})/(\d{1,9})/(\d{1,18})", re.ASCII)
 
 
 @strawberry.type(description="What events add up to: with what was told before them, what is told after them.")
@@ -35,19 +32,6 @@ class Arrival(LoggedEvent):
     pass
 
 
-@strawberry.type(description="An event and its place in the list.")
-class ArrivalEdge:
-    cursor: str = strawberry.field(description="Opaque; hand it back as `after`.")
-    node: Arrival = strawberry.field(description="The event.")
-
-
-@strawberry.type(description="A page of events, in the order in which they came to count.")
-class ArrivalConnection:
-    edges: list[ArrivalEdge] = strawberry.field(description="The events with their cursors.")
-    nodes: list[Arrival] = strawberry.field(description="The events without their edges.")
-    page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
-
-
 async def _added(root: strawberry.Parent["Changes"], info: Info) -> Added:
     (row,) = await info.context.logged(logged.added(root.news))
     currency = info.context.services.shop.currency
@@ -56,16 +40,10 @@ async def _added(root: strawberry.Parent["Changes"], info: Info) -> Added:
 
 async def _arrivals(
     root: strawberry.Parent["Changes"], info: Info, first: First = None, after: After = None
-) -> ArrivalConnection:
+) -> Connection[Arrival]:
     asked = Asked.checked(info, ARRIVALS, first=first, after=after, last=None, before=None)
-    place = _place(asked.page.after) if asked.page.after is not None else None
-    rows = await info.context.logged(logged.arrivals(root.news, place, asked.page.limit))
-    edges = [ArrivalEdge(cursor=_cursor(row), node=Arrival(**fields_of(row))) for row in asked.cut(rows)]
-    return ArrivalConnection(
-        edges=edges,
-        nodes=[edge.node for edge in edges],
-        page_info=asked.info(len(rows), [edge.cursor for edge in edges]),
-    )
+    rows = await info.context.logged(logged.arrivals(root.news, asked.page.after, asked.page.limit))
+    return asked.connection(rows, _key, lambda row: Arrival(**fields_of(row)))
 
 
 @strawberry.type(description="What the epochs after one through another brought to a range of event time.")
@@ -75,7 +53,9 @@ class Changes:
     added: Added = strawberry.field(
         resolver=_added, description="What was told as of `sinceEpoch` and this is what is told as of `untilEpoch`."
     )
-    events: ArrivalConnection = strawberry.field(resolver=_arrivals, description="The events themselves (Relay).")
+    events: Connection[Arrival] = strawberry.field(
+        resolver=_arrivals, description="The events themselves, in the order in which they came to count (Relay)."
+    )
     news: strawberry.Private[logged.News]
 
 
@@ -109,13 +89,6 @@ async def changes(
     return Changes(since_epoch=since, until_epoch=until, news=logged.News(span, which, since, until))
 
 
-def _cursor(row: ResultRow) -> str:
+def _key(row: ResultRow) -> Key[int]:
     told = row._mapping
-    return ARRIVALS.encode(Key(row.epoch, f"{row.topic}/{told['partition']}/{told['offset']}"))
-
-
-def _place(key: Key[int]) -> logged.Place:
-    found = _PLACE.fullmatch(key.id)
-    if found is None:
-        raise BadCursor("after", "not one that belongs here; start from the first page")
-    return logged.Place(key.value, found[1], int(found[2]), int(found[3]))
+    return Key(row.epoch, (row.topic, told["partition"], told["offset"]))

@@ -1,19 +1,20 @@
 """Relay connections: which page is asked for, and where it lies in the list."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, NamedTuple, TypeVar
 
 import strawberry
 
-from serving.cursors import Naming
+from serving.cursors import Key, Naming
 from serving.errors import InvalidArgument
-from serving.queries import ResultRow
+from serving.queries import ResultRow, Statement
 from serving.queries.paging import Page
 from serving.schema.common import page_size
 from serving.schema.context import Info
 
 V = TypeVar("V")
+Node = TypeVar("Node")
 
 _DEFAULT_FIRST = 20
 
@@ -37,6 +38,28 @@ class PageInfo:
         description="Of the page's first row, for `before`; null where the page is empty."
     )
     end_cursor: str | None = strawberry.field(description="Of its last row, for `after`; null where the page is empty.")
+
+
+@strawberry.type(description="A row of a list, and its place there.")
+class Edge(Generic[Node]):
+    cursor: str = strawberry.field(description="Opaque; hand it back as `after` or `before` of a list in this order.")
+    node: Node = strawberry.field(description="The row.")
+
+
+@strawberry.type(description="A page of a list (Relay).")
+class Connection(Generic[Node]):
+    edges: list[Edge[Node]] = strawberry.field(description="The rows with their cursors.")
+    nodes: list[Node] = strawberry.field(description="The rows without their edges.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
+
+
+class Which(NamedTuple):
+    """The page that a client wants, in its own words."""
+
+    first: int | None
+    after: str | None
+    last: int | None
+    before: str | None
 
 
 @dataclass(frozen=True)
@@ -84,6 +107,17 @@ class Asked(Generic[V]):
         kept = list(rows[: self.size])
         return kept[::-1] if self.page.from_end else kept
 
+    def connection(
+        self, rows: Sequence[ResultRow], key: Callable[[ResultRow], Key[V]], node: Callable[[ResultRow], Node]
+    ) -> Connection[Node]:
+        """The page of the fetched rows, by what the place and the node of each are."""
+        edges = [Edge(cursor=self.naming.encode(key(row)), node=node(row)) for row in self.cut(rows)]
+        return Connection(
+            edges=edges,
+            nodes=[edge.node for edge in edges],
+            page_info=self.info(len(rows), [edge.cursor for edge in edges]),
+        )
+
     def info(self, fetched: int, cursors: Sequence[str]) -> PageInfo:
         """Where the page lies, by how many rows were fetched for it and its first and last cursor, at least."""
         more = fetched > self.size
@@ -94,3 +128,21 @@ class Asked(Generic[V]):
             start_cursor=cursors[0] if cursors else None,
             end_cursor=cursors[-1] if cursors else None,
         )
+
+
+async def connection(
+    info: Info,
+    naming: Naming[V],
+    which: Which,
+    ask: Callable[[Page], Statement],
+    *,
+    key: Callable[[ResultRow], Key[V]],
+    node: Callable[[ResultRow], Node],
+) -> Connection[Node]:
+    """The page of a list that a statement has, by what the place and the node of each row are.
+
+    Raises:
+        InvalidArgument: as `Asked.checked`.
+    """
+    asked = Asked.checked(info, naming, **which._asdict())
+    return asked.connection(await info.context.snapshot.rows(ask(asked.page)), key, node)

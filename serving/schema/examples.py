@@ -38,12 +38,21 @@ _QUERIES: Final = {
     "anomalies": f"{{ anomalies({_DAY}, scope: SITE) {{ windowStart metric observed expected severity }} }}",
     "trainings": "{ trainings(first: 3) { version trainedAt trainedUntil methods } }",
     "forecast": f"{{ forecast({_DAY}, metric: REVENUE) {{ windowStart expected low high }} }}",
+    "anomaliesConnection": f"{{ anomaliesConnection({_DAY}, first: 50) "
+    "{ nodes { windowStart metric observed expected } pageInfo { hasNextPage endCursor } } }",
     "alerts": "{ alerts(status: OPEN) { id title severity members { says } } }",
+    "alertsConnection": "{ alertsConnection(status: ALL, first: 50) "
+    "{ nodes { id title openedAt resolvedAt } pageInfo { hasNextPage endCursor } } }",
     "requests": "{ requests(state: DONE) { kind key finishedAt receipt } }",
+    "requestsConnection": "{ requestsConnection(first: 50) "
+    "{ nodes { kind key state } pageInfo { hasNextPage endCursor } } }",
     "segments": '{ segments(day: "2026-03-01") { customers { kind users revenue } currency } }',
     "report": '{ report(day: "2026-03-01") { totals { orders revenue } weekBefore { orders revenue } currency } }',
     "reportDays": "{ reportDays(first: 7) { day isFinal } }",
+    "reportDaysConnection": "{ reportDaysConnection(first: 50) { nodes { day } pageInfo { hasNextPage endCursor } } }",
     "verifications": "{ verifications { at rows mismatches } }",
+    "verificationsConnection": "{ verificationsConnection(first: 50) "
+    "{ nodes { at rows mismatches } pageInfo { hasNextPage endCursor } } }",
     "rejections": f"{{ rejections({_DAY}) {{ rejected byReason {{ reason source count remedy }} }} }}",
     "lateness": f"{{ lateness({_DAY}) {{ lateShare buckets {{ upTo events cumulativeShare }} }} }}",
     "duplicates": f"{{ duplicates({_DAY}) {{ duplicates conflicts samples {{ eventId conflict }} }} }}",

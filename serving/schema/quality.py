@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import strawberry
 
+from serving.cursors import DUPLICATES, Key
 from serving.queries import ResultRow
+from serving.queries.paging import Page
 from serving.queries.quality import duplicate_counts, duplicate_samples
 from serving.queries.quality import lateness as lateness_sql
 from serving.schema.common import TimeRange, check_kept, page_size
 from serving.schema.comparison import CompareWith, row_before
+from serving.schema.connections import After, Before, Connection, First, Last, Which, connection
 from serving.schema.context import Info
 from serving.schema.scalars import Long
 from serving.windows import Span, minute_edges
@@ -114,17 +118,41 @@ class Duplicate:
     committed_at: datetime = strawberry.field(description="When `epoch` was committed.")
 
 
+Conflict = Annotated[
+    bool | None, strawberry.argument(description="Only conflicts, or only plain copies; without it both.")
+]
+
+
 async def _samples(
     root: strawberry.Parent["Duplicates"],
     info: Info,
     first: Annotated[int, strawberry.argument(description="Most records wanted.")] = 10,
-    conflict: Annotated[
-        bool | None, strawberry.argument(description="Only conflicts, or only plain copies; without it both.")
-    ] = None,
+    conflict: Conflict = None,
 ) -> list[Duplicate]:
-    size = page_size("first", first, info)
-    rows = await info.context.snapshot.rows(duplicate_samples(root.span, conflict, size))
-    return [Duplicate(**{name: row._mapping[name] for name in Duplicate.__annotations__}) for row in rows]
+    page = Page(page_size("first", first, info))
+    return [_duplicate(row) for row in await info.context.snapshot.rows(duplicate_samples(page, root.span, conflict))]
+
+
+async def _samples_connection(
+    root: strawberry.Parent["Duplicates"],
+    info: Info,
+    *,
+    conflict: Conflict = None,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
+) -> Connection[Duplicate]:
+    ask, which = partial(duplicate_samples, span=root.span, conflict=conflict), Which(first, after, last, before)
+    return await connection(info, DUPLICATES, which, ask, key=_key, node=_duplicate)
+
+
+def _key(row: ResultRow) -> Key[int]:
+    return Key(row.epoch, (row.topic, row.partition, row.offset))
+
+
+def _duplicate(row: ResultRow) -> Duplicate:
+    return Duplicate(**{name: row._mapping[name] for name in Duplicate.__annotations__})
 
 
 @strawberry.type(description="How many events came more than once in an earlier period.")
@@ -138,6 +166,9 @@ class Duplicates:
     duplicates: Long = strawberry.field(description="Records whose event had been applied before.")
     conflicts: Long = strawberry.field(description="Those with another payload than the first.")
     samples: list[Duplicate] = strawberry.field(resolver=_samples, description="The newest of them.")
+    samples_connection: Connection[Duplicate] = strawberry.field(
+        resolver=_samples_connection, description="All of them, newest first (Relay)."
+    )
     previous: EarlierDuplicates | None = strawberry.field(
         description="How many in the earlier period; null without `compareWith`."
     )

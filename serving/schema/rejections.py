@@ -3,15 +3,19 @@
 import base64
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from typing import Annotated
 
 import strawberry
 
 from contracts.rejections import TABLE
+from serving.cursors import QUARANTINE, REJECTIONS, Key
 from serving.queries import ResultRow
+from serving.queries.paging import Page
 from serving.queries.rejections import quarantine_samples, rejection_counts, rejection_samples
 from serving.schema.common import Range, page_size
 from serving.schema.comparison import CompareWith
+from serving.schema.connections import After, Before, Connection, First, Last, Which, connection
 from serving.schema.context import Info
 from serving.schema.scalars import Long
 from serving.windows import Span
@@ -57,19 +61,41 @@ class RejectedEvent:
 
 Reason = Annotated[str | None, strawberry.argument(description="Only what was refused for it; without it, for any.")]
 
+Source = Annotated[
+    str | None, strawberry.argument(description="Only what the write key of this source sent; without it, of any.")
+]
+
 
 async def _samples(
     root: strawberry.Parent["Rejections"],
     info: Info,
     first: Annotated[int, strawberry.argument(description="Most events wanted.")] = 10,
     reason: Reason = None,
-    source: Annotated[
-        str | None, strawberry.argument(description="Only what the write key of this source sent; without it, of any.")
-    ] = None,
+    source: Source = None,
 ) -> list[RejectedEvent]:
-    size = page_size("first", first, info)
-    rows = await info.context.snapshot.rows(rejection_samples(root.span, size, reason=reason, source=source))
+    page = Page(page_size("first", first, info))
+    rows = await info.context.snapshot.rows(rejection_samples(page, root.span, reason=reason, source=source))
     return [_sample(row) for row in rows]
+
+
+async def _samples_connection(
+    root: strawberry.Parent["Rejections"],
+    info: Info,
+    *,
+    reason: Reason = None,
+    source: Source = None,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
+) -> Connection[RejectedEvent]:
+    ask = partial(rejection_samples, span=root.span, reason=reason, source=source)
+    which = Which(first, after, last, before)
+    return await connection(info, REJECTIONS, which, ask, key=lambda row: _key(row, row.received_at), node=_sample)
+
+
+def _key(row: ResultRow, time: datetime) -> Key[datetime]:
+    return Key(time, (row.topic, row.partition, row.offset))
 
 
 @strawberry.type(description="A record in the log that does not decode to an event: somebody wrote past the gateway.")
@@ -90,15 +116,30 @@ async def _quarantined(
     first: Annotated[int, strawberry.argument(description="Most records wanted.")] = 10,
     reason: Reason = None,
 ) -> list[QuarantinedRecord]:
-    size = page_size("first", first, info)
-    rows = await info.context.snapshot.rows(quarantine_samples(root.span, size, reason=reason))
-    found = []
-    for row in rows:
-        raw, encoding = readable(row.raw)
-        place = {"topic": row.topic, "partition": row.partition, "offset": row.offset}
-        read = {"epoch": row.epoch, "log_time": row.log_time, "reason": row.reason}
-        found.append(QuarantinedRecord(**place, **read, raw=raw, raw_encoding=encoding))
-    return found
+    page = Page(page_size("first", first, info))
+    rows = await info.context.snapshot.rows(quarantine_samples(page, root.span, reason=reason))
+    return [_record(row) for row in rows]
+
+
+async def _quarantined_connection(
+    root: strawberry.Parent["Rejections"],
+    info: Info,
+    *,
+    reason: Reason = None,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
+) -> Connection[QuarantinedRecord]:
+    ask, which = partial(quarantine_samples, span=root.span, reason=reason), Which(first, after, last, before)
+    return await connection(info, QUARANTINE, which, ask, key=lambda row: _key(row, row.log_time), node=_record)
+
+
+def _record(row: ResultRow) -> QuarantinedRecord:
+    raw, encoding = readable(row.raw)
+    place = {"topic": row.topic, "partition": row.partition, "offset": row.offset}
+    read = {"epoch": row.epoch, "log_time": row.log_time, "reason": row.reason}
+    return QuarantinedRecord(**place, **read, raw=raw, raw_encoding=encoding)
 
 
 @strawberry.type(description="What was refused in an earlier period, also for reasons that are none any more.")
@@ -120,6 +161,12 @@ class Rejections:
     samples: list[RejectedEvent] = strawberry.field(resolver=_samples, description="The newest refused events.")
     quarantine_samples: list[QuarantinedRecord] = strawberry.field(
         resolver=_quarantined, description="The newest quarantined records."
+    )
+    samples_connection: Connection[RejectedEvent] = strawberry.field(
+        resolver=_samples_connection, description="All refused events, newest first (Relay)."
+    )
+    quarantine_samples_connection: Connection[QuarantinedRecord] = strawberry.field(
+        resolver=_quarantined_connection, description="All quarantined records, newest first (Relay)."
     )
     previous: EarlierRejections | None = strawberry.field(
         description="All of it in the earlier period; null without `compareWith`."

@@ -8,9 +8,13 @@ from typing import Annotated, Any
 
 import strawberry
 
+from serving.cursors import REPORT_DAYS, Key
+from serving.queries import ResultRow
+from serving.queries.paging import Page
 from serving.queries.reports import report_days as report_days_sql
 from serving.queries.reports import report_of
 from serving.schema.common import CURRENCY, page_size
+from serving.schema.connections import After, Before, Connection, First, Last, Which, connection
 from serving.schema.context import Info
 from serving.schema.scalars import Long
 
@@ -158,8 +162,22 @@ async def report_days(
     info: Info, first: Annotated[int, strawberry.argument(description="Most days wanted.")] = 31
 ) -> list[ReportDay]:
     """Days that have a report, the newest first."""
-    rows = await info.context.snapshot.rows(report_days_sql(page_size("first", first, info)))
-    return [ReportDay(day=row.day, is_final=row.is_final) for row in rows]
+    rows = await info.context.snapshot.rows(report_days_sql(Page(page_size("first", first, info))))
+    return [_report_day(row) for row in rows]
+
+
+async def report_days_connection(
+    info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+) -> Connection[ReportDay]:
+    """Days that have a report, the newest first."""
+    which = Which(first, after, last, before)
+    return await connection(
+        info, REPORT_DAYS, which, report_days_sql, key=lambda row: Key(row.day, ()), node=_report_day
+    )
+
+
+def _report_day(row: ResultRow) -> ReportDay:
+    return ReportDay(day=row.day, is_final=row.is_final)
 
 
 def _report(figures: Figures, made_at: datetime) -> Report:

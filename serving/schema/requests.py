@@ -5,14 +5,19 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any, Final
 
 import strawberry
 
+from serving.cursors import REQUESTS
+from serving.cursors import Key as Place
 from serving.errors import InvalidArgument, KeysNeeded, TooLarge
 from serving.queries import ResultRow
+from serving.queries.paging import Page
 from serving.queries.requests import ask, fingerprint, requests_page
 from serving.schema.common import page_size
+from serving.schema.connections import After, Before, Connection, First, Last, Which, connection
 from serving.schema.context import Info
 
 _LONGEST: Final = 128
@@ -62,15 +67,35 @@ Key = Annotated[
 ]
 
 
+InState = Annotated[RequestState | None, strawberry.argument(description="Only those in this state.")]
+
+
 async def requests(
     info: Info,
-    state: Annotated[RequestState | None, strawberry.argument(description="Only those in this state.")] = None,
+    state: InState = None,
     first: Annotated[int, strawberry.argument(description="Most requests wanted.")] = 50,
 ) -> list[Request]:
     """The newest first."""
-    wanted = None if state is None else str(state.value)
-    rows = await info.context.snapshot.rows(requests_page(wanted, page_size("first", first, info)))
-    return [_request(row) for row in rows]
+    page = Page(page_size("first", first, info))
+    return [_request(row) for row in await info.context.snapshot.rows(requests_page(page, _text_of(state)))]
+
+
+async def requests_connection(
+    info: Info,
+    state: InState = None,
+    *,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
+) -> Connection[Request]:
+    """The newest first."""
+    ask, which = partial(requests_page, state=_text_of(state)), Which(first, after, last, before)
+    return await connection(info, REQUESTS, which, ask, key=lambda row: Place(row.id, ()), node=_request)
+
+
+def _text_of(state: RequestState | None) -> str | None:
+    return None if state is None else str(state.value)
 
 
 async def erase_user(

@@ -12,7 +12,7 @@ from serving.queries import ResultRow, folded
 from serving.queries.folded import Fold
 from serving.queries.users import BOT_FROM, Counted, Order, UserFilter, one_user, user_page
 from serving.schema.common import LATE, REVISION, BotFilter, Bots, TimeRange
-from serving.schema.connections import After, Asked, Before, First, Last, PageInfo
+from serving.schema.connections import After, Asked, Before, Connection, First, Last
 from serving.schema.context import Info, selected_below
 from serving.schema.counts import Counts
 from serving.schema.history import AsOfEpoch, rows_then, told_as_of
@@ -60,22 +60,6 @@ class User(Counts):
     revision: Long = strawberry.field(description=REVISION)
 
 
-@strawberry.type(description="A user and their place in the list.")
-class UserEdge:
-    cursor: str = strawberry.field(description="Opaque; hand it back as `after` or `before` of a list in this order.")
-    node: User = strawberry.field(description="The user.")
-
-
-@strawberry.type(
-    description="A page of users. Their numbers change as events come in: one who moves past the cursor meanwhile is "
-    "seen twice, or not at all."
-)
-class UserConnection:
-    edges: list[UserEdge] = strawberry.field(description="The users with their cursors.")
-    nodes: list[User] = strawberry.field(description="The users without their edges.")
-    page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
-
-
 async def users(
     info: Info,
     *,
@@ -97,7 +81,7 @@ async def users(
     last: Last = None,
     before: Before = None,
     as_of: AsOfEpoch = None,
-) -> UserConnection:
+) -> Connection[User]:
     """The largest first; `first`/`after` go towards smaller ones, `last`/`before` towards larger ones."""
     order, naming = _ORDERS[order_by]
     asked = Asked.checked(info, naming, first=first, after=after, last=last, before=before)
@@ -117,15 +101,7 @@ async def users(
         found = await rows_then(info, told, user_page(where, order, asked.page, ()), folds)
         folds = _folds(info, [row.user_id for row in found], wanted)
     rows = await rows_then(info, told, user_page(where, order, asked.page, wanted), folds)
-    edges = [
-        UserEdge(cursor=naming.encode(Key(row._mapping[order], row.user_id)), node=_user(row, info))
-        for row in asked.cut(rows)
-    ]
-    return UserConnection(
-        edges=edges,
-        nodes=[edge.node for edge in edges],
-        page_info=asked.info(len(rows), [edge.cursor for edge in edges]),
-    )
+    return asked.connection(rows, lambda row: Key(row._mapping[order], row.user_id), lambda row: _user(row, info))
 
 
 async def user(

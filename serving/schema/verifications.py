@@ -6,8 +6,12 @@ from typing import Annotated, Any
 
 import strawberry
 
-from serving.queries.verifications import newest_verifications
+from serving.cursors import VERIFICATIONS, Key
+from serving.queries import ResultRow
+from serving.queries.paging import Page
+from serving.queries.verifications import verifications_page
 from serving.schema.common import page_size
+from serving.schema.connections import After, Before, Connection, First, Last, Which, connection
 from serving.schema.context import Info
 from serving.schema.scalars import Long
 
@@ -54,16 +58,27 @@ async def verifications(
     info: Info, first: Annotated[int, strawberry.argument(description="Most outcomes wanted.")] = 10
 ) -> list[Verification]:
     """The newest outcomes, newest first."""
-    rows = await info.context.snapshot.rows(newest_verifications(page_size("first", first, info)))
+    rows = await info.context.snapshot.rows(verifications_page(Page(page_size("first", first, info))))
+    return [_verification(row) for row in rows]
+
+
+async def verifications_connection(
+    info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+) -> Connection[Verification]:
+    """The newest first."""
+    which = Which(first, after, last, before)
+    return await connection(
+        info, VERIFICATIONS, which, verifications_page, key=lambda row: Key(row.id, ()), node=_verification
+    )
+
+
+def _verification(row: ResultRow) -> Verification:
     counts = ("at", "epoch", "until", "rows", "mismatches", "seconds")
-    return [
-        Verification(
-            from_=row._mapping["from"],
-            examples=[_mismatch(each) for each in row.examples],
-            **{name: row._mapping[name] for name in counts},
-        )
-        for row in rows
-    ]
+    return Verification(
+        from_=row._mapping["from"],
+        examples=[_mismatch(each) for each in row.examples],
+        **{name: row._mapping[name] for name in counts},
+    )
 
 
 def _mismatch(told: dict[str, Any]) -> Mismatch:

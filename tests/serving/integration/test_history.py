@@ -267,7 +267,7 @@ def test_what_came_after_the_newest_epoch_is_nothing_yet(past: Past) -> None:
         ({"since": -1}, "since"),
         ({"since": 1, "until": 4}, "until"),
         ({"since": 2, "until": 1}, "until"),
-        ({"since": 1, "after": ARRIVALS.encode(Key(3, "clickstream/0/x"))}, "after"),
+        ({"since": 1, "after": ARRIVALS.encode(Key(3, ("clickstream", 0, "x")))}, "after"),
         ({"since": 1, "after": SESSIONS_BY_START.encode(Key(NOW, "clickstream/0/1"))}, "after"),
         ({"since": 1, "first": 201}, "first"),
     ],

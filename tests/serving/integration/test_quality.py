@@ -75,7 +75,7 @@ def test_duplicates_are_counted_and_conflicts_shown(server: Server, shop: Shop) 
         (one.event_id, one.conflict) for one in shop.duplicates
     )
     newest = [(one["partition"], one["offset"]) for one in everything["samples"]]
-    assert newest == sorted(newest, key=lambda place: (place[0], -place[1]))
+    assert newest == sorted(newest, reverse=True)
     first = everything["samples"][0]
     assert (first["topic"], first["epoch"], first["firstEpoch"]) == ("clickstream", shop.epoch, shop.epoch - 1)
     assert first["committedAt"] == NOW.isoformat().replace("+00:00", "Z")

@@ -66,7 +66,7 @@ ROOTS = {
     "segments": ("segments { shoppers { users } customers { users } }", 1),
     "report": ("report { totals { revenue } }", 1),
     "reportDays": ("reportDays { day }", 1),
-    "books": ("books { close epochs { epoch } }", 2),
+    "books": ("books { close epochs { epoch } epochsConnection { nodes { epoch } } }", 3),
     "explain": ('explain(eventId: "e-7-0-1") { verdict copies { offset } }', 1),
     "explain in place": (
         'explain(eventId: "e-7-0-1") { applied { inSession { step session { id } } conversion { clicks } } }',
@@ -82,8 +82,23 @@ ROOTS = {
             ("alsoViewed", 'productId: "p-mug", ', "sessions"),
         )
     },
-    "duplicates": (f"duplicates({RANGE}) {{ samples {{ eventId }} }}", 2),
+    "duplicates": (f"duplicates({RANGE}) {{ samples {{ eventId }} samplesConnection {{ nodes {{ epoch }} }} }}", 3),
     "rejections": (f"rejections({RANGE}) {{ samples {{ raw }} quarantineSamples {{ raw }} }}", 3),
+    "rejections page by page": (
+        f"rejections({RANGE}) {{ samplesConnection {{ edges {{ cursor node {{ raw }} }} pageInfo {{ endCursor }} }} "
+        "quarantineSamplesConnection { nodes { raw } } }",
+        3,
+    ),
+    **{
+        root: (f"{root} {{ edges {{ cursor node {{ {field} }} }} }}", 1)
+        for root, field in (
+            ("alertsConnection(status: ALL)", "deliveries { notice }"),
+            (f"anomaliesConnection({RANGE})", "contributions { value }"),
+            ("requestsConnection", "receipt"),
+            ("verificationsConnection", "examples { table }"),
+            ("reportDaysConnection", "day"),
+        )
+    },
 }
 """Each root, and its statements besides that of `asOf`: a field that takes a `first` of its own is one more."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from graphql import OperationType
+from graphql import GraphQLObjectType, OperationType
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
@@ -18,6 +18,7 @@ from contracts.settings import LogSettings, PostgresSettings, ShopSettings
 from serving.access import Access, Denied, scopes_of
 from serving.allowed import Allowed
 from serving.app import build_app
+from serving.schema import build_schema
 from serving.settings import ServingSettings
 
 pytestmark = pytest.mark.unit
@@ -203,3 +204,16 @@ YEARS = 'range: {from: "1926-03-01T00:00:00", to: "2026-03-01T00:00:00"}'
 async def test_the_cost_is_the_rows_that_are_expected(query: str, status: int, expected: str) -> None:
     async with serving() as client:
         assert await code(client, query) == (status, expected)
+
+
+def test_a_list_page_by_page_needs_what_the_list_needs() -> None:
+    kinds = build_schema()._schema.type_map.values()
+    fields = [(kind.name, name) for kind in kinds if isinstance(kind, GraphQLObjectType) for name in kind.fields]
+    pages = [(kind, name) for kind, name in fields if name.endswith("Connection")]
+    assert len(pages) == 9
+    for kind, name in pages:
+        needed = [
+            scopes_of(OperationType.QUERY, [each] if kind == "Query" else ["rejections"], frozenset({each}))
+            for each in (name, name.removesuffix("Connection"))
+        ]
+        assert needed[0] == needed[1], name
