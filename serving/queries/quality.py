@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, Select, func, literal, or_, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Integer, Select, func, literal, or_, select, true, union_all
 
 from contracts.projections import delays
 from contracts.rollup_reads import gaps, instants, whole_cells
@@ -46,8 +46,11 @@ def _arrived(edges: Sequence[datetime], period: int) -> Select[Any]:
     return select(literal(period, Integer).label("period"), *rows.c)
 
 
-def duplicate_counts(span: Span, earlier: Span | None = None) -> Statement:
-    """One row: duplicates and conflicts of the epochs committed in the span, and `before_…` in the earlier one."""
+def duplicate_counts(span: Span, earlier: Span | None, through: int | None) -> Statement:
+    """One row: duplicates and conflicts of the epochs committed in the span, and `before_…` in the earlier one.
+
+    Of epochs up to `through`; None for the newest.
+    """
     periods = {"": span} | ({BEFORE: earlier} if earlier is not None else {})
     within = {name: within_span(epochs.c.committed_at, each) for name, each in periods.items()}
     counts = [
@@ -55,11 +58,11 @@ def duplicate_counts(span: Span, earlier: Span | None = None) -> Statement:
         for period, during in within.items()
         for name in ("duplicates", "conflicts")
     ]
-    return select(*counts).where(or_(*within.values()))
+    return select(*counts).where(or_(*within.values()), _up_to(through))
 
 
-def duplicate_samples(page: Page, span: Span, conflict: bool | None) -> Statement:
-    """Duplicates of the epochs committed in the span, the newest first; conflicts, plain copies, or both (None)."""
+def duplicate_samples(page: Page, span: Span, through: int | None, *, conflict: bool | None) -> Statement:
+    """Duplicates of those epochs, the newest first; conflicts, plain copies, or both (None)."""
     newest = (
         select(
             duplicates.c.topic,
@@ -72,8 +75,12 @@ def duplicate_samples(page: Page, span: Span, conflict: bool | None) -> Statemen
             epochs.c.committed_at,
         )
         .join_from(duplicates, epochs, epochs.c.epoch == duplicates.c.epoch)
-        .where(within_span(epochs.c.committed_at, span))
+        .where(within_span(epochs.c.committed_at, span), _up_to(through))
     )
     if conflict is not None:
         newest = newest.where(duplicates.c.conflict.is_(conflict))
     return paged(newest, (duplicates.c.epoch, duplicates.c.topic, duplicates.c.partition, duplicates.c.offset), page)
+
+
+def _up_to(epoch: int | None) -> ColumnElement[bool]:
+    return epochs.c.epoch <= epoch if epoch is not None else true()

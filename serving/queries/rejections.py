@@ -1,8 +1,10 @@
 """What was refused: at the gateway (rejected) and in the log (quarantined)."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, false, func, null, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, Text, false, func, null, or_, select, true, union_all
 
 from contracts.tables import quarantine, rejected_events
 from serving.queries import Statement
@@ -11,28 +13,40 @@ from serving.queries.paging import Page, paged
 from serving.windows import Span
 
 
-def rejection_counts(span: Span, earlier: Span | None = None) -> Statement:
-    """How many were refused in the span by reason and source, most first; a null source is the quarantine.
+@dataclass(frozen=True)
+class Refused:
+    """What was refused in a span, and read with the epochs up to one; None for the newest."""
 
-    With an `earlier` span how many were `before` as well, and what was refused only then, with a count of 0.
+    span: Span
+    through: int | None = None
+
+    def conditions(self, time: ColumnElement[datetime], epoch: ColumnElement[int]) -> ColumnElement[bool]:
+        """That a row of these columns is of it."""
+        return within_span(time, self.span) & (epoch <= self.through if self.through is not None else true())
+
+
+def rejection_counts(which: Refused, earlier: Refused | None = None) -> Statement:
+    """How many were refused by reason and source, most first; a null source is the quarantine.
+
+    With `earlier` ones how many were `before` as well, and what was refused only then, with a count of 0.
     """
     table = rejected_events.c
     both = union_all(
-        _counts(table.received_at, table.reason, table.source, span, earlier),
-        _counts(quarantine.c.log_time, quarantine.c.reason, null().cast(Text), span, earlier),
+        _counts((table.received_at, table.epoch), table.reason, table.source, which, earlier),
+        _counts((quarantine.c.log_time, quarantine.c.epoch), quarantine.c.reason, null().cast(Text), which, earlier),
     ).subquery("refused")
     return select(*both.c).order_by(both.c.count.desc(), both.c.reason, both.c.source)
 
 
 def _counts(
-    time: ColumnElement[Any],
+    time_and_epoch: tuple[ColumnElement[datetime], ColumnElement[int]],
     reason: ColumnElement[Any],
     source: ColumnElement[Any],
-    span: Span,
-    earlier: Span | None,
+    which: Refused,
+    earlier: Refused | None,
 ) -> Select[Any]:
-    now = within_span(time, span)
-    then = within_span(time, earlier) if earlier is not None else false()
+    now = which.conditions(*time_and_epoch)
+    then = earlier.conditions(*time_and_epoch) if earlier is not None else false()
     return (
         select(
             reason.label("reason"),
@@ -45,8 +59,8 @@ def _counts(
     )
 
 
-def rejection_samples(page: Page, span: Span, *, reason: str | None, source: str | None) -> Statement:
-    """Events the gateway refused in the span, for a reason, of a source or any; with what was sent, newest first."""
+def rejection_samples(page: Page, which: Refused, *, reason: str | None, source: str | None) -> Statement:
+    """Events the gateway refused, for a reason, of a source or any; with what was sent, newest first."""
     table = rejected_events.c
     statement = select(
         *_place(table),
@@ -60,16 +74,16 @@ def rejection_samples(page: Page, span: Span, *, reason: str | None, source: str
         table.event_id,
         table.raw,
         table.truncated,
-    ).where(within_span(table.received_at, span))
+    ).where(which.conditions(table.received_at, table.epoch))
     narrowed = _only(_only(statement, table.reason, reason), table.source, source)
     return paged(narrowed, (table.received_at, *_place(table)), page)
 
 
-def quarantine_samples(page: Page, span: Span, *, reason: str | None) -> Statement:
-    """Records quarantined in the span, for a reason or any, with what the log holds of them; newest first."""
+def quarantine_samples(page: Page, which: Refused, *, reason: str | None) -> Statement:
+    """Quarantined records, for a reason or any, with what the log holds of them; newest first."""
     table = quarantine.c
     statement = select(*_place(table), table.epoch, table.log_time, table.reason, table.raw)
-    narrowed = _only(statement.where(within_span(table.log_time, span)), table.reason, reason)
+    narrowed = _only(statement.where(which.conditions(table.log_time, table.epoch)), table.reason, reason)
     return paged(narrowed, (table.log_time, *_place(table)), page)
 
 

@@ -24,6 +24,14 @@ AsOfEpoch = Annotated[
     ),
 ]
 
+AsOfCommit = Annotated[
+    Long | None,
+    strawberry.argument(
+        description="Tell what this was as of an earlier epoch: what came with it and with those before it. Without "
+        "it, as of the newest commit."
+    ),
+]
+
 
 class Told(NamedTuple):
     """The commit that an answer is as of."""
@@ -56,6 +64,15 @@ async def told_as_of(info: Info, epoch: int | None, argument: str = "asOf") -> T
     line, log_epoch = await line_in_ledger(info, epoch, argument)
     check_logged(epoch, log_epoch)
     return Told(line, past=True)
+
+
+async def committed(info: Info, epoch: int | None) -> int | None:
+    """The epoch that `asOf` means where rows are only ever added: it needs no event log.
+
+    Raises:
+        InvalidArgument: there is no such epoch.
+    """
+    return (await line_in_ledger(info, epoch, "asOf"))[0].epoch if epoch is not None else None
 
 
 async def line_in_ledger(info: Info, epoch: int, argument: str) -> tuple[EpochRow, int]:

@@ -16,6 +16,7 @@ from serving.schema.common import TimeRange, check_kept, page_size
 from serving.schema.comparison import CompareWith, row_before
 from serving.schema.connections import After, Before, Connection, First, Last, Which, connection
 from serving.schema.context import Info
+from serving.schema.history import AsOfCommit, committed
 from serving.schema.scalars import Long
 from serving.windows import Span, minute_edges
 
@@ -130,7 +131,8 @@ async def _samples(
     conflict: Conflict = None,
 ) -> list[Duplicate]:
     page = Page(page_size("first", first, info))
-    return [_duplicate(row) for row in await info.context.snapshot.rows(duplicate_samples(page, root.span, conflict))]
+    statement = duplicate_samples(page, root.span, root.through, conflict=conflict)
+    return [_duplicate(row) for row in await info.context.snapshot.rows(statement)]
 
 
 async def _samples_connection(
@@ -143,7 +145,8 @@ async def _samples_connection(
     last: Last = None,
     before: Before = None,
 ) -> Connection[Duplicate]:
-    ask, which = partial(duplicate_samples, span=root.span, conflict=conflict), Which(first, after, last, before)
+    ask = partial(duplicate_samples, span=root.span, through=root.through, conflict=conflict)
+    which = Which(first, after, last, before)
     return await connection(info, DUPLICATES, which, ask, key=_key, node=_duplicate)
 
 
@@ -173,20 +176,24 @@ class Duplicates:
         description="How many in the earlier period; null without `compareWith`."
     )
     span: strawberry.Private[Span]
+    through: strawberry.Private[int | None]
 
 
 Committed = Annotated[TimeRange, strawberry.argument(description="Epochs that were committed in it.")]
 
 
-async def duplicates(info: Info, range: Committed, compare_with: CompareWith = None) -> Duplicates:
+async def duplicates(
+    info: Info, range: Committed, compare_with: CompareWith = None, as_of: AsOfCommit = None
+) -> Duplicates:
     """Counts from the ledger; the records themselves under `samples`."""
-    span = range.span()
+    span, through = range.span(), await committed(info, as_of)
     earlier = compare_with.span(span) if compare_with is not None else None
-    (row,) = await info.context.snapshot.rows(duplicate_counts(span, earlier))
+    (row,) = await info.context.snapshot.rows(duplicate_counts(span, earlier, through))
     before = row_before(row._mapping, "duplicates")
     return Duplicates(
         duplicates=row.duplicates,
         conflicts=row.conflicts,
         previous=EarlierDuplicates(**before) if before is not None else None,
         span=span,
+        through=through,
     )

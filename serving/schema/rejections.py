@@ -1,6 +1,7 @@
 """What was refused, why, and what it looked like."""
 
 import base64
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from functools import partial
@@ -12,13 +13,13 @@ from contracts.rejections import TABLE
 from serving.cursors import QUARANTINE, REJECTIONS, Key
 from serving.queries import ResultRow
 from serving.queries.paging import Page
-from serving.queries.rejections import quarantine_samples, rejection_counts, rejection_samples
+from serving.queries.rejections import Refused, quarantine_samples, rejection_counts, rejection_samples
 from serving.schema.common import Range, page_size
 from serving.schema.comparison import CompareWith
 from serving.schema.connections import After, Before, Connection, First, Last, Which, connection
 from serving.schema.context import Info
+from serving.schema.history import AsOfCommit, committed
 from serving.schema.scalars import Long
-from serving.windows import Span
 
 _EXPLANATIONS = {reason.value: explanation for reason, explanation in TABLE.items()}
 
@@ -74,7 +75,7 @@ async def _samples(
     source: Source = None,
 ) -> list[RejectedEvent]:
     page = Page(page_size("first", first, info))
-    rows = await info.context.snapshot.rows(rejection_samples(page, root.span, reason=reason, source=source))
+    rows = await info.context.snapshot.rows(rejection_samples(page, root.which, reason=reason, source=source))
     return [_sample(row) for row in rows]
 
 
@@ -89,7 +90,7 @@ async def _samples_connection(
     last: Last = None,
     before: Before = None,
 ) -> Connection[RejectedEvent]:
-    ask = partial(rejection_samples, span=root.span, reason=reason, source=source)
+    ask = partial(rejection_samples, which=root.which, reason=reason, source=source)
     which = Which(first, after, last, before)
     return await connection(info, REJECTIONS, which, ask, key=lambda row: _key(row, row.received_at), node=_sample)
 
@@ -117,7 +118,7 @@ async def _quarantined(
     reason: Reason = None,
 ) -> list[QuarantinedRecord]:
     page = Page(page_size("first", first, info))
-    rows = await info.context.snapshot.rows(quarantine_samples(page, root.span, reason=reason))
+    rows = await info.context.snapshot.rows(quarantine_samples(page, root.which, reason=reason))
     return [_record(row) for row in rows]
 
 
@@ -131,7 +132,7 @@ async def _quarantined_connection(
     last: Last = None,
     before: Before = None,
 ) -> Connection[QuarantinedRecord]:
-    ask, which = partial(quarantine_samples, span=root.span, reason=reason), Which(first, after, last, before)
+    ask, which = partial(quarantine_samples, which=root.which, reason=reason), Which(first, after, last, before)
     return await connection(info, QUARANTINE, which, ask, key=lambda row: _key(row, row.log_time), node=_record)
 
 
@@ -171,14 +172,16 @@ class Rejections:
     previous: EarlierRejections | None = strawberry.field(
         description="All of it in the earlier period; null without `compareWith`."
     )
-    span: strawberry.Private[Span]
+    which: strawberry.Private[Refused]
 
 
-async def rejections(info: Info, range: Range, compare_with: CompareWith = None) -> Rejections:
+async def rejections(
+    info: Info, range: Range, compare_with: CompareWith = None, as_of: AsOfCommit = None
+) -> Rejections:
     """Counts by the gateway's time of receipt, or the broker's time for the quarantine."""
-    span = range.span()
-    earlier = compare_with.span(span) if compare_with is not None else None
-    rows = await info.context.snapshot.rows(rejection_counts(span, earlier))
+    which = Refused(range.span(), await committed(info, as_of))
+    earlier = replace(which, span=compare_with.span(which.span)) if compare_with is not None else None
+    rows = await info.context.snapshot.rows(rejection_counts(which, earlier))
     counts = [_count(row, row._mapping["count"], row.before) for row in rows if row._mapping["count"]]
     by_reason = [count for count in counts if count.source is not None]
     quarantine = [count for count in counts if count.source is None]
@@ -193,7 +196,7 @@ async def rejections(info: Info, range: Range, compare_with: CompareWith = None)
         )
         if earlier is not None
         else None,
-        span=span,
+        which=which,
     )
 
 

@@ -92,6 +92,8 @@ class Refusal:
     pointer: str = ""
     detail: str = ""
     event_id: str | None = None
+    epoch: int | None = None
+    """That read it; None for the newest."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ class Repeat:
 
     event_id: str
     conflict: bool = False
+    epoch: int | None = None
+    """That read it; None for the newest."""
 
 
 def islands(events: Iterable[Event]) -> Iterator[list[Event]]:

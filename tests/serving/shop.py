@@ -108,7 +108,7 @@ class Shop:
             "topic": "rejected",
             "partition": 0,
             "offset": number,
-            "epoch": self.epoch,
+            "epoch": one.epoch or self.epoch,
             "rejection_id": f"r-{number}",
             "received_at": one.at,
             "source": one.source,
@@ -126,10 +126,10 @@ class Shop:
             "topic": "clickstream",
             "partition": number % 2,
             "offset": 1000 + number,
-            "epoch": self.epoch,
+            "epoch": one.epoch or self.epoch,
             "event_id": one.event_id,
             "conflict": one.conflict,
-            "first_epoch": self.epoch - 1,
+            "first_epoch": (one.epoch or self.epoch) - 1,
         }
 
     def _quarantined(self, number: int, one: Refusal) -> dict[str, Any]:
@@ -137,7 +137,7 @@ class Shop:
             "topic": "clickstream",
             "partition": 0,
             "offset": number,
-            "epoch": self.epoch,
+            "epoch": one.epoch or self.epoch,
             "log_time": one.at,
             "reason": one.reason,
             "raw": one.raw,

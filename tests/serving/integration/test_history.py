@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from serving.cursors import ARRIVALS, SESSIONS_BY_START, Key
 from tests.serving.event_log import write_log
-from tests.serving.events import Event, visits
+from tests.serving.events import Event, Refusal, Repeat, visits
 from tests.serving.integration.conftest import NOW, Server, new_schema, serving
 from tests.serving.shop import Shop, create_tables, engine, write
 
@@ -22,6 +22,7 @@ pytestmark = pytest.mark.integration
 
 HOUR = timedelta(hours=1)
 SPAN = {"from": (NOW - 3 * HOUR).isoformat(), "to": (NOW + HOUR).isoformat()}
+EVER = f'{{from: "{NOW - HOUR:%FT%TZ}", to: "{NOW + 9 * HOUR:%FT%TZ}"}}'
 WINDOW = "windowStart windowEnd isFinal revision lateEvents"
 PRODUCT = f"""{WINDOW} productId category uniqueUsers uniqueBuyers views clicks searches adds removes checkouts
   purchases units revenue refunds refunded currency"""
@@ -83,6 +84,14 @@ ROOTS = {
     "smallest users": f"users(orderBy: REVENUE, bots: INCLUDE, last: 5 %s) {{ nodes {{ {USER} }} {PLACES} }}",
     "some users": f"""users(lastSeen: $range, category: "kitchen", minRevenue: "0.01", bought: true, first: 4 %s) {{
       nodes {{ id revenue favouriteCategory }} {PLACES} }}""",
+    "refusals": f"""rejections(range: $range, compareWith: RANGE_BEFORE %s) {{ rejected quarantined
+      byReason {{ reason source count previous {{ count }} }} quarantineByReason {{ reason count }}
+      previous {{ rejected quarantined }} samples(first: 3) {{ id receivedAt }} quarantineSamples {{ epoch offset }}
+      samplesConnection(last: 3) {{ nodes {{ id }} {PLACES} }}
+      quarantineSamplesConnection(reason: "malformed_avro", first: 1) {{ nodes {{ epoch }} {PLACES} }} }}""",
+    "copies": f"""duplicates(range: {EVER}, compareWith: RANGE_BEFORE %s) {{ duplicates conflicts
+      previous {{ duplicates }} samples(first: 3) {{ eventId epoch firstEpoch }}
+      samplesConnection(first: 4, conflict: true) {{ nodes {{ eventId }} {PLACES} }} }}""",
     "asOf": "asOf%s { epoch committedAt watermark freshnessSeconds }",
 }
 
@@ -121,6 +130,10 @@ def past(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             [replace(everything[n], late=True) for n in held_back],
         ):
             shop.events += news
+            shop.refusals += refusals(shop.epoch + 1)
+            shop.duplicates += [
+                Repeat(event.id, conflict=n % 2 == 0, epoch=shop.epoch + 1) for n, event in enumerate(news[:5])
+            ]
             shop.committed_at = NOW + shop.epoch * HOUR
             write_log(home, shop.events, shop.epoch + 1, known=known[-1])
             asyncio.run(write(postgres_url, schema, shop))
@@ -129,6 +142,13 @@ def past(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             sessions.append({one["id"]: one for one in server.data(SESSIONS)["sessions"]["nodes"]})
         DeltaTable(str(home / "delta" / "events")).optimize.compact()  # epochs share files, as they do in time
         yield Past(server, shop, known, told, sessions)
+
+
+def refusals(epoch: int) -> list[Refusal]:
+    """What an epoch reads of it: later ones also have some that were received earlier."""
+    times = [NOW - HOUR / 2, NOW - epoch * HOUR, NOW - 5 * HOUR]
+    sources = ["web", None, "web", "ios", None, "web"]
+    return [Refusal(at, "malformed_avro", source, epoch=epoch) for at, source in zip(times * 2, sources, strict=True)]
 
 
 def ask(server: Server, name: str, epoch: int | None) -> Any:
@@ -153,11 +173,11 @@ def test_now_and_then_are_told_in_one_operation(past: Past) -> None:
 
 
 @pytest.mark.parametrize(("epoch", "fault"), [(0, "counted from 1"), (-7, "counted from 1"), (4, "the newest is 3")])
-@pytest.mark.parametrize("root", ["asOf", "revenue"])
+@pytest.mark.parametrize("root", ["asOf", "revenue", "refusals", "copies"])
 def test_an_epoch_that_never_was_is_refused(past: Past, root: str, epoch: int, fault: str) -> None:
     argument = "epoch" if root == "asOf" else "asOf"
     field = f"asOf(epoch: {epoch}) {{ epoch }}" if root == "asOf" else f"{ROOTS[root] % f', asOf: {epoch}'}"
-    given = "" if root == "asOf" else "query ($range: TimeRange!) "
+    given = "query ($range: TimeRange!) " if "$range" in field else ""
     (error,) = past.server.post(f"{given}{{ {field} }}", range=SPAN)["errors"]
     assert error["extensions"] == {"code": "INVALID_ARGUMENT", "argument": argument}
     assert fault in error["message"]
