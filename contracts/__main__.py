@@ -1,7 +1,7 @@
 """`python -m contracts`: write the documents that are made from the contracts. A test says when that is due.
 
-`python -m contracts promise`: promise the gateway's description and the event schemas as they are; exit code 1 if that
-would break a promise.
+`python -m contracts promise`: promise the gateway's description, the event schemas and the views as they are; exit code
+1 if that would break a promise.
 """
 
 import json
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from contracts import asyncapi, http_promise, odcs, schema_promise
+from contracts import asyncapi, http_promise, odcs, schema_promise, view_promise
 from contracts.client.generate import SDL, Document, client
 
 FOLDER: Final = Path(__file__).resolve().parent
@@ -35,7 +35,7 @@ def _as_text(document: dict[str, Any]) -> str:
 def main(arguments: list[str]) -> int:
     """Write them all, and take away contracts of tables that are no more; or promise."""
     if arguments == ["promise"]:
-        broke = [*http_promise.promise(), *schema_promise.promise()]
+        broke = [*http_promise.promise(), *schema_promise.promise(), *view_promise.promise()]
         for each in broke:
             print(each, file=sys.stderr)
         return 1 if broke else 0

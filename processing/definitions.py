@@ -11,13 +11,14 @@ from collections.abc import Iterable
 
 from sqlalchemy import MetaData, Table
 
+from contracts.settings import ShopSettings
 from contracts.tables import definitions, metadata
 from processing.errors import DefinitionsError
 from processing.projection import Projection
 from processing.store import Store, Transaction, create_statements, create_tables, create_views, table_names
 
 
-def prepare(store: Store, projections: tuple[Projection, ...]) -> None:
+def prepare(store: Store, projections: tuple[Projection, ...], shop: ShopSettings) -> None:
     """Make what tables are missing, and the views.
 
     Raises DefinitionsError, with nothing changed, where others have to be rebuilt.
@@ -30,7 +31,7 @@ def prepare(store: Store, projections: tuple[Projection, ...]) -> None:
                 " made of the events. `millrace rebuild` makes them again from the event log; then start again"
             )
         create_tables(transaction, store.schema)
-        create_views(transaction, store.schema)
+        create_views(transaction, store.schema, shop)
         record(transaction, fingerprints(projections))
 
 

@@ -120,7 +120,7 @@ class EpochRunner:
 
     def resume(self) -> Position:
         """Create what is missing and read the committed state. Call before the first epoch and after any fault."""
-        definitions.prepare(self._store, self._projections)
+        definitions.prepare(self._store, self._projections, self._shop)
         self._recent = RecentIds()  # gives its memory back before the next one takes as much
         with self._store.transaction() as transaction:
             self.position = ledger.read_position(transaction)

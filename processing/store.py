@@ -22,7 +22,7 @@ import contracts.alerts
 import contracts.models
 import contracts.projections
 import contracts.rollups  # noqa: F401 - they join the metadata
-from contracts.settings import PostgresSettings
+from contracts.settings import PostgresSettings, ShopSettings
 from contracts.tables import metadata
 from contracts.views import VIEWS
 from processing.errors import AnotherProcessorError
@@ -173,13 +173,12 @@ def create_tables(transaction: Transaction, schema: str) -> None:
     transaction.execute("INSERT INTO last_change DEFAULT VALUES ON CONFLICT DO NOTHING")
 
 
-def create_views(transaction: Transaction, schema: str) -> None:
+def create_views(transaction: Transaction, schema: str, shop: ShopSettings) -> None:
     """Create the views for other readers, or bring them to what they are now; one process at a time."""
     lock = f"millrace-views:{schema}"
     transaction.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))::text", (lock,))
     for view in VIEWS:
-        for statement in view.statements:
-            transaction.execute(statement)
+        transaction.execute(view.statement(shop))
 
 
 class Beside:

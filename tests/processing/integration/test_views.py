@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.settings import PostgresSettings, ShopSettings
-from contracts.views import VIEWS
+from contracts.view_promise import PROMISED, broken
 from processing.definitions import prepare
 from processing.projections import build_projections
 from processing.store import Store
@@ -24,6 +25,7 @@ from tests.serving.summed_up import sum_up
 
 pytestmark = pytest.mark.integration
 
+SHOP = ShopSettings(currency="CHF")
 NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 DASHBOARD = Path(__file__).resolve().parents[3] / "deploy" / "grafana" / "millrace.json"
 
@@ -56,7 +58,7 @@ def reader(postgres_url: str, shop: Shop) -> Iterator[Reader]:
     schema = new_schema()
     store = Store(PostgresSettings(url=SecretStr(postgres_url), db_schema=schema))
     for _ in range(2):  # a start, and the next one
-        prepare(store, build_projections(ShopSettings()))
+        prepare(store, build_projections(SHOP), SHOP)
     store.close()
     asyncio.run(write(postgres_url, schema, shop))
     asyncio.run(_summed_up(postgres_url, schema))
@@ -113,16 +115,100 @@ def test_sessions_epochs_and_refusals_are_told(reader: Reader, shop: Shop) -> No
     assert [tuple(row.values()) for row in refused] == [("invalid_enum", "web", 1), ("malformed_avro", "", 1)]
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
-def test_a_view_has_the_columns_it_promises(reader: Reader, view: Any) -> None:
-    rows = reader.rows(
-        "SELECT column_name, data_type FROM information_schema.columns"
-        f" WHERE table_schema = '{reader.schema}' AND table_name = '{view.name}' ORDER BY ordinal_position"
+def test_conversions_are_those_of_the_events_whatever_they_are_read_from(reader: Reader, shop: Shop) -> None:
+    (summed,) = reader.rows(
+        "SELECT date_trunc('hour', min(window_start), 'UTC') + interval '1 hour' AS hour FROM bi_conversion_windows"
     )
-    spelled = {"timestamptz": "timestamp with time zone"}
-    assert {row["column_name"]: row["data_type"] for row in rows} == {
-        name: spelled.get(kind, kind) for name, kind in view.columns.items()
-    }
+    hour = f"date_trunc('hour', happened_at, 'UTC') = '{summed['hour'].isoformat()}'"
+    reader.rows(f"""INSERT INTO conversion_hours
+        SELECT date_bin('5 minutes', happened_at, '1970-01-01T00:00Z'), product_id, bot, count(*), count(purchase_id),
+            0, 0, 1 FROM conversions WHERE NOT is_purchase AND {hour} GROUP BY 1, 2, 3""")
+    reader.rows(f"DELETE FROM conversions WHERE {hour}")
+    reader.rows(f"""INSERT INTO roll_ups (grain, starts_at, stale, marks, made_at, fine_gone)
+        VALUES ('conversion_hour', '{summed["hour"].isoformat()}', false, 0, now(), true)""")
+    wanted: dict[Any, list[int]] = {}
+    bought = [one for one in shop.people if one.action == "purchase"]
+    for click in (one for one in shop.people if one.action == "click"):
+        led = any(
+            (one.user, one.product) == (click.user, click.product)
+            and timedelta(0) <= one.at - click.at <= timedelta(minutes=10)
+            for one in bought
+        )
+        start = click.minute - timedelta(minutes=click.minute.minute % 5)
+        counts = wanted.setdefault((start, click.product), [0, 0])
+        counts[0] += 1
+        counts[1] += led
+    rows = reader.rows("SELECT * FROM bi_conversion_windows WHERE NOT bot")
+    found = {(row["window_start"], row["product_id"]): [row["clicks"], row["converted_clicks"]] for row in rows}
+    assert found == wanted
+    assert len(rows) == len(found)
+    assert {start.replace(minute=0) for start, _ in found} > {summed["hour"]}
+
+
+def test_additions_and_orders_are_those_of_the_events(reader: Reader, shop: Shop) -> None:
+    rows = reader.rows("SELECT added_at, fate, seconds_to_purchase FROM bi_cart_additions WHERE NOT bot")
+    fates: Counter[str] = Counter()
+    assert shop.watermark is not None
+    for addition in (one for one in shop.people if one.action == "add_to_cart"):
+        bought = any(
+            (one.user, one.product, one.action) == (addition.user, addition.product, "purchase")
+            and timedelta(0) <= one.at - addition.at <= timedelta(minutes=SHOP.cart_minutes)
+            for one in shop.people
+        )
+        over = addition.at < shop.watermark - timedelta(minutes=SHOP.cart_minutes)
+        fates["bought" if bought else "abandoned" if over else "open"] += 1
+    assert Counter(row["fate"] for row in rows) == fates
+    assert fates.keys() == {"bought", "abandoned", "open"}
+    assert all((row["seconds_to_purchase"] is not None) is (row["fate"] == "bought") for row in rows)
+    orders = reader.rows("SELECT * FROM bi_orders WHERE NOT bot")
+    lines = [one for one in shop.people if one.action in {"purchase", "refund"}]
+    assert len(orders) == len({(one.order or one.id, one.user) for one in lines})
+    assert sum(row["revenue"] for row in orders) == sum(one.amount for one in lines if one.action == "purchase")
+    assert {row["currency"] for row in orders} == {"CHF"}
+
+
+def test_flags_are_told(reader: Reader) -> None:
+    reader.rows(f"""INSERT INTO anomalies VALUES ('{NOW}', '{NOW + timedelta(minutes=5)}', 'views', 'product', 'p-mug',
+        'robust_z', 10, 90, 8, 4, 'critical', 'up', '[]', true, 3, '{NOW}', NULL)""")
+    (told,) = reader.rows("SELECT * FROM bi_anomalies WHERE standing")
+    assert (told["subject"], told["expected"], told["observed"], told["score"]) == ("p-mug", 10, 90, 8)
+    assert told["window_end"] - told["window_start"] == timedelta(minutes=5)
+
+
+def test_the_views_have_the_columns_that_were_promised(reader: Reader) -> None:
+    rows = reader.rows(
+        "SELECT relname::text AS view, attname::text AS name, format_type(atttypid, atttypmod) AS type,"
+        " col_description(attrelid, attnum) AS meaning"
+        " FROM pg_attribute JOIN pg_class c ON c.oid = attrelid"
+        f" WHERE relnamespace = '{reader.schema}'::regnamespace AND relkind = 'v' ORDER BY relname, attnum"
+    )
+    held: dict[str, dict[str, str]] = {}
+    for row in rows:
+        kind = row["type"].replace("timestamp with time zone", "timestamptz")
+        held.setdefault(row["view"], {})[row["name"]] = kind
+    assert broken(json.loads(PROMISED.read_text("utf-8")), held) == []
+    assert [(row["view"], row["name"]) for row in rows if not row["meaning"]] == []
+    money = {row["meaning"] for row in rows if row["type"] == "numeric"}
+    assert all(meaning.endswith(", in the currency") for meaning in money)
+
+
+def test_views_of_an_earlier_version_get_what_is_new(reader: Reader, postgres_url: str) -> None:
+    schema = new_schema()
+    store = Store(PostgresSettings(url=SecretStr(postgres_url), db_schema=schema))
+    prepare(store, build_projections(SHOP), SHOP)
+    with store.transaction() as transaction:
+        transaction.execute("DROP VIEW bi_orders")
+        transaction.execute("CREATE VIEW bi_orders AS SELECT ordered_at FROM orders")
+        transaction.execute("COMMENT ON COLUMN bi_orders.ordered_at IS 'what it meant then'")
+    prepare(store, build_projections(SHOP), SHOP)
+    with store.transaction() as transaction:
+        (told,) = transaction.query(
+            "SELECT count(*) AS columns, max(col_description(attrelid, attnum)) FILTER (WHERE attnum = 1) AS first"
+            " FROM pg_attribute WHERE attrelid = 'bi_orders'::regclass AND attnum > 0"
+        ).to_pylist()
+    store.close()
+    assert told["columns"] > 5
+    assert told["first"].startswith("time of its first purchase")
 
 
 def test_conditions_reach_the_index_through_the_function(reader: Reader) -> None:
