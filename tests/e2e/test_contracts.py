@@ -1,6 +1,7 @@
-"""The documents of topics and tables, held against a stack that runs: its broker, its database, its Delta tables."""
+"""Contracts held against a stack that runs: its broker, its database, its Delta tables, and what consumers expect."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from deltalake import DeltaTable
 
 from contracts.__main__ import FOLDER
 from processing.delta_contracts import physical_type
+from tests import consumers
 from tests.e2e.millrace import REPOSITORY, Millrace
+from tests.e2e.seeded_run import Run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -81,3 +84,12 @@ def test_the_delta_tables_are_as_their_contracts_say(millrace: Millrace) -> None
         assert rules <= table.metadata().configuration.keys()
         found.add(described["physicalName"])
     assert "events" in found
+
+
+def test_consumers_are_answered_what_they_expect(run: Run) -> None:
+    """Of the hour in which most of the run's events are."""
+    hours = Counter(fact.at.replace(minute=0, second=0, microsecond=0) for fact in run.oracle.facts)
+    ((hour, _),) = hours.most_common(1)
+    found = consumers.faults(run.millrace.ask, hour)
+    assert len(found) == 6
+    assert {name: faults for name, faults in found.items() if faults} == {}
