@@ -24,7 +24,6 @@ from processing.dedupe import Deduplicated, deduplicate, forget, keep_duplicates
 from processing.deltas import DeltaEngine
 from processing.enrichment.enrich import Enricher
 from processing.erased import ErasedUsers
-from processing.errors import LogAheadError
 from processing.event_log import EventLog
 from processing.judge import Judge
 from processing.kept import keep_quarantined, keep_rejected
@@ -205,8 +204,6 @@ class EpochRunner:
         with self._store.transaction() as transaction:
             gate.enter(transaction)
             held = self._event_log.open()
-            if held > self.position.epoch:
-                raise LogAheadError(held, self.position.epoch)
             ledger.claim_log(transaction, self._event_log.identity, held)
             for epoch, events in reader.epochs_after(transaction, held):
                 self._event_log.add(epoch, events)

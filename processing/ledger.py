@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from contracts.tables import CHANGED, NOTIFY_CHANNEL
 from processing.batch import Batch
-from processing.errors import OffsetRegressionError, OtherLogError
+from processing.errors import LogAheadError, OffsetRegressionError, OtherLogError
 from processing.store import Transaction
 from processing.watermark import PartitionTimes
 
@@ -120,14 +120,21 @@ def note_log(transaction: Transaction, epoch: int, version: int, rows: int) -> N
     transaction.execute("UPDATE totals SET log_epoch = $1, log_rows = log_rows + $2", (epoch, rows))
 
 
-def claim_log(transaction: Transaction, identity: str, held: int) -> None:
+def check_log(transaction: Transaction, identity: str, held: int) -> None:
     """See that the event log of this identity, which holds epochs through `held`, is the ledger's own.
 
-    An empty one becomes so. Raises OtherLogError.
+    Raises LogAheadError, OtherLogError.
     """
-    (known,) = transaction.query("SELECT log_id FROM totals")["log_id"].to_pylist()
-    if held and known not in {None, identity}:
+    (known,) = transaction.query("SELECT epoch, log_id FROM totals").to_pylist()
+    if held > known["epoch"]:
+        raise LogAheadError(held, known["epoch"])
+    if held and known["log_id"] not in {None, identity}:
         raise OtherLogError
+
+
+def claim_log(transaction: Transaction, identity: str, held: int) -> None:
+    """The same; an empty log becomes the ledger's own."""
+    check_log(transaction, identity, held)
     transaction.execute("UPDATE totals SET log_id = $1", (identity,))
 
 

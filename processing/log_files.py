@@ -1,7 +1,7 @@
 """The event log as the batch side reads it: one version of the Delta table, its Parquet files straight into DuckDB."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +35,9 @@ class _File:
 class LogFiles:
     """The files of one version. They stay there until a vacuum: an append changes none of them."""
 
+    identity: str
+    """The id that the table was given when it was made."""
+    version: int
     epoch: int
     """The newest epoch that this version holds."""
     files: tuple[_File, ...]
@@ -54,13 +57,13 @@ class LogFiles:
         names = ("path", "num_records", "min.epoch", "max.epoch")
         columns = [(actions[name] if name in actions.column_names else unknown).to_pylist() for name in names]
         files = tuple(_File(str(root / name), *rest) for name, *rest in zip(*columns, strict=True))
-        return cls(int(table.transaction_version(APPLICATION) or 0), files)
+        epoch = int(table.transaction_version(APPLICATION) or 0)
+        return cls(str(table.metadata().id), table.version(), epoch, files)
 
     def after(self, epoch: int) -> "LogFiles":
         """The files that may hold later epochs."""
-        return LogFiles(
-            self.epoch, tuple(file for file in self.files if file.last_epoch is None or file.last_epoch > epoch)
-        )
+        later = tuple(file for file in self.files if file.last_epoch is None or file.last_epoch > epoch)
+        return replace(self, files=later)
 
     @property
     def rows(self) -> int:

@@ -17,7 +17,7 @@ from processing import failpoints, gate, ledger
 from processing.erase import payloads, receipt, scopes
 from processing.erase.remaking import Remaking, Replaced
 from processing.erase.scopes import Touched
-from processing.errors import LogAheadError, ProcessingError
+from processing.errors import ProcessingError
 from processing.event_log import EventLog
 from processing.log_files import LogFiles, open_duck
 from processing.projection import Projection
@@ -149,8 +149,7 @@ class Erasure:
         """With the gate shut: append what the log lacks, state what it holds. Returns the last epoch of both."""
         log = EventLog(self._log_path, 0.0)
         held, position = log.open(), ledger.read_position(transaction)
-        if held > position.epoch:
-            raise LogAheadError(held, position.epoch)
+        ledger.check_log(transaction, log.identity, held)
         for epoch, events in self._reader.epochs_after(transaction, held):
             log.add(epoch, events)
         appended = log.flush()

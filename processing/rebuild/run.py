@@ -13,7 +13,8 @@ from adbc_driver_manager import Error
 
 from contracts.settings import PostgresSettings
 from processing import definitions, failpoints, gate, ledger
-from processing.errors import AnotherProcessorError
+from processing.errors import AnotherProcessorError, LogAheadError
+from processing.log_files import LogFiles
 from processing.projection import Projection
 from processing.rebuild.differences import Difference, compare
 from processing.rebuild.folding import Folding, Tell
@@ -109,11 +110,15 @@ class Rebuild:
     def _prepare(self) -> set[str]:
         """See that the ledger is this version's. Returns the projections whose live tables hold what this one makes."""
         names = {projection.name for projection in self._plan.projections}
+        log = LogFiles.of(self._log_path)  # looked at before the ledger, which is never behind it
         with one_transaction(self._postgres, self._live) as transaction:
             there = table_names(transaction, self._live)
-            if "epochs" not in there:
+            if "totals" not in there:
+                if log.epoch:
+                    raise LogAheadError(log.epoch, 0)
                 raise RebuildError(f"there is no store in schema {self._live!r}: processing makes it when it starts")
             stale = names & set(definitions.prepare_ledger(transaction, self._live, self._all))
+            ledger.check_log(transaction, log.identity, log.epoch)
             self._roll_ups.check(transaction, stale)
             self._erased = _erased(transaction)
         if stale:

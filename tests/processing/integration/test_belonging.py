@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,29 @@ def test_the_log_of_another_stack_is_refused_whether_it_is_ahead_or_behind(lines
         start_with(short, long.log_path)
     assert state(short) == before[0]
     assert len(long.logged()) == 3
+
+
+def test_tables_are_not_made_again_from_a_log_that_is_not_the_ledgers(lines: tuple[Line, Line]) -> None:
+    short, long = lines
+    held, others = short.held(), replace(short.place, home=long.place.home)
+    with pytest.raises(LogAheadError, match="holds epochs through 3, but the ledger ends at 2"):
+        others.rebuild()
+    short.start()
+    short.epoch([click("third")])
+    with pytest.raises(OtherLogError):
+        others.rebuild()
+    with pytest.raises(OtherLogError):
+        others.erase("u1")
+    assert len(long.logged()) == 3
+    assert short.query("SELECT events FROM site_minutes") == [{"events": 3}]
+    assert held != short.held()
+
+
+def test_without_a_store_nothing_is_made_from_a_log_with_epochs(lines: tuple[Line, Line]) -> None:
+    _, long = lines
+    empty = long.postgres.model_copy(update={"db_schema": f"{long.postgres.db_schema}x"})
+    with pytest.raises(LogAheadError, match="holds epochs through 3, but the ledger ends at 0"):
+        replace(long.place, postgres=empty).rebuild()
 
 
 def test_a_lost_log_is_made_again_from_kafka_and_is_the_ledgers_own_from_then_on(lines: tuple[Line, Line]) -> None:
