@@ -174,6 +174,20 @@ def test_tables_of_another_definition_are_refused_by_the_stream_until_they_are_r
     assert_right(line)
 
 
+def test_a_ledger_of_another_version_that_no_log_can_make_again_is_refused_by_name(line: Line) -> None:
+    line.execute("ALTER TABLE books ALTER COLUMN gaps TYPE text")
+    line.execute("UPDATE definitions SET fingerprint = 'other' WHERE name = 'books'")
+    for attempt in (line.start, line.place.rebuild):
+        with pytest.raises(DefinitionsError, match="table books was made by another version: gaps differ"):
+            attempt()
+    line.execute(
+        "ALTER TABLE books ALTER COLUMN gaps DROP DEFAULT, ALTER COLUMN gaps TYPE bigint USING gaps::bigint,"
+        " ALTER COLUMN gaps SET DEFAULT 0"
+    )
+    line.start()
+    assert_right(line)
+
+
 def drop_hour(line: Line, grain: str, hour: Any) -> None:
     """As retention does, once the hour is made."""
     for name in MINUTES if grain == "hour" else ("sessions",):
