@@ -91,6 +91,13 @@ books: Final = Table(
     Column("next_offset", BigInteger, nullable=False, comment="end of the last epoch that read it"),
     count_column("records"),
     count_column("gaps"),
+    Column(
+        "unknown",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="read by a ledger that was lost, not applied, and gone from Kafka since: what they were cannot be told",
+    ),
     comment="The ledger summed per partition. gaps counts offsets skipped between epochs; it must stay 0.",
 )
 

@@ -2,34 +2,25 @@
 
 import json
 from dataclasses import asdict
-from functools import partial
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from processing.cli_bench import bench_state
-from processing.cli_common import From, Json, To, attempt, load_settings, read_time
+from processing.cli_common import Json, attempt, epoch_reader, load_settings
+from processing.cli_rebuild import rebuild, restore
 from processing.cli_report import report
 from processing.cli_upkeep import compact, gold
 from processing.cli_verify import verify
-from processing.decode import Decoder
 from processing.display import Display
-from processing.enrichment.enrich import Enricher
 from processing.erase.run import Erasure
 from processing.explain import Explanation, explain
 from processing.explain_text import print_explanation
-from processing.judge import Judge
 from processing.projections import build_projections
-from processing.rebuild.differences import Difference, total
 from processing.rebuild.folding import Tell
-from processing.rebuild.plan import Plan, Span, choose
-from processing.rebuild.run import Rebuild, Result
-from processing.reread import EpochReader
 from processing.results import ResultsPublisher
 from processing.settings import Settings
-from processing.source import read_ranges
-from schemas_avro import load_registry
 
 _HELP = """The projections made again from the event log, and held against it. Without a verb: the stream.
 
@@ -42,6 +33,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(rebuild)
+app.command()(restore)
 app.command()(verify)
 app.command()(compact)
 app.command()(gold)
@@ -52,76 +45,6 @@ app.command()(bench_state)
 @app.callback()
 def verbs() -> None:
     """Keeps a verb a verb, however few there are."""
-
-
-@app.command()
-def rebuild(
-    *,
-    projection: Annotated[
-        list[str] | None, typer.Option("--projection", "-p", help="Only this one; may be repeated.")
-    ] = None,
-    since: From = None,
-    until: To = None,
-    check: Annotated[
-        bool, typer.Option("--check", "--dry-run", help="Compare only; exit code 1 if it differs.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Make projections again from the event log, compare them with the live tables, and put them in their place.
-
-    The stream may run all the while, and need not. With --from and --to only the rows of that time, where rows have
-    one: of minutes, conversions and delays.
-    """
-    settings = load_settings()
-    result = attempt(lambda: _rebuilt(settings, projection or [], _span(since, until), swap=not check))
-    if as_json:
-        typer.echo(json.dumps(asdict(result), default=str))
-    else:
-        _print_result(result)
-    differs = not all(difference.is_equal for difference in result.differences)
-    raise typer.Exit(1 if check and differs else 0)
-
-
-def _rebuilt(settings: Settings, names: list[str], span: Span | None, *, swap: bool) -> Result:
-    projections = build_projections(settings.shop)
-    plan = Plan(choose(projections, names, span), span, swap)
-    with Display("rebuild") as display:
-        return Rebuild(
-            settings.postgres,
-            settings.log.path,
-            settings.processing.checkpoint.parent / "rebuild",
-            projections=projections,
-            plan=plan,
-            reader=_reader(settings),
-            tell=display.tell,
-        ).run()
-
-
-def _print_result(result: Result) -> None:
-    typer.echo(f"compared as of epoch {result.compared_epoch}, {result.events:,} events")
-    for each in result.differences:
-        typer.echo(f"{each.table:<18}{each.rows:>12,} rows  {_verdict(each)}")
-        for example in each.examples:
-            typer.echo(f"    {_json(example.key)}")
-            typer.echo(f"        live:    {_json(example.live) if example.live is not None else 'no such row'}")
-            typer.echo(f"        rebuilt: {_json(example.rebuilt) if example.rebuilt is not None else 'no such row'}")
-    if result.swapped_epoch is None:
-        typer.echo(f"{total(result.differences):,} rows differ; nothing was changed")
-    else:
-        paused = result.seconds["paused"]
-        typer.echo(
-            f"in their place as of epoch {result.swapped_epoch}; epochs were held back for {paused:.2f} s at most"
-        )
-
-
-def _verdict(difference: Difference) -> str:
-    counts = {name: getattr(difference, name) for name in ("missing", "extra", "different")}
-    said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-    return difference.note or said or "equal"
-
-
-def _json(row: dict[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False)
 
 
 @app.command("explain")
@@ -184,20 +107,8 @@ def _erasure(settings: Settings, tell: Tell, results: ResultsPublisher | None = 
         settings.log.path,
         settings.processing.checkpoint.parent / "erase",
         projections=build_projections(settings.shop),
-        reader=_reader(settings),
+        reader=epoch_reader(settings),
         results=results,
         dedupe_horizon_seconds=settings.processing.dedupe_horizon_seconds,
         tell=tell,
     )
-
-
-def _reader(settings: Settings) -> EpochReader:
-    return EpochReader(Decoder(load_registry()), Judge(settings.shop), Enricher(), partial(read_ranges, settings.kafka))
-
-
-def _span(since: str | None, until: str | None) -> Span | None:
-    if since is None and until is None:
-        return None
-    if since is None or until is None:
-        raise typer.BadParameter("--from and --to go together", param_hint="--from")
-    return Span(read_time(since, "--from"), read_time(until, "--to"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, NoReturn, TypeVar
 
 import typer
@@ -10,8 +11,14 @@ from deltalake.exceptions import DeltaError
 from pydantic import ValidationError
 
 from contracts.settings import setting_faults
+from processing.decode import Decoder
+from processing.enrichment.enrich import Enricher
 from processing.errors import ProcessingError
+from processing.judge import Judge
+from processing.reread import EpochReader
 from processing.settings import Settings
+from processing.source import read_ranges
+from schemas_avro import load_registry
 
 Done = TypeVar("Done")
 
@@ -28,6 +35,11 @@ def load_settings() -> Settings:
         for key, fault in setting_faults(error):
             typer.echo(f"{key}: {fault}", err=True)
         raise typer.Exit(2) from None
+
+
+def epoch_reader(settings: Settings) -> EpochReader:
+    """What a verb reads committed epochs with."""
+    return EpochReader(Decoder(load_registry()), Judge(settings.shop), Enricher(), partial(read_ranges, settings.kafka))
 
 
 def attempt(work: Callable[[], Done]) -> Done:

@@ -48,9 +48,10 @@ class LogAheadError(FatalError):
 
     def __init__(self, held: int, committed: int) -> None:
         super().__init__(
-            f"the event log holds epochs through {held}, but the ledger ends at {committed}: the store was lost or"
-            " restored, or belongs to another log. Bring back the store that belongs to it, or start with a new folder"
-            " for the log (MILLRACE_LOG_PATH) and a new Postgres schema"
+            f"the event log holds epochs through {held}, but the ledger ends at {committed}: the store was lost, or an"
+            " older one was put back, or it belongs to another log. `millrace restore` makes it again from the log, in"
+            " an empty Postgres schema (MILLRACE_POSTGRES_DB_SCHEMA); or bring back the store that belongs to the log,"
+            " or begin anew with a new folder for the log (MILLRACE_LOG_PATH) and a new schema"
         )
 
 

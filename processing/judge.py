@@ -63,8 +63,7 @@ _EVENTS: Final = """
           WHEN currency IS DISTINCT FROM '{currency}' THEN '{r.CURRENCY_NOT_ACCEPTED}' END
       END AS quarantine,
       CASE WHEN quarantine IS NOT NULL THEN coalesce(array_slice(value, 1, {raw_kept}), ''::BLOB) END AS raw,
-      unhex(md5(topic || ':' || event_id)) AS id_hash,
-      hash({payload}) AS payload_hash
+      {identity}
     FROM read
 """
 """What is found out of each record, in the records' order. What a hash is may be another thing in another version of
@@ -88,9 +87,6 @@ _REJECTED: Final = """
 
 _SPENT: Final = ["fault", "value", "at_ms", *(f"header_{name}" for name in HEADERS)]
 """Columns of decoded events that nobody needs once they are judged."""
-
-_READ: Final = {"timestamp": "at_ms"}
-"""Fields that the decoder gives under another name."""
 
 _QUARANTINED: Final = ("topic", "partition", "offset", "log_time", "quarantine", "raw")
 
@@ -133,6 +129,12 @@ class Judge:
         return self._none_rejected
 
 
+def identity(at_ms: str) -> str:
+    """SQL of what dedupe knows of an event, `id_hash` and `payload_hash`; `at_ms`: SQL of its time in milliseconds."""
+    payload = ", ".join(at_ms if name == "timestamp" else name for name in EVENT_FIELDS)
+    return f"unhex(md5(topic || ':' || event_id)) AS id_hash, hash({payload}) AS payload_hash"
+
+
 def _has_nul(properties: pa.ChunkedArray) -> bool:
     """Whether there is a NUL in any of the texts of the maps."""
     texts = [text for chunk in properties.chunks for text in (chunk.keys, chunk.items)]
@@ -158,7 +160,7 @@ def _events_sql(shop: ShopSettings, nul_in_properties: str) -> str:
         max_quantity=MAX_QUANTITY,
         currency=shop.currency,
         raw_kept=RAW_KEPT_BYTES,
-        payload=", ".join(_READ.get(name, name) for name in EVENT_FIELDS),
+        identity=identity("at_ms"),
     )
 
 

@@ -144,7 +144,7 @@ def residues(transaction: Transaction) -> dict[str, int]:
         "SELECT records - applied - duplicates - quarantined - rejected AS fates, span - records AS offsets, gaps,"
         " log_rows - applied + erased + unlogged AS log,"
         " (SELECT coalesce(sum(greatest(acknowledged - stored, 0)), 0)::bigint FROM tallies) AS accepted FROM totals,"
-        " (SELECT coalesce(sum(next_offset - first_offset), 0)::bigint AS span,"
+        " (SELECT coalesce(sum(next_offset - first_offset - unknown), 0)::bigint AS span,"
         "  coalesce(sum(gaps), 0)::bigint AS gaps FROM books) moved,"
         " LATERAL (SELECT coalesce(sum(applied), 0)::bigint AS unlogged FROM epochs WHERE epoch > log_epoch) waiting"
     ).to_pylist()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 
 from processing import ledger
-from processing.batch import event_rows
+from processing.batch import Batch, event_rows
 from processing.decode import Decoder
 from processing.dedupe import applied_before
 from processing.enrichment.enrich import Enricher
@@ -28,6 +28,10 @@ class EpochReader:
         self._enricher = enricher
         self._read = read
 
+    def read(self, ranges: Ranges) -> Batch:
+        """The records of these ranges, judged. Raises LogGapError, RetryableError."""
+        return self._judge.judge(self._decoder.decode(self._read(ranges)))
+
     def epochs_after(self, transaction: Transaction, epoch: int) -> Iterator[tuple[int, pa.Table]]:
         """Every epoch of the ledger after the given one, oldest first, with its events in the columns of the log.
 
@@ -36,7 +40,7 @@ class EpochReader:
         erased = ErasedUsers()
         erased.learn(transaction)
         for number, ranges in ledger.offset_ranges(transaction, epoch):
-            batch = self._judge.judge(self._decoder.decode(self._read(ranges)))
+            batch = self.read(ranges)
             applied = erased.without(applied_before(transaction, batch.events, number))
             mark = ledger.watermark_before(transaction, number)
             yield number, event_rows(applied, number, mark, self._enricher)

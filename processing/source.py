@@ -1,6 +1,7 @@
 """Kafka as it is read: the stream, by Spark, from the ledger's position; and bounded ranges for repairs."""
 
 import json
+from collections.abc import Iterable
 from typing import Final, TypeAlias, cast
 
 import pyarrow as pa
@@ -81,6 +82,22 @@ def _check_continues(consumer: Consumer, topic: str, partition: int, offset: int
         raise LogGapError(
             f"the ledger continues {topic}-{partition} at {offset}, but the broker has {first} to {end}: {what}"
         )
+
+
+def beginnings(kafka: KafkaSettings, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """The first offset that the broker still has of each partition. Raises RetryableError while it is away."""
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "millrace-processing"})
+    try:
+        return {
+            (topic, partition): consumer.get_watermark_offsets(
+                TopicPartition(kafka.topic_prefix + topic, partition), timeout=_BROKER_SECONDS
+            )[0]
+            for topic, partition in places
+        }
+    except KafkaException as error:
+        raise RetryableError(f"the broker at {kafka.bootstrap} does not answer: {error}") from error
+    finally:
+        consumer.close()
 
 
 def read_stream(spark: SparkSession, kafka: KafkaSettings, starting: str, max_events: int) -> DataFrame:

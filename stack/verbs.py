@@ -40,6 +40,7 @@ VERBS: Final = (
     Verb("load", LOADTEST, "Load the stack and measure latency and freshness: --rate, --seconds"),
     Verb("drill", LOADTEST, "Break a stack under load and audit it: NAME, --random, --list"),
     Verb("rebuild", PROCESSING, "Make projections again from the event log, compare, swap: --projection, --check"),
+    Verb("restore", PROCESSING, "Make a lost Postgres store again from the event log and Kafka, then go on from there"),
     Verb("verify", PROCESSING, "Hold what is served against the event log, to the unit: --from --to, --random, --all"),
     Verb(
         "compact", PROCESSING, "Put small files of the Delta tables together, delete old ones: --dry-run, --keep-hours"

@@ -20,7 +20,9 @@ def balances() -> Statement:
     every record, and hours whose minutes are no longer kept stand for those.
     """
     offsets = select(
-        func.coalesce(func.sum(books.c.next_offset - books.c.first_offset), 0).cast(BigInteger).label("span"),
+        func.coalesce(func.sum(books.c.next_offset - books.c.first_offset - books.c.unknown), 0)
+        .cast(BigInteger)
+        .label("span"),
         func.coalesce(func.sum(books.c.gaps), 0).cast(BigInteger).label("gaps"),
     ).subquery("offsets")
     minutes = select(func.coalesce(func.sum(site_minutes.c.events), 0)).scalar_subquery()

@@ -120,7 +120,8 @@ def _checks(row: ResultRow) -> list[Check]:
         ),
         _check(
             "offsets",
-            "Offsets the epochs moved over, all partitions = records read: none skipped, none read twice.",
+            "Offsets the epochs moved over, all partitions = records read: none skipped, none read twice."
+            " After a restore without those that only the lost ledger knew.",
             row.offset_span,
             row.records,
         ),

@@ -36,6 +36,7 @@ from processing.projections import build_projections
 from processing.rebuild.plan import Plan, Span, choose
 from processing.rebuild.run import Rebuild, Result
 from processing.reread import EpochReader
+from processing.restore.run import Restore, Restored
 from processing.settings import ProcessingSettings
 from processing.source import READ_TOPICS, Ranges, read_ranges
 from processing.store import Store, Transaction, connect
@@ -92,6 +93,20 @@ class Place:
             self.home / "rebuild",
             projections=PROJECTIONS,
             plan=Plan(choose(PROJECTIONS, names, span), span, swap),
+            reader=self.reader(),
+            tell=lambda *_: None,
+        ).run()
+
+    def restore(self) -> Restored:
+        """Make the ledger again from the log and Kafka."""
+        return Restore(
+            self.postgres,
+            self.kafka,
+            self.log_path,
+            self.home / "restore",
+            projections=PROJECTIONS,
+            shop=SHOP,
+            settings=ProcessingSettings(checkpoint=self.home / "checkpoint"),
             reader=self.reader(),
             tell=lambda *_: None,
         ).run()
