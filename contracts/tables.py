@@ -125,7 +125,22 @@ totals: Final = Table(
     Column("log_rows", BigInteger, nullable=False, server_default=text("0"), comment="through epoch log_epoch"),
     Column("log_epoch", BigInteger, nullable=False, server_default=text("0")),
     Column("log_id", Text, comment="the Delta table's own id, so that another stack's is told apart"),
+    Column(
+        "results_epoch",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="the topic analytics-results has every row that changed through this epoch",
+    ),
     comment="The ledger summed over all epochs, one row, so that the books are read in O(1).",
+)
+
+tombstones: Final = Table(
+    "tombstones",
+    metadata,
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True, comment="as in the topic analytics-results"),
+    comment="Rows that were joined into others, until that topic is known to say so.",
 )
 
 last_change: Final = Table(

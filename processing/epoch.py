@@ -38,6 +38,7 @@ from processing.results import ResultsPublisher
 from processing.settings import ProcessingSettings
 from processing.source import Ranges
 from processing.store import Store, Transaction
+from processing.undelivered import Undelivered
 from processing.watermark import observe, watermark
 
 log = structlog.get_logger()
@@ -110,6 +111,7 @@ class EpochRunner:
         self._settings = settings
         self._metrics = metrics
         self._results = results
+        self._undelivered = Undelivered(results) if results is not None else None
         self._roll_ups = roll_ups
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="merges")
         self._recent = RecentIds()
@@ -125,6 +127,9 @@ class EpochRunner:
             self.position = ledger.read_position(transaction)
             self._recent = load_ids(transaction)
             self._erased.learn(transaction)
+        if self._undelivered is not None:
+            with self._store.transaction() as transaction:
+                self._undelivered.publish(transaction, self._projections)
         return self.position
 
     def judge(self, records: pa.Table, read_seconds: float = 0.0) -> Judged:
@@ -161,7 +166,8 @@ class EpochRunner:
             with phases.time("ledger"):
                 forgotten = self._keep(transaction, batch, told, epoch)
                 entry = self._entry(epoch, started_at, batch, told, events)
-                ledger.write_entry(transaction, entry)
+                delivered = self._undelivered.keep(transaction, epoch, merged) if self._undelivered else None
+                ledger.write_entry(transaction, entry, delivered)
                 failpoints.at(failpoints.ENTRY_WRITTEN)
             begun = perf_counter()
         phases.seconds["commit"] = perf_counter() - begun

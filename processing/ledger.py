@@ -76,8 +76,11 @@ def watermark_before(transaction: Transaction, epoch: int) -> datetime | None:
     return _utc(rows[0]["watermark"]) if rows else None
 
 
-def write_entry(transaction: Transaction, entry: Entry) -> None:
-    """Add the epoch's line, move the books forward and tell everyone who listens. Raises OffsetRegressionError."""
+def write_entry(transaction: Transaction, entry: Entry, results_epoch: int | None = None) -> None:
+    """Add the epoch's line, move the books forward and tell everyone who listens. Raises OffsetRegressionError.
+
+    `results_epoch`: the results topic has every row through this epoch; None where nothing is published.
+    """
     _advance_books(transaction, entry.batch.offsets)
     offsets: dict[str, dict[str, list[int]]] = {}
     for row in entry.batch.offsets.to_pylist():
@@ -99,6 +102,8 @@ def write_entry(transaction: Transaction, entry: Entry) -> None:
         ),
     )
     sums = ", ".join(f"{name} = {name} + ${position}" for position, name in enumerate(TALLY, start=2))
+    if results_epoch is not None:
+        sums += f", results_epoch = {results_epoch}"
     transaction.execute(f"UPDATE totals SET epoch = $1, {sums}", (entry.epoch, *counts))
     transaction.execute("SELECT pg_notify($1, $2)", (NOTIFY_CHANNEL, str(entry.epoch)))
 

@@ -37,6 +37,7 @@ from processing.rebuild.plan import Plan, Span, choose
 from processing.rebuild.run import Rebuild, Result
 from processing.reread import EpochReader
 from processing.restore.run import Restore, Restored
+from processing.results import ResultsPublisher
 from processing.settings import ProcessingSettings
 from processing.source import READ_TOPICS, Ranges, read_ranges
 from processing.store import Store, Transaction, connect
@@ -112,7 +113,12 @@ class Place:
         ).run()
 
     def runner(
-        self, store: Store, log_path: Path, log_interval_seconds: float = 3600.0, roll_ups: RollUps | None = None
+        self,
+        store: Store,
+        log_path: Path,
+        log_interval_seconds: float = 3600.0,
+        roll_ups: RollUps | None = None,
+        results: ResultsPublisher | None = None,
     ) -> EpochRunner:
         """A new processor, ready for its next epoch, as after a crash."""
         runner = EpochRunner(
@@ -126,7 +132,7 @@ class Place:
             shop=SHOP,
             settings=ProcessingSettings(checkpoint=self.home / "checkpoint"),
             metrics=EpochMetrics(),
-            results=None,
+            results=results,
             roll_ups=roll_ups,
         )
         runner.resume()

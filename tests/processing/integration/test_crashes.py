@@ -27,6 +27,7 @@ from processing.batch import EVENT_LOG
 from processing.ledger import TALLY
 from processing.maintenance.rolling import RollUps
 from processing.metrics import EpochMetrics
+from processing.results import ResultsPublisher
 from processing.source import read_ranges
 from processing.store import Store
 from stack.kafka import create_topics
@@ -38,6 +39,7 @@ from tests.processing.integration.forked import arm
 from tests.processing.integration.line import SHOP, Place
 from tests.processing.integration.processor import eventually
 from tests.processing.integration.reader import Reader
+from tests.processing.integration.results_topic import last_results, published_rows
 from tests.processing.integration.traffic import Traffic, now_ms, poison, visits
 
 KILLS: Final = int(os.environ.get("MILLRACE_KILLS", "6"))
@@ -45,6 +47,8 @@ KILLS: Final = int(os.environ.get("MILLRACE_KILLS", "6"))
 HOUR_MS: Final = 3_600_000
 EPOCH_RECORDS: Final = 15
 """Of each partition, at most."""
+QUEUED: Final = 20
+"""Results that wait for the broker, at most: an epoch has more."""
 FAILPOINTS: Final = [
     point
     for name, value in vars(failpoints).items()
@@ -53,7 +57,7 @@ FAILPOINTS: Final = [
 ]
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(280 + 20 * KILLS)]
 
-_WHEN: Final = {"epoch", "first_epoch", "last_epoch", "log_epoch", "log_id"}
+_WHEN: Final = {"epoch", "first_epoch", "last_epoch", "log_epoch", "log_id", "results_epoch"}
 """Columns that say in which epoch something happened: two processors cut the stream into other epochs."""
 COMPARED: Final = (
     *projections.ALL,
@@ -61,18 +65,21 @@ COMPARED: Final = (
 )
 
 
-def process(place: Place, failpoint: str | None, log_interval_seconds: float, at_most: int) -> None:
+def process(place: Place, failpoint: str | None, log_interval_seconds: float, at_most: int, *, publishes: bool) -> None:
     """A processor that reads what there is, in epochs; in a process of its own that may be killed at any time."""
     if failpoint is not None:
         name, turn = failpoint.split("@")
         arm(name, int(turn))
     store = Store(place.postgres)
     roll_ups = RollUps(store, PROJECTIONS, SHOP, EpochMetrics().maintenance, again_seconds=0)
-    runner = place.runner(store, place.home / "delta", log_interval_seconds, roll_ups)
+    results = ResultsPublisher(place.kafka, most_queued=QUEUED) if publishes else None
+    runner = place.runner(store, place.home / "delta", log_interval_seconds, roll_ups, results)
     while ranges := place.unread(runner.position.next_offsets, at_most):
         runner.run(runner.judge(read_ranges(place.kafka, ranges)))
         runner.roll_up()
     runner.flush_log()
+    if results is not None:
+        results.close()
     store.close()
 
 
@@ -82,6 +89,7 @@ class Line:
 
     place: Place
     reader: Reader
+    publishes: bool
     facts: dict[str, Any] = field(default_factory=dict)
 
     def start(
@@ -89,7 +97,7 @@ class Line:
     ) -> Any:
         """Start it; it ends at the failpoint, or when it has read everything."""
         arguments = (self.place, failpoint, log_interval_seconds, at_most)
-        started = FORKED.Process(target=process, args=arguments)
+        started = FORKED.Process(target=process, args=arguments, kwargs={"publishes": self.publishes})
         started.start()
         return started
 
@@ -139,7 +147,8 @@ def crashed(kafka_bootstrap: str, postgres_url: str, tmp_path_factory: pytest.Te
     create_topics(kafka_bootstrap, topics.ALL, kafka.topic_prefix)
     for name in ("crashed", "whole"):
         postgres = PostgresSettings(url=SecretStr(postgres_url), db_schema=f"t{uuid.uuid4().hex}")
-        lines.append(Line(Place(kafka, postgres, tmp_path_factory.mktemp(name)), Reader(postgres)))
+        place = Place(kafka, postgres, tmp_path_factory.mktemp(name))
+        lines.append(Line(place, Reader(postgres), publishes=name == "crashed"))
     line, whole = lines
     traffic = Traffic(kafka_bootstrap, kafka.topic_prefix)
     shop, dice = Shop(traffic), random.Random(6)
@@ -221,6 +230,12 @@ def test_epochs_have_no_gaps_and_the_log_holds_them_all_as_the_ledger_says(crash
 def test_the_tables_are_the_fold_of_the_log_to_the_epoch(crashed: Line) -> None:
     whole = {each.name: delta for each, delta in ENGINE.deltas(log_of(crashed), PROJECTIONS)}
     assert as_rows(joined(whole)) == crashed.reader.held()
+
+
+def test_the_results_topic_ends_at_the_rows_of_the_tables(crashed: Line) -> None:
+    results = last_results(crashed.place.kafka.bootstrap, crashed.place.kafka.topic_prefix)
+    for table in projections.ALL:
+        assert results[table.name] == published_rows(crashed.reader, table.name), table.name
 
 
 def test_every_epochs_ids_are_remembered(crashed: Line) -> None:

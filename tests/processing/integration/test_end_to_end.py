@@ -3,29 +3,23 @@
 One processor for all of these tests, since a start takes seconds. Crashes are in `test_crashes.py`.
 """
 
-import json
 import random
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
-from sqlalchemy import DateTime, LargeBinary, Numeric
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from contracts import projections, topics
-from contracts.tables import metadata
 from processing.enrichment.enrich import ENRICHED
 from tests.processing.builders import rejection, sale
 from tests.processing.expected import expected, without_epochs
 from tests.processing.folding import ENGINE, PROJECTIONS, as_rows, joined
 from tests.processing.integration.bench import Bench
 from tests.processing.integration.processor import Metrics, Processor, eventually, free_port
-from tests.processing.integration.reader import Reader
+from tests.processing.integration.results_topic import Results, last_results, published_rows
 from tests.processing.integration.traffic import Traffic, now_ms, poison, visits
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(290)]
@@ -46,7 +40,7 @@ def calm(make_bench: Callable[..., Bench]) -> Bench:
     nowhere = processor.home / "no-java"
     rival = Processor(**{**vars(processor), "port": free_port(), "child": None, "java_home": nowhere})
     rival.start()  # which takes it some seconds
-    traffic.send(visits(dice, "now", 1500, now_ms(), 120_000))
+    traffic.send(visits(dice, "now", 500, now_ms(), 120_000))
     traffic.send(sale(f"widest-{n}", amount=WIDEST, timestamp=now_ms() - 60_000) for n in range(3))
     poison(traffic)
     traffic.reject(rejection(f"r{n}", reason="invalid_id", received_at=now_ms()) for n in range(20))
@@ -101,10 +95,12 @@ def keep_sending(traffic: Traffic, ending: threading.Event, dice: random.Random)
     traffic.flush()
 
 
-def results_once_like(processor: Processor, published: dict[str, Any]) -> dict[str, Any]:
+def results_once_like(processor: Processor, published: Results) -> Results:
     """The results topic once it is as wanted, or as it stands after twenty seconds: it is written after the commit."""
     deadline = time.monotonic() + 20
-    while (results := last_results(processor)) != published and time.monotonic() < deadline:
+    while (results := last_results(processor.bootstrap, processor.topic_prefix)) != published:
+        if time.monotonic() > deadline:
+            break
         time.sleep(0.2)
     return results
 
@@ -118,59 +114,6 @@ def metrics_once_caught_up(processor: Processor) -> Metrics:
         if behind == 0 or time.monotonic() > deadline:
             return told
         time.sleep(0.5)
-
-
-def last_results(processor: Processor) -> dict[str, dict[tuple[Any, ...], Any]]:
-    """By projection and key: the last row of each in the results topic, without those that are gone."""
-    topic = processor.topic_prefix + topics.RESULTS.name
-    consumer = Consumer({"bootstrap.servers": processor.bootstrap, "group.id": topic, "enable.partition.eof": False})
-    found: dict[str, dict[tuple[Any, ...], Any]] = {table.name: {} for table in projections.ALL}
-    for number in range(topics.RESULTS.partitions):
-        partition = TopicPartition(topic, number, 0)
-        _, end = consumer.get_watermark_offsets(partition, timeout=10)
-        consumer.assign([partition])
-        while partition.offset < end:
-            message = consumer.poll(10)
-            assert message is not None
-            assert message.error() is None
-            key, value, offset = message.key(), message.value(), message.offset()
-            assert key is not None
-            assert offset is not None
-            name, _, row_key = key.decode().partition(":")
-            identity = tuple(shown(name, row_key).values())
-            found[name].pop(identity, None)
-            if value is not None:
-                published = json.loads(value, parse_float=str)
-                assert json.dumps(published["key"]) == json.dumps(json.loads(row_key))
-                found[name][identity] = shown(name, json.dumps(published["row"]))
-            partition.offset = offset + 1
-    consumer.close()
-    return found
-
-
-def shown(name: str, text: str) -> dict[str, Any]:
-    """A row's JSON with times and money as values: the topic spells them otherwise than Postgres does."""
-    columns = metadata.tables[name].columns
-    row: dict[str, Any] = json.loads(text, parse_float=Decimal)
-    for column, value in row.items():
-        if value is not None and isinstance(columns[column].type, DateTime):
-            row[column] = datetime.fromisoformat(value)
-        elif value is not None and isinstance(columns[column].type, Numeric):
-            row[column] = Decimal(value)
-    return row
-
-
-def published_rows(reader: Reader, name: str) -> dict[tuple[Any, ...], Any]:
-    """The rows of a table as the results topic must have them."""
-    table = metadata.tables[name]
-    columns = [
-        column.name
-        for column in table.columns
-        if not isinstance(column.type, LargeBinary | ARRAY) and not column.name.endswith("_key")
-    ]
-    texts = reader.query(f"SELECT to_jsonb(t)::text AS row FROM (SELECT {', '.join(columns)} FROM {name}) t")
-    rows = [shown(name, each["row"]) for each in texts]
-    return {tuple(row[key.name] for key in table.primary_key): row for row in rows}
 
 
 def test_every_table_equals_the_oracle(calm: Bench) -> None:
