@@ -16,7 +16,7 @@ from tests.conftest import execute
 from tests.processing import visits as visitors
 from tests.processing.builders import rejection
 from tests.processing.expected import expected
-from tests.processing.integration.line import PROJECTIONS, Line, last_line
+from tests.processing.integration.line import PROJECTIONS, SHOP, Line, last_line
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
 
@@ -145,7 +145,7 @@ def test_until_the_projections_are_made_nothing_starts_and_a_ledger_that_is_ther
     line = new_line()
     tables = line.held()
     lose(line)
-    definitions.prepare(line.store, PROJECTIONS)  # as a start does, before it finds the log ahead
+    definitions.prepare(line.store, PROJECTIONS, SHOP)  # as a start does, before it finds the log ahead
     with pytest.raises(LogAheadError, match="`millrace restore`"):
         line.start()
     with pytest.raises(LogAheadError, match="`millrace restore`"):
