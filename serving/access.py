@@ -25,8 +25,10 @@ _LOOK_EVERY_SECONDS: Final = 1.0
 _MAX_KEY_LENGTH: Final = 256
 PERSONAL_ROOTS: Final = frozenset({"session", "sessions", "user", "users", "explain", "changes"})
 ADMIN_ROOTS: Final = frozenset({"requests", "requestsConnection"})
-PERSONAL_FIELDS: Final = frozenset({"samples", "samplesConnection", "quarantineSamples", "quarantineSamplesConnection"})
-"""Fields below any root that show what a single person sent."""
+PERSONAL_FIELDS: Final = frozenset(
+    {"samples", "samplesConnection", "quarantineSamples", "quarantineSamplesConnection", "examples"}
+)
+"""Fields below any root that show what a single person sent or did; keys of rows that differ are ids of people, too."""
 
 
 def scopes_of(kind: OperationType, roots: Iterable[str], below: frozenset[str]) -> frozenset[ReadScope]:

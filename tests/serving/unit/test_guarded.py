@@ -10,12 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from graphql import GraphQLObjectType, OperationType
+from graphql import GraphQLObjectType, OperationType, get_named_type
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from contracts.settings import LogSettings, PostgresSettings, ShopSettings
-from serving.access import Access, Denied, scopes_of
+from serving.access import ADMIN_ROOTS, PERSONAL_FIELDS, PERSONAL_ROOTS, Access, Denied, scopes_of
 from serving.allowed import Allowed
 from serving.app import build_app
 from serving.schema import build_schema
@@ -63,12 +63,13 @@ async def test_a_key_reads_what_its_scopes_allow(keys: Write) -> None:
     path = keys(numbers=["analytics"], people=["personal"], all=["analytics", "personal", "write"], sender=["write"])
     sums, single = "{ asOf { epoch } }", "{ users { nodes { id } } }"
     raw = f"{{ rejections({RANGE}) {{ samples {{ raw }} }} }}"
+    differing = "{ verifications { examples { key { value } } } }"
     both = "{ ...F } fragment F on Query { asOf { epoch } sessions { nodes { id } } }"
     seen, denied = (200, "UNAVAILABLE"), (403, "FORBIDDEN")
     async with serving(keys_file=path) as client:
         assert [await code(client, each, "all") for each in (sums, both)] == [seen] * 2
-        assert [await code(client, each, "numbers") for each in (sums, single, both, raw)] == [
-            seen, denied, denied, denied,
+        assert [await code(client, each, "numbers") for each in (sums, single, both, raw, differing)] == [
+            seen, denied, denied, denied, denied,
         ]  # fmt: skip
         assert [await code(client, each, "people") for each in (sums, both)] == [denied] * 2
         assert await code(client, single, "sender") == denied
@@ -127,6 +128,24 @@ def test_a_file_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
 def test_what_single_people_did_needs_personal(root: str) -> None:
     assert scopes_of(OperationType.QUERY, {root}, frozenset()) == {"personal"}
     assert scopes_of(OperationType.QUERY, {root, "books"}, frozenset()) == {"personal", "analytics"}
+
+
+def test_ids_of_single_people_are_nowhere_in_reach_of_analytics() -> None:
+    schema = build_schema()._schema
+    assert schema.query_type is not None
+    assert schema.subscription_type is not None
+    names, seen = set[str](), set[GraphQLObjectType]()
+    ahead = [schema.query_type, schema.subscription_type]
+    while ahead:
+        fields = ahead.pop().fields
+        for name in fields.keys() - PERSONAL_ROOTS - ADMIN_ROOTS - PERSONAL_FIELDS:
+            names.add(name)
+            type_ = get_named_type(fields[name].type)
+            if isinstance(type_, GraphQLObjectType) and type_ not in seen:
+                seen.add(type_)
+                ahead.append(type_)
+    assert not names & {"userId", "sessionId", "eventId", "eventIds", "raw", "path", "purchase"}
+    assert {"views", "mismatches", "says"} <= names, "what may be read"
 
 
 def test_what_changes_something_needs_admin() -> None:

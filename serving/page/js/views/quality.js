@@ -39,7 +39,9 @@ query Quality($range: TimeRange!, ${personal ? "$conflict: Boolean, " : ""}$earl
     close residue checks { name meaning left right residue } totals { records late duplicates conflicts }
     epochs(first: 15) { epoch committedAt durationSeconds freshnessSeconds records applied duplicates quarantined rejected late }
   }
-  verifications(first: 5) { at epoch from until rows mismatches seconds examples { table kind key { column value } columns { column expected found } eventIds } }
+  verifications(first: 5) { at epoch from until rows mismatches seconds
+    ${personal ? "examples { table kind key { column value } columns { column expected found } eventIds }" : ""}
+  }
 }`;
 
 export function build(page) {
