@@ -81,20 +81,24 @@ class _Socket:
 
     async def run(self) -> None:
         reading = asyncio.create_task(self._read())
+        close: Close | None = None
         try:
             await asyncio.wait({reading, self._failed}, return_when=asyncio.FIRST_COMPLETED)
             for done in (reading, self._failed):
                 if done.done():
                     done.result()
-        except Close as close:
-            with contextlib.suppress(Exception):  # it may have gone meanwhile
-                await self._raw_send({"type": "websocket.close", "code": close.code, "reason": close.reason})
+        except Close as told:
+            close = told
         finally:
             tasks = [reading, *self._running.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._failed.cancel()
+        if close is not None:  # after all else has ended: granian sends it only once nobody waits to receive
+            with contextlib.suppress(Exception):  # it may have gone meanwhile, or not read
+                async with asyncio.timeout(self._settings.slow_reader_seconds):
+                    await self._raw_send({"type": "websocket.close", "code": close.code, "reason": close.reason})
 
     async def _read(self) -> None:
         deadline = self._settings.connection_init_seconds

@@ -28,8 +28,11 @@ class Peer:
         self.sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.reads = asyncio.Event()
         self.reads.set()
+        self.closing = asyncio.Event()
 
     async def _send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.close":
+            self.closing.set()
         await self.reads.wait()
         self.sent.put_nowait(message)
 
@@ -111,14 +114,23 @@ async def test_who_says_nothing_is_let_go() -> None:
 
 
 async def test_who_does_not_read_is_let_go() -> None:
+    async with Peer(slow_reader_seconds=0.2) as peer:
+        peer.say(INIT)
+        await peer.heard()
+        peer.reads.clear()
+        peer.say(subscribe("{ __typename }"))
+        await asyncio.wait_for(peer.closing.wait(), 10)
+        peer.reads.set()
+        assert await peer.heard() == {"close": 1013}
+
+
+async def test_who_does_not_even_read_why_is_not_waited_for() -> None:
     async with Peer(slow_reader_seconds=0.05) as peer:
         peer.say(INIT)
         await peer.heard()
         peer.reads.clear()
         peer.say(subscribe("{ __typename }"))
-        await asyncio.sleep(0.2)
-        peer.reads.set()
-        assert await peer.heard() == {"close": 1013}
+        await asyncio.wait_for(peer.closing.wait(), 10)
 
 
 async def test_a_completed_subscription_ends_and_its_name_is_free() -> None:
