@@ -8,7 +8,7 @@ that it asks for.
 import hashlib
 import hmac
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -68,6 +68,10 @@ class Client:
         """Raises Denied where a scope is missing."""
         if not needed <= self.scopes:
             raise Denied(needed - self.scopes)
+
+
+Identify = Callable[[], Client]
+"""Who a stream's client is by now: keys end, and are changed. Raises Denied once it is nobody known."""
 
 
 class Access:

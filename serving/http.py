@@ -11,12 +11,13 @@ An answer that is known takes no parsing: the request is looked up by its bytes,
 import time
 from collections import OrderedDict
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import orjson
 from graphql import OperationType
 
-from serving.access import Access, Client, Denied
+from serving.access import Access, Client, Denied, Identify
 from serving.answers import Answers, Kept
 from serving.documents import Operation, Unusable
 from serving.events import EVENT_STREAM, Events
@@ -91,14 +92,15 @@ class Endpoint:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
             media_type = self._negotiated(headers)
-            client = self._client(scope, headers)
+            identify = self._identify(scope, headers)
+            client = _known(identify)
             request = await self._request(scope, headers, receive)
             if self._guarded:
                 told = (_scopes(client),)
                 self._check(request, client)
             if media_type == EVENT_STREAM:
                 self._may_run(request, self._executor.operation(request))
-                await self._events.send(_resumed(request, headers), client, receive, send)
+                await self._events.send(_resumed(request, headers), identify, receive, send)
                 return
             kept = self._answers.get(request.key) or await self._answer(request, client)
         except Refused as refused:
@@ -111,13 +113,9 @@ class Endpoint:
             await self._send(send, scope["method"], headers, media_type, kept, told=told)
         self._observe(time.perf_counter() - started)
 
-    def _client(self, scope: Scope, headers: dict[bytes, bytes]) -> Client:
+    def _identify(self, scope: Scope, headers: dict[bytes, bytes]) -> Identify:
         told = headers.get(b"authorization")
-        try:
-            return self._access.client(told.decode("latin-1") if told is not None else None, address_of(scope))
-        except Denied as denied:
-            challenge = (b"www-authenticate", b'Bearer realm="millrace"')
-            raise Refused(401, str(denied), challenge, code="UNAUTHENTICATED") from denied
+        return partial(self._access.client, told.decode("latin-1") if told is not None else None, address_of(scope))
 
     def _check(self, request: GraphQLRequest, client: Client) -> None:
         operation = self._executor.operation(request)
@@ -227,6 +225,14 @@ class Endpoint:
         if kept.etag in headers.get(b"if-none-match", b""):
             return await _send(send, 304, media_type, b"", more)
         return await _send(send, status, media_type, answer.body, more)
+
+
+def _known(identify: Identify) -> Client:
+    try:
+        return identify()
+    except Denied as denied:
+        challenge = (b"www-authenticate", b'Bearer realm="millrace"')
+        raise Refused(401, str(denied), challenge, code="UNAUTHENTICATED") from denied
 
 
 def _scopes(client: Client) -> tuple[bytes, bytes]:

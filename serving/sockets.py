@@ -7,6 +7,7 @@ code; who does not read what is sent is let go, and gets the newest state when i
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ import orjson
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from serving.access import Access, Client, Denied
+from serving.access import Access, Denied, Identify
 from serving.execution import Outcome
 from serving.http import address_of
 from serving.request import BadRequest, GraphQLRequest, from_members
@@ -49,11 +50,11 @@ class Sockets:
         await send({"type": "websocket.accept", "subprotocol": PROTOCOL, "headers": []})
         address, header = address_of(scope), headers.get(b"authorization")
 
-        def client(told: str | None) -> Client:
+        def by_key(told: str | None) -> Identify:
             """Browsers can not set the header: the key comes in the payload of `connection_init`, or in either."""
-            return self._access.client(told if told is not None else header, address)
+            return partial(self._access.client, told if told is not None else header, address)
 
-        await _Socket(self._streams, client, self._settings, receive, send).run()
+        await _Socket(self._streams, by_key, self._settings, receive, send).run()
 
     def _origin_allowed(self, headers: dict[bytes, str]) -> bool:
         """Browsers say which page opens a socket; who says nothing is no browser, and carries nobody's cookies."""
@@ -67,15 +68,15 @@ class _Socket:
     def __init__(
         self,
         streams: Streams,
-        identify: Callable[[str | None], Client],
+        by_key: Callable[[str | None], Identify],
         settings: ServingSettings,
         receive: Receive,
         send: Send,
     ) -> None:
-        self._streams, self._identify, self._settings = streams, identify, settings
+        self._streams, self._by_key, self._settings = streams, by_key, settings
         self._receive, self._raw_send = receive, send
-        self._client: Client | None = None
-        """Who it is, once it has said so."""
+        self._identify: Identify | None = None
+        """Tells who it is, once it has said so."""
         self._running: dict[str, asyncio.Task[None]] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -104,7 +105,7 @@ class _Socket:
         deadline = self._settings.connection_init_seconds
         while True:
             try:
-                async with asyncio.timeout(None if self._client else deadline):
+                async with asyncio.timeout(None if self._identify else deadline):
                     received = await self._receive()
             except TimeoutError as error:
                 raise Close(4408, "Connection initialisation timeout") from error
@@ -129,9 +130,9 @@ class _Socket:
     async def _on_message(self, message: dict[str, Any]) -> None:
         match message["type"]:
             case "connection_init":
-                if self._client is not None:
+                if self._identify is not None:
                     raise Close(4429, "Too many initialisation requests")
-                self._client = self._identified(message.get("payload"))
+                self._identify = self._identified(message.get("payload"))
                 await self._send(b'{"type":"connection_ack"}')
             case "ping":
                 await self._send(b'{"type":"pong"}')
@@ -145,16 +146,18 @@ class _Socket:
             case _:
                 raise Close(4400, "A message has an unknown type")
 
-    def _identified(self, payload: Any) -> Client:
+    def _identified(self, payload: Any) -> Identify:
         told = payload.get("authorization") if isinstance(payload, dict) else None
+        identify = self._by_key(told if isinstance(told, str) else None)
         try:
-            return self._identify(told if isinstance(told, str) else None)
+            identify()
         except Denied as denied:
             raise Close(4403, "Forbidden") from denied
+        return identify
 
     def _subscribe(self, message: dict[str, Any]) -> None:
-        client = self._client
-        if client is None:
+        identify = self._identify
+        if identify is None:
             raise Close(4401, "Unauthorized")
         name, payload = message.get("id"), message.get("payload")
         if not isinstance(name, str) or not name or not isinstance(payload, dict):
@@ -167,13 +170,13 @@ class _Socket:
             request = from_members(payload)
         except BadRequest as error:
             raise Close(4400, str(error)) from error
-        task = asyncio.create_task(self._stream(name, request, client))
+        task = asyncio.create_task(self._stream(name, request, identify))
         self._running[name] = task
         task.add_done_callback(lambda done: self._ended(name, done))
 
-    async def _stream(self, name: str, request: GraphQLRequest, client: Client) -> None:
+    async def _stream(self, name: str, request: GraphQLRequest, identify: Identify) -> None:
         id_ = orjson.dumps(name)
-        async with contextlib.aclosing(self._streams.answers(request, client)) as answers:
+        async with contextlib.aclosing(self._streams.answers(request, identify)) as answers:
             async for answer in answers:
                 if answer.outcome in {Outcome.INVALID, Outcome.UNPARSABLE, Outcome.REFUSED}:
                     errors = orjson.dumps(orjson.loads(answer.body)["errors"])
@@ -197,6 +200,8 @@ class _Socket:
         error = task.exception()
         if isinstance(error, Close):
             self._failed.set_exception(error)
+        elif isinstance(error, Denied):
+            self._failed.set_exception(Close(4403, "Forbidden"))
         elif error is not None:
             _log.error("stream_failed", exc_info=error)
             self._failed.set_exception(Close(1011, "Internal error"))

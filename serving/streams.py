@@ -10,7 +10,7 @@ from typing import Final
 
 from graphql import GraphQLError, OperationType
 
-from serving.access import Client, Denied
+from serving.access import Client, Denied, Identify
 from serving.answers import Answers
 from serving.documents import Operation, Unusable
 from serving.execution import Answer, Executor, Outcome, encoded
@@ -28,12 +28,17 @@ class Streams:
     def __init__(self, executor: Executor, answers: Answers, feed: EpochFeed) -> None:
         self._executor, self._answers, self._feed = executor, answers, feed
 
-    async def answers(self, request: GraphQLRequest, client: Client) -> AsyncGenerator[Answer]:
+    async def answers(self, request: GraphQLRequest, identify: Identify) -> AsyncGenerator[Answer]:
         """Each answer when it is there: one of a query or of what can not be run, any number of a subscription.
 
-        Of a subscription, what fails because the store is away is passed over: the next epoch tells.
+        Of a subscription, what fails because the store is away is passed over: the next epoch tells. Its client is
+        asked for before each answer; a scope that its key has no more is the last one.
+
+        Raises:
+            Denied: the client's key is good no more.
         """
         operation = self._executor.operation(request)
+        client = identify()
         denied = _denied(operation, client)
         if denied is not None:
             yield denied
@@ -50,6 +55,7 @@ class Streams:
                 answer = await self._shared(request, operation, client)
                 if answer.retry:
                     continue
+                answer = _denied(operation, identify()) or answer
                 yield answer
                 if answer.outcome is not Outcome.DATA:
                     return

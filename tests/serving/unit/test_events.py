@@ -12,8 +12,10 @@ from pydantic import SecretStr
 from contracts.settings import LogSettings, PostgresSettings, ShopSettings
 from serving.app import Application, build_app
 from serving.settings import ServingSettings
+from tests.serving.unit.test_guarded import Write, keys
 
 pytestmark = pytest.mark.unit
+__all__ = ["keys"]
 
 
 def application(**settings: Any) -> Application:
@@ -24,7 +26,7 @@ def application(**settings: Any) -> Application:
 class Reader:
     """Reads one stream until it ends or leaves it."""
 
-    def __init__(self, app: Application, query: str, method: str = "POST") -> None:
+    def __init__(self, app: Application, query: str, method: str = "POST", key: str = "") -> None:
         self.status = 0
         self.body = b""
         self.reads = asyncio.Event()
@@ -35,7 +37,10 @@ class Reader:
         scope = {
             "type": "http", "path": "/graphql", "method": method, "client": ("1.2.3.4", 5),
             "query_string": urlencode(members).encode() if method == "GET" else b"",
-            "headers": [(b"accept", b"text/event-stream"), (b"content-type", b"application/json")],
+            "headers": [
+                (b"accept", b"text/event-stream"), (b"content-type", b"application/json"),
+                (b"authorization", f"Bearer {key}".encode()),
+            ],
         }  # fmt: skip
         if method == "POST":
             self._messages.put_nowait({"type": "http.request", "body": orjson.dumps(members)})
@@ -89,6 +94,18 @@ async def test_a_quiet_stream_gives_a_sign_of_life_until_its_reader_leaves() -> 
     await reader.until(b":\n\n:\n\n")
     reader.leave()
     await reader.end()
+
+
+async def test_a_quiet_stream_ends_with_its_key(keys: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.access._LOOK_EVERY_SECONDS", 0)
+    app = application(sign_of_life_seconds=0.01, keys_file=keys(a=["analytics"]))
+    reader = Reader(app, "subscription { epochs { epoch } }", key="a")
+    await reader.until(b":\n\n")
+    keys()
+    await reader.end()
+    *_, told, end, nothing = reader.body.split(b"\n\n")
+    assert b"UNAUTHENTICATED" in told
+    assert (end, nothing) == (b"event: complete\ndata:", b"")
 
 
 async def test_who_does_not_read_is_let_go() -> None:
