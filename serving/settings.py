@@ -82,6 +82,10 @@ class ServingSettings(PartSettings):
     """Most aliases in one operation, fragments expanded."""
     max_fields: int = Field(default=500, ge=1)
     """Most fields in one operation, fragments expanded."""
+    max_repeats: int = Field(default=100, ge=0)
+    """Most fields of one operation that are asked for again in the same place: validating compares each with each."""
+    max_definitions: int = Field(default=50, ge=1)
+    """Most operations and fragments in one document: fragments are compared with each other, too."""
     max_tokens: int = Field(default=2000, ge=1)
     """Most tokens in one document, and most comments; checked while it is parsed."""
     max_body_bytes: int = Field(default=256 * 1024, ge=1024)

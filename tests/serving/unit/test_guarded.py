@@ -173,6 +173,15 @@ async def test_only_listed_documents_run(tmp_path: Path) -> None:
         Allowed.read(path)
 
 
+async def test_variables_that_the_operation_does_not_have_are_passed_over() -> None:
+    async with serving() as client:
+        answers = [
+            await code(client, "query ($x: Boolean = true) { __typename @include(if: $x) }", variables=variables)
+            for variables in ({f"v{n}": n for n in range(10_000)}, {"v": [[n] for n in range(10_000)]})
+        ]
+    assert answers == [(200, "OK")] * 2
+
+
 async def test_introspection_can_be_off(tmp_path: Path) -> None:
     ask = "{ __schema { types { name } } }"
     async with serving() as client:

@@ -60,7 +60,7 @@ def test_replicas_that_answer_otherwise_share_nothing() -> None:
     ],
 )
 def test_what_is_a_matter_of_the_moment_or_of_single_people_is_not_shared(text: str, may: bool) -> None:
-    shape = Shape(max_tokens=2000, max_depth=12, max_aliases=30, max_fields=500)
+    shape = Shape.of(ServingSettings())
     operation = Documents(build_schema()._schema, shape).operation(text, None)
     assert isinstance(operation, Operation), operation
     assert operation.shareable is may
