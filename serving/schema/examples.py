@@ -37,16 +37,16 @@ _QUERIES: Final = {
     "changes": f"{{ changes({_HOUR}, since: 0) {{ untilEpoch added {{ purchases revenue currency lateEvents }} }} }}",
     "anomalies": f"{{ anomalies({_DAY}, scope: SITE) {{ windowStart metric observed expected severity }} }}",
     "trainings": "{ trainings(first: 3) { version trainedAt trainedUntil methods } }",
-    "forecast": f"{{ forecast({_DAY}, metric: REVENUE) {{ windowStart expected low high }} }}",
     "anomaliesConnection": f"{{ anomaliesConnection({_DAY}, first: 50) "
     "{ nodes { windowStart metric observed expected } pageInfo { hasNextPage endCursor } } }",
+    "forecast": f"{{ forecast({_DAY}, metric: REVENUE) {{ windowStart revenue {{ expected low high currency }} }} }}",
     "alerts": "{ alerts(status: OPEN) { id title severity members { says } } }",
     "alertsConnection": "{ alertsConnection(status: ALL, first: 50) "
     "{ nodes { id title openedAt resolvedAt } pageInfo { hasNextPage endCursor } } }",
     "requests": "{ requests(state: DONE) { kind key finishedAt receipt } }",
     "requestsConnection": "{ requestsConnection(first: 50) "
     "{ nodes { kind key state } pageInfo { hasNextPage endCursor } } }",
-    "segments": '{ segments(day: "2026-03-01") { customers { kind users revenue } currency } }',
+    "segments": '{ segments(day: "2026-03-01") { customers { kind users revenue currency } } }',
     "report": '{ report(day: "2026-03-01") { totals { orders revenue } weekBefore { orders revenue } currency } }',
     "reportDays": "{ reportDays(first: 7) { day isFinal } }",
     "reportDaysConnection": "{ reportDaysConnection(first: 50) { nodes { day } pageInfo { hasNextPage endCursor } } }",

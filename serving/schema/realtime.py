@@ -32,6 +32,7 @@ class MinutePoint:
     views: Long = strawberry.field(description="Page views and product views.")
     purchases: Long = strawberry.field(description="Order lines bought.")
     revenue: Decimal = strawberry.field(description="Money of the purchases; refunds are not taken off.")
+    currency: str = strawberry.field(description=CURRENCY)
 
 
 @strawberry.type(description="What was bought of a day until some time of it.")
@@ -39,6 +40,7 @@ class DaySoFar:
     since: datetime = strawberry.field(description="Its midnight.")
     until: datetime = strawberry.field(description="When the zone's clocks showed the minute after the commit's.")
     revenue: Decimal = strawberry.field(description="Money of the purchases; refunds are not taken off.")
+    currency: str = strawberry.field(description=CURRENCY)
     purchases: Long = strawberry.field(description="Order lines bought.")
 
 
@@ -114,7 +116,7 @@ async def realtime(
     rows = await snapshot.rows(
         *realtime_sql(newest, SERIES_MINUTES, today, earlier, wanted_sketches=sketches, wants_carts=carts, bot=bots.bot)
     )
-    recent = rows[-RECENT_MINUTES:]
+    recent, currency = rows[-RECENT_MINUTES:], services.shop.currency
     seconds = (now - recent[0].minute).total_seconds()
     active, users, buyers = await asyncio.to_thread(_users, rows, recent, sketches)
     return Realtime(
@@ -124,19 +126,27 @@ async def realtime(
         views_per_minute=sum(row.views for row in recent) / seconds * 60,
         revenue_today=rows[0].revenue_today,
         purchases_today=rows[0].purchases_today,
-        currency=services.shop.currency,
+        currency=currency,
         conversion_rate=min(1.0, buyers / users) if users and buyers is not None else None,
         cart_abandonment_rate=rows[0].carts_left / rows[0].carts if carts and rows[0].carts else None,
-        previous=_so_far(earlier, rows[0]) if earlier is not None else None,
+        previous=_so_far(earlier, rows[0], currency) if earlier is not None else None,
         series=[
-            MinutePoint(minute=row.minute, views=row.views, purchases=row.purchases, revenue=row.revenue)
+            MinutePoint(
+                minute=row.minute, views=row.views, purchases=row.purchases, revenue=row.revenue, currency=currency
+            )
             for row in rows
         ],
     )
 
 
-def _so_far(day: Span, row: ResultRow) -> DaySoFar:
-    return DaySoFar(since=day.start, until=day.end, revenue=row.revenue_before, purchases=row.purchases_before)
+def _so_far(day: Span, row: ResultRow, currency: str) -> DaySoFar:
+    return DaySoFar(
+        since=day.start,
+        until=day.end,
+        revenue=row.revenue_before,
+        purchases=row.purchases_before,
+        currency=currency,
+    )
 
 
 def _users(

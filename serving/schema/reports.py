@@ -52,6 +52,7 @@ class Shoppers:
     views: Long = strawberry.field(description="Page views and product views in them.")
     minutes: float = strawberry.field(description="In sessions, all together.")
     revenue: Decimal = strawberry.field(description="Money of their purchases; refunds are not taken off.")
+    currency: str = strawberry.field(description=CURRENCY)
 
 
 @strawberry.type(description="Everyone who has bought by the end of the day, in one of the groups.")
@@ -60,6 +61,7 @@ class Customers:
     users: Long = strawberry.field(description="People in it.")
     orders: Long = strawberry.field(description="Orders that they ever placed, by the end of the day.")
     revenue: Decimal = strawberry.field(description="Money of their orders, refunds taken off.")
+    currency: str = strawberry.field(description=CURRENCY)
 
 
 @strawberry.type(description="The people of a day. Bots are left out.")
@@ -84,6 +86,7 @@ class ReportTotals:
     units: Long = strawberry.field(description="Pieces bought.")
     revenue: Decimal = strawberry.field(description="Money of the purchases; refunds are not taken off.")
     refunded: Decimal = strawberry.field(description="Money of the refunds, positive.")
+    currency: str = strawberry.field(description=CURRENCY)
 
 
 @strawberry.type(description="A step of the funnel of sessions.")
@@ -99,6 +102,7 @@ class ReportProduct:
     views: Long = strawberry.field(description="Page views and product views that named it.")
     units: Long = strawberry.field(description="Pieces bought.")
     revenue: Decimal = strawberry.field(description="Money of its purchases; refunds are not taken off.")
+    currency: str = strawberry.field(description=CURRENCY)
 
 
 @strawberry.type(description="What was put into carts, and what had become of it when the report was made.")
@@ -182,15 +186,16 @@ def _report_day(row: ResultRow) -> ReportDay:
 
 def _report(figures: Figures, made_at: datetime) -> Report:
     same = {name: figures[name] for name in ("day", "time_zone", "epoch", "is_final", "currency", "oddities")}
+    currency = figures["currency"]
     return Report(
         **same,
         since=datetime.fromisoformat(figures["since"]),
         until=datetime.fromisoformat(figures["until"]),
         made_at=made_at,
-        totals=ReportTotals(**_with_money(figures["totals"])),
-        week_before=ReportTotals(**_with_money(figures["week_before"])),
+        totals=ReportTotals(**_with_money(figures["totals"], currency)),
+        week_before=ReportTotals(**_with_money(figures["week_before"], currency)),
         funnel=[ReportStep(**each) for each in figures["funnel"]],
-        top_products=[ReportProduct(**_with_money(each)) for each in figures["top_products"]],
+        top_products=[ReportProduct(**_with_money(each, currency)) for each in figures["top_products"]],
         segments=_segments(figures),
         carts=ReportCarts(**figures["carts"]),
         quality=ReportQuality(**figures["quality"]),
@@ -198,19 +203,25 @@ def _report(figures: Figures, made_at: datetime) -> Report:
 
 
 def _segments(figures: Figures) -> Segments:
+    currency = figures["currency"]
     return Segments(
         day=figures["day"],
         is_final=figures["is_final"],
-        currency=figures["currency"],
-        shoppers=[Shoppers(kind=ShopperKind(each["group"]), **_of_group(each)) for each in figures["shoppers"]],
-        customers=[Customers(kind=CustomerKind(each["group"]), **_of_group(each)) for each in figures["customers"]],
+        currency=currency,
+        shoppers=[
+            Shoppers(kind=ShopperKind(each["group"]), **_of_group(each, currency)) for each in figures["shoppers"]
+        ],
+        customers=[
+            Customers(kind=CustomerKind(each["group"]), **_of_group(each, currency)) for each in figures["customers"]
+        ],
     )
 
 
-def _of_group(figures: Figures) -> dict[str, Any]:
-    return {name: value for name, value in _with_money(figures).items() if name != "group"}
+def _of_group(figures: Figures, currency: str) -> dict[str, Any]:
+    return {name: value for name, value in _with_money(figures, currency).items() if name != "group"}
 
 
-def _with_money(figures: Figures) -> dict[str, Any]:
+def _with_money(figures: Figures, currency: str) -> dict[str, Any]:
     money = ("revenue", "refunded")
-    return {name: Decimal(value) if name in money else value for name, value in figures.items()}
+    told = {name: Decimal(value) if name in money else value for name, value in figures.items()}
+    return told | {"currency": currency}

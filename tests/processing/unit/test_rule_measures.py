@@ -118,7 +118,7 @@ NOT_RULED = {
     "DaySoFar": "since midnight; the same measures are there by window",
     **dict.fromkeys(("Anomaly", "Contribution"), "a flag opens alerts by itself"),
     "Training": "of what detectors have learnt from",
-    "ForecastHour": "what is expected, not what is",
+    **dict.fromkeys(("ForecastHour", "ForecastRevenue"), "what is expected, not what is"),
     **dict.fromkeys(("Cohort", "CohortWeek"), "of weeks"),
     **dict.fromkeys(
         ("EarlierJourneys", "JourneyNode", "Journeys", "Transition"),

@@ -260,11 +260,14 @@ async def test_the_next_day_is_shown_beside_the_last_and_a_chart_is_saved_as_a_p
         last, following = rows[:24], rows[24:]
         asked = busy.data(
             "query ($range: TimeRange!) { sales(range: $range, grain: HOUR) { windowStart revenue }"
-            " forecast(range: $range, metric: REVENUE) { windowStart windowEnd expected low high } }",
+            " forecast(range: $range, metric: REVENUE) { windowStart windowEnd expected low high"
+            "  revenue { expected low high currency } } }",
             range={"from": rows[0]["hour"], "to": following[0]["hour"]},
         )
         assert [float(row["happened"]) for row in last] == [float(one["revenue"]) for one in asked["sales"]]
         assert [(one["expected"], one["low"], one["high"]) for one in asked["forecast"]] == [(4000, 2000, 8000)] * 24
+        money = {"expected": "4000.00", "low": "2000.00", "high": "8000.00", "currency": "USD"}
+        assert [one["revenue"] for one in asked["forecast"]] == [money] * 24
         assert [(row["happened"], row["expected"], row["high"]) for row in following] == [("", "4000", "8000")] * 24
         await page.locator("#forecast-of").select_option("kitchen")
         await expect(page.locator("#forecast-chart")).to_have_attribute("aria-label", re.compile("Revenue of kitchen"))

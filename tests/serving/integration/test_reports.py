@@ -12,18 +12,19 @@ from tests.serving.shop import Shop, write
 
 pytestmark = pytest.mark.integration
 
-TOTALS = "events views users buyers sessions orders units revenue refunded"
+TOTALS = "events views users buyers sessions orders units revenue refunded currency"
 QUERY = f"""query ($day: String) {{
   reportDays(first: 5) {{ day isFinal }}
   report(day: $day) {{
     day timeZone since until epoch madeAt isFinal currency oddities
     totals {{ {TOTALS} }} weekBefore {{ {TOTALS} }} funnel {{ step sessions }}
-    topProducts {{ productId category views units revenue }} carts {{ additions bought abandoned }}
+    topProducts {{ productId category views units revenue currency }} carts {{ additions bought abandoned }}
     quality {{ rejected quarantined duplicates conflicts late residue verifications mismatches }}
     segments {{ day }} }}
   segments(day: $day) {{
     day isFinal currency
-    shoppers {{ kind users sessions views minutes revenue }} customers {{ kind users orders revenue }} }} }}"""
+    shoppers {{ kind users sessions views minutes revenue currency }}
+    customers {{ kind users orders revenue currency }} }} }}"""
 
 
 def test_a_report_is_what_was_kept_of_its_day_and_follows_it(empty_server: Server) -> None:
@@ -42,16 +43,26 @@ def test_a_report_is_what_was_kept_of_its_day_and_follows_it(empty_server: Serve
         assert found["report"]["segments"] == {"day": kept["day"]}
         assert found["report"]["madeAt"] == "2026-03-02T02:00:00Z"
         apart = {"madeAt": None, "segments": None}
-        same = _told(kept, *(kept.keys() - {"shoppers", "customers", "oddest"}))
+        same = _told(_with_currency(kept), *(kept.keys() - {"shoppers", "customers", "oddest"}))
         assert found["report"] | apart == same | apart
         assert found["segments"] == {
             **_told(kept, "day", "is_final", "currency"),
-            **{name: [_kind(group) for group in kept[name]] for name in ("shoppers", "customers")},
+            **{name: [_kind(group) for group in _with_currency(kept[name])] for name in ("shoppers", "customers")},
         }
     assert empty_server.data(QUERY, day="2020-01-01")["report"] is None
 
     asyncio.run(keep(*where, newest | {"oddities": 77}))
     assert eventually(lambda: empty_server.data(QUERY)["report"]["oddities"] == 77)
+
+
+def _with_currency(value: Any) -> Any:
+    """Money in what is kept has the report's currency beside it where it is served."""
+    if isinstance(value, list):
+        return [_with_currency(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    told = {name: _with_currency(each) for name, each in value.items()}
+    return {"currency": "USD", **told} if "revenue" in value else told
 
 
 def _told(kept: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -8,10 +8,12 @@ import pytest
 from graphql import (
     FieldNode,
     GraphQLField,
+    GraphQLInterfaceType,
     GraphQLNonNull,
     GraphQLObjectType,
     OperationDefinitionNode,
     find_breaking_changes,
+    get_named_type,
     is_specified_scalar_type,
     parse,
     validate,
@@ -56,6 +58,16 @@ def test_what_may_be_null_says_what_null_means() -> None:
         if isinstance(member, GraphQLField) and not isinstance(member.type, GraphQLNonNull)
     )
     assert [name for name, field in nullable if "null" not in (field.description or "").lower()] == []
+
+
+def test_money_has_its_currency_beside_it() -> None:
+    kinds = [kind for kind in SERVED.type_map.values() if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType)]
+    money = {
+        kind.name: kind.fields
+        for kind in kinds
+        if any(get_named_type(field.type).name == "Decimal" for field in kind.fields.values())
+    }
+    assert [name for name, fields in money.items() if "currency" not in fields] == []
 
 
 ROOTS = [
