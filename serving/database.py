@@ -72,6 +72,7 @@ class Database:
                 "application_name": "millrace-serving",
                 "search_path": self._postgres.db_schema,
                 "timezone": "UTC",
+                "intervalstyle": "iso_8601",
                 # A plan made for any range is a bad plan for this one: times are what the tables are cut by.
                 "plan_cache_mode": "force_custom_plan",
                 "jit": "off",

@@ -62,7 +62,7 @@ EPOCHAL: Final = frozenset(
 """Roots whose answer changes with an epoch, or with what is notified as a change, and never otherwise."""
 EPOCHAL_SUBSCRIPTIONS: Final = frozenset({"__typename", "epochs", "realtime"})
 """The same of subscriptions; each of their events is as of the moment of its commit."""
-_OF_THE_MOMENT: Final = frozenset({"lagSeconds"})
+_OF_THE_MOMENT: Final = frozenset({"lag", "lagSeconds"})
 """Fields that are of the moment in which they are read."""
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import msgspec
 
 from contracts.settings import GraphqlSettings
 from stack.layout import Layout
@@ -17,7 +18,7 @@ from stack.settings import HOST, StackSettings
 from stack.state import PartState, State, read_state
 
 _FIGURES = (
-    "query Status($hour: TimeRange!, $next: TimeRange!) { asOf { lagSeconds } books { close residue }"
+    "query Status($hour: TimeRange!, $next: TimeRange!) { asOf { lag } books { close residue }"
     " verifications(first: 1) { at epoch mismatches } alerts(first: 100) { severity }"
     " anomalies(range: $hour, first: 100) { windowStart windowEnd metric scope subject }"
     " trainings { version trainedAt } forecast(range: $next, metric: VIEWS) { windowEnd }"
@@ -153,7 +154,7 @@ def _ask_figures(graphql_url: str, headers: Mapping[str, str]) -> Figures:
     as_of, books, verified = data.get("asOf"), data.get("books"), data.get("verifications")
     severities = [alert["severity"] for alert in data.get("alerts") or ()]
     return Figures(
-        None if as_of is None else float(as_of["lagSeconds"]),
+        None if as_of is None else msgspec.convert(as_of["lag"], timedelta).total_seconds(),
         None if books is None else Books(bool(books["close"]), int(books["residue"])),
         Verified(verified[0]["at"], int(verified[0]["epoch"]), int(verified[0]["mismatches"])) if verified else None,
         OpenAlerts(severities.count("CRITICAL"), severities.count("WARNING")) if "alerts" in data else None,

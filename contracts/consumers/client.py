@@ -508,7 +508,7 @@ def books() -> Operation[Books]:
 
 _TEXT_4: Final = """\
 query Overview($range: TimeRange!) {
-  asOf { epoch committedAt lagSeconds }
+  asOf { epoch committedAt lag }
   realtime { activeUsers eventsPerSecond viewsPerMinute revenueToday purchasesToday currency conversionRate series { minute views revenue } }
   revenue(range: $range) { windowStart category count total isFinal revision }
   sales(range: $range, grain: HOUR) { windowStart revenue purchases uniqueCustomers averagePurchase }
@@ -523,9 +523,9 @@ class OverviewAsOf(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Number of the newest committed epoch; it never goes back."""
     committed_at: datetime = field(name="committedAt")
     """When it was committed, by the database's clock."""
-    lag_seconds: float = field(name="lagSeconds")
+    lag: timedelta
     """Age of the newest committed event: now less the broker's time of that event. It grows while the stream is quiet
-    as well as while processing is behind; `freshnessSeconds` tells the two apart.
+    as well as while processing is behind; `freshness` tells the two apart.
     """
 
 

@@ -7,6 +7,7 @@ values instead.
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import reduce
 from operator import add
 from typing import Any, Final, NamedTuple
@@ -63,6 +64,11 @@ def field(write: Callable[[ColumnElement[Any]], ColumnElement[str]], column: str
 def constant(value: str) -> ColumnElement[str]:
     """A string that needs no escapes, such as a type's name."""
     return _verbatim(f'"{value}"')
+
+
+def length(value: ColumnElement[timedelta]) -> ColumnElement[str]:
+    """A Duration: connections have Postgres write intervals in ISO 8601."""
+    return quoted(cast(value, Text))
 
 
 def quoted(value: ColumnElement[str]) -> ColumnElement[str]:

@@ -20,6 +20,7 @@ from serving.queries.json import (
     field,
     flag,
     instant,
+    length,
     or_null,
     quoted,
     text,
@@ -62,6 +63,7 @@ SESSION_JSON: Final[Writers] = {
     "userId": field(text, "user_id"),
     "startedAt": field(instant, "started_at"),
     "endedAt": field(instant, "ended_at"),
+    "duration": lambda read: length(read("ended_at") - read("started_at")),
     "durationSeconds": lambda read: cast(
         cast(func.extract("epoch", read("ended_at") - read("started_at")), Float), Text
     ),
@@ -94,4 +96,4 @@ SESSION_JSON: Final[Writers] = {
     "lateEvents": field(whole, "late"),
     "revision": field(whole, "late"),
 }
-"""All fields but those that take more: the path, the length as a Duration, and the commit."""
+"""All fields but those that take more: the path and the commit."""

@@ -1,6 +1,6 @@
 """The books: every record has one fate, and every table agrees about it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import strawberry
@@ -43,8 +43,14 @@ class Epoch(Fates):
     epoch: Long = strawberry.field(description="Its number, from 1.")
     started_at: datetime = strawberry.field(description="When processing began with it.")
     committed_at: datetime = strawberry.field(description="When it was committed, by the database's clock.")
-    duration_seconds: float = strawberry.field(description="From its start to its commit.")
-    freshness_seconds: float = strawberry.field(description="From the broker's time of its newest event to its commit.")
+    duration: timedelta = strawberry.field(description="From its start to its commit.")
+    freshness: timedelta = strawberry.field(description="From the broker's time of its newest event to its commit.")
+    duration_seconds: float = strawberry.field(
+        description="`duration` in seconds.", deprecation_reason="Use `duration`."
+    )
+    freshness_seconds: float = strawberry.field(
+        description="`freshness` in seconds.", deprecation_reason="Use `freshness`."
+    )
     watermark: datetime | None = strawberry.field(
         description="Event time before which everything is final as of it; null until there is one."
     )
@@ -157,12 +163,16 @@ def _epoch(row: ResultRow) -> Epoch:
         "imported",
         "log_version",
     )
+    duration = max(timedelta(0), row.committed_at - row.started_at)
+    freshness = max(timedelta(0), row.committed_at - row.newest_log_time)
     return Epoch(
         epoch=row.epoch,
         started_at=row.started_at,
         committed_at=row.committed_at,
-        duration_seconds=(row.committed_at - row.started_at).total_seconds(),
-        freshness_seconds=max(0.0, (row.committed_at - row.newest_log_time).total_seconds()),
+        duration=duration,
+        freshness=freshness,
+        duration_seconds=duration.total_seconds(),
+        freshness_seconds=freshness.total_seconds(),
         watermark=row.watermark,
         residue=Long(row.records - row.applied - row.duplicates - row.quarantined - row.rejected),
         **{name: row._mapping[name] for name in counts},

@@ -17,11 +17,11 @@ from serving.schema.scalars import Long
 @strawberry.interface(description="Additions to carts, each of one product by one user, by what became of them.")
 class Additions:
     additions: Long = strawberry.field(description="Events `add_to_cart` that name a product.")
-    bought: Long = strawberry.field(description="Those whose user bought the product within `minutes`.")
-    abandoned: Long = strawberry.field(
-        description="Those not bought within `minutes`, by event time up to the watermark."
+    bought: Long = strawberry.field(
+        description="Those whose user bought the product in time: `CartAbandonment.within`."
     )
-    open: Long = strawberry.field(description="Those not bought whose `minutes` are not over yet.")
+    abandoned: Long = strawberry.field(description="Those not bought in time, by event time up to the watermark.")
+    open: Long = strawberry.field(description="Those not bought whose time is not over yet.")
     rate: float | None = strawberry.field(
         description="`abandoned` by `bought` and `abandoned` together: 0 to 1; null where nothing is decided yet."
     )
@@ -39,9 +39,10 @@ class EarlierAdditions(Additions):
 
 @strawberry.type(description="What was put into carts in a range, and what became of it.")
 class CartAbandonment(Additions):
-    minutes: int = strawberry.field(
-        description="What is not bought within so many minutes is abandoned. A setting of the shop (`cart_minutes`)."
+    within: timedelta = strawberry.field(
+        description="What is not bought within it is abandoned. A setting of the shop (`cart_minutes`)."
     )
+    minutes: int = strawberry.field(description="`within` in minutes.", deprecation_reason="Use `within`.")
     is_final: bool = strawberry.field(description="Whether nothing is open, and nothing on time can come any more.")
     products: list[AbandonedProduct] = strawberry.field(
         description="Those with the most abandoned additions, most first; ties go by product id."
@@ -71,6 +72,7 @@ async def cart_abandonment(
     whole, *products = rows
     return CartAbandonment(
         **_additions(whole),
+        within=within,
         minutes=info.context.services.shop.cart_minutes,
         is_final=is_final(span.end + within, told.as_of),
         products=[AbandonedProduct(product_id=strawberry.ID(row.product_id), **_additions(row)) for row in products],

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from enum import Enum
 from typing import Annotated
@@ -33,24 +33,32 @@ class AsOf:
     watermark: datetime | None = strawberry.field(
         description="Event time before which everything is final; null until there is one."
     )
-    lag_seconds: float = strawberry.field(
+    lag: timedelta = strawberry.field(
         description="Age of the newest committed event: now less the broker's time of that event. It grows while the "
-        "stream is quiet as well as while processing is behind; `freshnessSeconds` tells the two apart."
+        "stream is quiet as well as while processing is behind; `freshness` tells the two apart."
     )
-    freshness_seconds: float = strawberry.field(
+    freshness: timedelta = strawberry.field(
         description="How long the newest event of the last epoch took from the broker to this commit: `committedAt` "
         "less the broker's time. It stays as it was while the stream is quiet."
+    )
+    lag_seconds: float = strawberry.field(description="`lag` in seconds.", deprecation_reason="Use `lag`.")
+    freshness_seconds: float = strawberry.field(
+        description="`freshness` in seconds.", deprecation_reason="Use `freshness`."
     )
 
     @classmethod
     def of(cls, row: EpochRow) -> "AsOf":
         """The API's view of the newest line of the ledger. Clocks may disagree by a little; no age is negative."""
+        lag = max(timedelta(0), row.read_at - row.newest_log_time)
+        freshness = max(timedelta(0), row.committed_at - row.newest_log_time)
         return cls(
             epoch=Long(row.epoch),
             committed_at=row.committed_at,
             watermark=row.watermark,
-            lag_seconds=max(0.0, (row.read_at - row.newest_log_time).total_seconds()),
-            freshness_seconds=max(0.0, (row.committed_at - row.newest_log_time).total_seconds()),
+            lag=lag,
+            freshness=freshness,
+            lag_seconds=lag.total_seconds(),
+            freshness_seconds=freshness.total_seconds(),
         )
 
 

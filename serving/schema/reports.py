@@ -1,7 +1,7 @@
 """Roots about daily reports: what a day was like, and the segments of its people."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any
@@ -50,7 +50,8 @@ class Shoppers:
     users: Long = strawberry.field(description="Different people: exact up to 4,096, above that ± 1.6 %.")
     sessions: Long = strawberry.field(description="Sessions that began on the day.")
     views: Long = strawberry.field(description="Page views and product views in them.")
-    minutes: float = strawberry.field(description="In sessions, all together.")
+    session_time: timedelta = strawberry.field(description="In sessions, all together.")
+    minutes: float = strawberry.field(description="`sessionTime` in minutes.", deprecation_reason="Use `sessionTime`.")
     revenue: Decimal = strawberry.field(description="Money of their purchases; refunds are not taken off.")
     currency: str = strawberry.field(description=CURRENCY)
 
@@ -208,13 +209,16 @@ def _segments(figures: Figures) -> Segments:
         day=figures["day"],
         is_final=figures["is_final"],
         currency=currency,
-        shoppers=[
-            Shoppers(kind=ShopperKind(each["group"]), **_of_group(each, currency)) for each in figures["shoppers"]
-        ],
+        shoppers=[_shoppers(each, currency) for each in figures["shoppers"]],
         customers=[
             Customers(kind=CustomerKind(each["group"]), **_of_group(each, currency)) for each in figures["customers"]
         ],
     )
+
+
+def _shoppers(figures: Figures, currency: str) -> Shoppers:
+    kind, time = ShopperKind(figures["group"]), timedelta(minutes=figures["minutes"])
+    return Shoppers(kind=kind, session_time=time, **_of_group(figures, currency))
 
 
 def _of_group(figures: Figures, currency: str) -> dict[str, Any]:

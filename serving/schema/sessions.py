@@ -78,7 +78,9 @@ class Session(Counts):
     started_at: datetime = strawberry.field(description="Time of the first event.")
     ended_at: datetime = strawberry.field(description="Time of the last event so far.")
     duration: timedelta = strawberry.field(description="From the first event to the last.")
-    duration_seconds: float = strawberry.field(description="The same in seconds.")
+    duration_seconds: float = strawberry.field(
+        description="`duration` in seconds.", deprecation_reason="Use `duration`."
+    )
     status: SessionStatus = strawberry.field(description="Whether it can still go on.")
     events: Long = strawberry.field(description="Events of any kind.")
     entry_page: str | None = strawberry.field(description="First page seen; null where no event had one.")

@@ -1,7 +1,7 @@
 """Verifications: what an independent computation over the event log says of the numbers that are served."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import strawberry
@@ -50,7 +50,8 @@ class Verification:
     until: datetime | None = strawberry.field(description="Exclusive; null through the last event.")
     rows: Long = strawberry.field(description="Rows compared.")
     mismatches: Long = strawberry.field(description="Rows that differ; 0 where every number is right.")
-    seconds: float = strawberry.field(description="How long it took, in seconds.")
+    duration: timedelta = strawberry.field(description="How long it took.")
+    seconds: float = strawberry.field(description="`duration` in seconds.", deprecation_reason="Use `duration`.")
     examples: list[Mismatch] = strawberry.field(description="A few of the rows that differ.")
 
 
@@ -77,6 +78,7 @@ def _verification(row: ResultRow) -> Verification:
     return Verification(
         from_=row._mapping["from"],
         examples=[_mismatch(each) for each in row.examples],
+        duration=timedelta(seconds=row.seconds),
         **{name: row._mapping[name] for name in counts},
     )
 

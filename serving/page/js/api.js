@@ -44,7 +44,7 @@ export async function may(scope) {
 }
 
 /** What every view asks for besides its own: the commit its numbers belong to. */
-export const AS_OF = "asOf { epoch committedAt watermark lagSeconds freshnessSeconds }";
+export const AS_OF = "asOf { epoch committedAt watermark lag freshness }";
 
 const REALTIME_FIELDS = `
   ${AS_OF}

@@ -35,7 +35,7 @@ export function build() {
 
 /** Redraw; called each second, since age grows by itself. */
 export function tick() {
-  const age = state.asOf ? state.asOf.lagSeconds + (performance.now() - state.heardAt) / 1000 : null;
+  const age = state.asOf ? format.seconds(state.asOf.lag) + (performance.now() - state.heardAt) / 1000 : null;
   const [level, label, advice] = verdict(age);
   $("fresh").dataset.level = level;
   setText($("fresh-label"), label);
@@ -72,7 +72,7 @@ function facts(age) {
     ["Epoch", format.number(asOf.epoch)],
     ["Committed", format.dateTime(asOf.committedAt)],
     ["Newest event", `${format.span(age)} ago`],
-    ["Took to commit", format.span(asOf.freshnessSeconds)],
+    ["Took to commit", format.span(format.seconds(asOf.freshness))],
     ["Final before", asOf.watermark ? format.dateTime(asOf.watermark) : format.DASH],
   ];
   show($("fresh-facts"), rows.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));

@@ -98,10 +98,10 @@ RULED: dict[str, dict[str, str]] = {
             name: name
             for name in "records applied duplicates conflicts quarantined rejected late imported".split()  # noqa: SIM905
         },
-        "durationSeconds": "epoch_duration",
-        "freshnessSeconds": "freshness_seconds",
+        **dict.fromkeys(("duration", "durationSeconds"), "epoch_duration"),
+        **dict.fromkeys(("freshness", "freshnessSeconds"), "freshness_seconds"),
     },
-    "AsOf": {"freshnessSeconds": "freshness_seconds"},
+    "AsOf": dict.fromkeys(("freshness", "freshnessSeconds"), "freshness_seconds"),
 }
 """By type and field: the metric of a rule that is the same number, for a window and a scope."""
 
@@ -132,14 +132,14 @@ NOT_RULED = {
     "RejectionCount": "the alert `data:rejected` opens by source, reason and schema",
     "LatenessBucket": "a histogram; `Lateness` has its sums",
     "AsOf.epoch": "a number that only grows",
-    "AsOf.lagSeconds": "a clock, not of a window: the alert `data:silent` opens by it",
+    **dict.fromkeys(("AsOf.lag", "AsOf.lagSeconds"), "a clock, not of a window: the alert `data:silent` opens by it"),
     "Epoch.epoch": "a number that only grows",
     "Epoch.logVersion": "a number that only grows",
     "Epoch.residue": CLOSES,
     "RankedProduct.rank": "a place, not a number of things",
     "Realtime.revenueToday": "since midnight; `revenue` has it of a window",
     "Realtime.purchasesToday": "since midnight; `purchases` has it of a window",
-    "CartAbandonment.minutes": "a setting",
+    **dict.fromkeys(("CartAbandonment.minutes", "CartAbandonment.within"), "a setting"),
     "ConversionWindow.purchases": "different purchases do not add up over minutes; `converted_clicks` does",
     "ConversionWindow.lateEvents": "`late_events` has all that come late, clicks among them",
     "ConversionWindow.revision": "`late_events` has all that come late, clicks among them",

@@ -113,13 +113,14 @@ def test_verifications_are_told_newest_first_with_what_differed(empty_server: Se
         f" ('{NOW}', 6, '2026-03-01T11:00Z', '{NOW}', 9, 1, '{kept}', 2.5)",
     )
     told = empty_server.data(
-        "{ verifications { at epoch from until rows mismatches seconds"
+        "{ verifications { at epoch from until rows mismatches duration seconds"
         " examples { table kind key { column value } columns { column expected found } events eventIds epochs } } }"
     )["verifications"]
     assert [(each["epoch"], each["rows"], each["mismatches"], each["seconds"]) for each in told] == [
         (6, 9, 1, 2.5),
         (5, 10, 0, 1.5),
     ]
+    assert [each["duration"] for each in told] == ["PT2.5S", "PT1.5S"]
     assert (told[0]["from"], told[1]["from"], told[1]["examples"]) == ("2026-03-01T11:00:00Z", None, [])
     assert told[0]["examples"] == [
         {

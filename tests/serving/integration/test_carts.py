@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 COUNTS = "additions bought abandoned open rate"
 QUERY = f"""query ($range: TimeRange!, $bots: BotFilter!, $first: Int!) {{
   cartAbandonment(range: $range, bots: $bots, first: $first) {{
-    minutes isFinal {COUNTS} products {{ productId {COUNTS} }} }} }}"""
+    within minutes isFinal {COUNTS} products {{ productId {COUNTS} }} }} }}"""
 WITHIN = timedelta(minutes=60)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -58,7 +58,7 @@ def test_what_was_put_into_carts_and_what_became_of_it(server: Server, shop: Sho
     found = asked(server, start, end, bots)
     products = found.pop("products")
     everything = sum(fates.values(), Counter())
-    assert found == {"minutes": 60, "isFinal": False, **told(everything)}
+    assert found == {"within": "PT1H", "minutes": 60, "isFinal": False, **told(everything)}
     left = sorted((of for of in fates if fates[of]["abandoned"]), key=lambda of: (-fates[of]["abandoned"], of))
     assert products == [{"productId": product, **told(fates[product])} for product in left]
     assert bots == "ONLY" or (everything["bought"] and everything["abandoned"] and everything["open"] and len(left) > 1)
@@ -90,6 +90,7 @@ def test_additions_at_the_edges(empty_server: Server) -> None:
 
     assert asked(empty_server, NOON, NOON + WITHIN) == {
         **told(Counter()),
+        "within": "PT1H",
         "minutes": 60,
         "isFinal": False,
         "products": [],

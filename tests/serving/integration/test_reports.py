@@ -23,8 +23,10 @@ QUERY = f"""query ($day: String) {{
     segments {{ day }} }}
   segments(day: $day) {{
     day isFinal currency
-    shoppers {{ kind users sessions views minutes revenue currency }}
+    shoppers {{ kind users sessions views sessionTime minutes revenue currency }}
     customers {{ kind users orders revenue currency }} }} }}"""
+
+_SESSION_TIME = {1234.5: "PT20H34M30S", 3.5: "PT3M30S"}
 
 
 def test_a_report_is_what_was_kept_of_its_day_and_follows_it(empty_server: Server) -> None:
@@ -70,7 +72,8 @@ def _told(kept: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _kind(group: dict[str, Any]) -> dict[str, Any]:
-    return {("kind" if name == "group" else name): _upper(name, value) for name, value in group.items()}
+    told = {("kind" if name == "group" else name): _upper(name, value) for name, value in group.items()}
+    return told | ({"sessionTime": _SESSION_TIME[group["minutes"]]} if "minutes" in group else {})
 
 
 def _upper(name: str, value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from serving.schema.scalars import parse_duration
 from tests.serving.events import Event, by_bot, islands
 from tests.serving.integration.conftest import NOW, Server
 from tests.serving.shop import Shop
@@ -63,11 +64,13 @@ def exact(row: dict[str, Any], *fields: str) -> dict[str, Any]:
 
 
 def test_as_of_names_the_epoch_and_how_old_it_is(server: Server, shop: Shop) -> None:
-    as_of = server.data("{ asOf { epoch committedAt watermark lagSeconds freshnessSeconds } }")["asOf"]
+    as_of = server.data("{ asOf { epoch committedAt watermark lag freshness lagSeconds freshnessSeconds } }")["asOf"]
     assert as_of["epoch"] == shop.epoch
     assert moment(as_of["committedAt"]) == NOW
     assert moment(as_of["watermark"]) == shop.watermark
+    assert as_of["freshness"] == "PT0.9S"
     assert as_of["freshnessSeconds"] == pytest.approx(0.9)
+    assert parse_duration(as_of["lag"]).total_seconds() == pytest.approx(as_of["lagSeconds"])
     assert as_of["lagSeconds"] == pytest.approx((datetime.now(UTC) - NOW).total_seconds() + 0.9, abs=60)
 
 
@@ -206,6 +209,7 @@ def test_a_session_says_all_about_its_events(server: Server, shop: Shop) -> None
         assert (node["sessionId"], node["userId"]) == (island[0].session, island[0].user)
         assert moment(node["startedAt"]) == island[0].at
         assert moment(node["endedAt"]) == island[-1].at
+        assert parse_duration(node["duration"]) == island[-1].at - island[0].at
         assert node["durationSeconds"] == pytest.approx((island[-1].at - island[0].at).total_seconds())
         completed = island[-1].at + timedelta(minutes=30) <= shop.watermark
         assert node["status"] == ("COMPLETED" if completed else "ACTIVE")
@@ -415,7 +419,7 @@ def test_the_books_close_and_say_what_was_compared(server: Server, shop: Shop) -
         """{ books { close residue checks { name left right residue meaning }
              totals { epoch records applied duplicates quarantined rejected late logRows logEpoch }
              epochs(first: 5) { epoch records applied duplicates conflicts quarantined rejected residue late
-                                durationSeconds freshnessSeconds committedAt } } }"""
+                                duration freshness durationSeconds freshnessSeconds committedAt } } }"""
     )["books"]
     records = len(shop.events) + len(shop.duplicates) + len(shop.refusals)
     assert (books["close"], books["residue"]) == (True, 0)
@@ -430,6 +434,7 @@ def test_the_books_close_and_say_what_was_compared(server: Server, shop: Shop) -
     assert books["totals"]["late"] == sum(event.late for event in shop.events)
     (epoch,) = books["epochs"]
     assert (epoch["records"], epoch["quarantined"], epoch["rejected"], epoch["residue"]) == (records, 2, 6, 0)
+    assert (epoch["duration"], epoch["freshness"]) == ("PT0.8S", "PT0.9S")
     assert (epoch["durationSeconds"], epoch["freshnessSeconds"]) == (pytest.approx(0.8), pytest.approx(0.9))
 
 

@@ -113,7 +113,9 @@ def test_an_operation_is_chosen_by_name() -> None:
     ("text", "epochal"),
     [
         ("{ asOf { epoch watermark } }", True),
+        ("{ asOf { epoch lag } }", False),
         ("{ asOf { epoch lagSeconds } }", False),
+        ("{ asOf { freshness } }", True),
         ("{ asOf { ...F } } fragment F on AsOf { ... on AsOf { lagSeconds } }", False),
         ("{ ...F } fragment F on Query { users { nodes { id } } }", True),
         ("{ ...F } fragment F on Query { users { nodes { id } } books { close } }", False),

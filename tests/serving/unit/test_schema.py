@@ -70,6 +70,16 @@ def test_money_has_its_currency_beside_it() -> None:
     assert [name for name, fields in money.items() if "currency" not in fields] == []
 
 
+def test_what_lasts_is_a_duration() -> None:
+    counted = re.compile(r".*([sS]econds|[mM]inutes|[hH]ours)")
+    numbers = [
+        name
+        for name, field in _members()
+        if counted.fullmatch(name) and getattr(field, "deprecation_reason", "") is None
+    ]
+    assert numbers == []
+
+
 ROOTS = [
     (kind, name, field)
     for kind in (SERVED.query_type, SERVED.mutation_type, SERVED.subscription_type)

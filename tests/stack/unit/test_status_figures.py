@@ -12,7 +12,7 @@ pytestmark = pytest.mark.unit
 
 FLAG = {"windowStart": "2026-03-01T12:00:00Z", "windowEnd": "2026-03-01T12:01:00Z", "scope": "SITE", "subject": ""}
 DATA: dict[str, Any] = {
-    "asOf": {"lagSeconds": 1.5},
+    "asOf": {"lag": "PT1.5S"},
     "books": {"close": True, "residue": 0},
     "verifications": [],
     "alerts": [{"severity": "WARNING"}],

@@ -12,7 +12,7 @@ export const needs = "personal";
 const SESSION = `
 query Session($id: ID!) {
   session(id: $id) {
-    id sessionId userId startedAt endedAt durationSeconds status events views adds purchases revenue currency bounced
+    id sessionId userId startedAt endedAt duration status events views adds purchases revenue currency bounced
     device browser os medium campaign referrerSource campaignSource bot botScore botReason lateEvents revision
     path { at action productId page eventId }
   }
@@ -34,7 +34,7 @@ export const status = (name) => h("span", { class: `pill ${name.toLowerCase()}` 
 
 /** How long a session went on. One event so far is not a bounce before the session is over. */
 export function effort(session) {
-  if (!session.bounced) return format.span(session.durationSeconds);
+  if (!session.bounced) return format.span(format.seconds(session.duration));
   return session.status === "COMPLETED" ? "bounced" : "so far";
 }
 

@@ -11,7 +11,7 @@ export function sessionList({ id, label, rich = false }) {
   return { element, show: (sessions) => show(element, sessions.map((one) => h("li", {}, row(one, rich)))) };
 }
 
-sessionList.FIELDS = "id sessionId userId startedAt endedAt durationSeconds status events purchases revenue currency entryPage exitPage bounced";
+sessionList.FIELDS = "id sessionId userId startedAt endedAt duration status events purchases revenue currency entryPage exitPage bounced";
 
 /** The path of a page's address: the host is the same for all. */
 export function pathOf(page) {

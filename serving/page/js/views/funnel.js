@@ -30,7 +30,7 @@ query Funnel($range: TimeRange!, $breakdown: FunnelBreakdown!, $steps: [FunnelAc
   ${AS_OF}
   whole: funnel(range: $range, steps: $steps, bots: $bots, compareWith: $earlier) { isFinal segments { segment sessions ${STEPS_OF} previous { sessions ${STEPS_OF} } } }
   parts: funnel(range: $range, breakdown: $breakdown, steps: $steps, first: 12, bots: $bots) { ${SEGMENT} }
-  cartAbandonment(range: $range, bots: $bots, first: 10) { minutes ${CARTS} products { productId ${CARTS} } }
+  cartAbandonment(range: $range, bots: $bots, first: 10) { within ${CARTS} products { productId ${CARTS} } }
 }`;
 
 export function build(page) {
@@ -108,8 +108,8 @@ export function build(page) {
       show(steps, all.steps.map((one, index) => step(one, all.steps[index - 1], data.compared, all.previous?.steps[index])));
       parts.note(`share of those of the first step: ${STEPS[data.actions[0]].toLowerCase()}`);
       table.rows(data.parts.segments);
-      const { additions, abandoned, open, rate, minutes, products } = data.cartAbandonment;
-      carts.note(`${format.number(abandoned)} of ${format.number(additions)} not bought within ${minutes} minutes${rate === null ? "" : ` (${format.percent(rate)})`}${open ? `; ${format.number(open)} may be yet` : ""}`);
+      const { additions, abandoned, open, rate, within, products } = data.cartAbandonment;
+      carts.note(`${format.number(abandoned)} of ${format.number(additions)} not bought within ${format.seconds(within) / 60} minutes${rate === null ? "" : ` (${format.percent(rate)})`}${open ? `; ${format.number(open)} may be yet` : ""}`);
       carts.empty(products.length ? null : additions ? "Nothing was left in a cart so far." : "Nothing was put into a cart in this range.");
       left.rows(products);
     },

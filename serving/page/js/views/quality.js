@@ -37,9 +37,9 @@ query Quality($range: TimeRange!, ${personal ? "$conflict: Boolean, " : ""}$earl
   }
   books {
     close residue checks { name meaning left right residue } totals { records late duplicates conflicts }
-    epochs(first: 15) { epoch committedAt durationSeconds freshnessSeconds records applied duplicates quarantined rejected late }
+    epochs(first: 15) { epoch committedAt duration freshness records applied duplicates quarantined rejected late }
   }
-  verifications(first: 5) { at epoch from until rows mismatches seconds
+  verifications(first: 5) { at epoch from until rows mismatches
     ${personal ? "examples { table kind key { column value } columns { column expected found } eventIds }" : ""}
   }
 }`;
@@ -78,14 +78,14 @@ export function build(page) {
   const epochs = new Table({ id: "epochs", label: "Epochs", columns: [
     { key: "epoch", label: "Epoch", header: true, cell: (one) => format.number(one.epoch) },
     { key: "at", label: "Committed", num: true, cell: (one) => format.timeSeconds(one.committedAt) },
-    { key: "took", label: "Took", num: true, spare: true, cell: (one) => format.span(one.durationSeconds) },
-    { key: "fresh", label: "Freshness", num: true, hint: "From the broker’s time of its newest event to its commit", cell: (one) => format.span(one.freshnessSeconds) },
+    { key: "took", label: "Took", num: true, spare: true, cell: (one) => format.span(format.seconds(one.duration)) },
+    { key: "fresh", label: "Freshness", num: true, hint: "From the broker’s time of its newest event to its commit", cell: (one) => format.span(format.seconds(one.freshness)) },
     { key: "records", label: "Records", num: true, cell: (one) => format.number(one.records) },
     ...["applied", "late", "duplicates", "rejected", "quarantined"].map((key) => ({ key, label: format.words(key), num: true, spare: true, cell: (one) => format.number(one[key]) })),
   ] });
   const lines = panel({ id: "epochs", title: "The newest epochs", body: epochs.element,
     csv: () => [["epoch", "committed_at", "duration_seconds", "freshness_seconds", "records", "applied", "late", "duplicates", "rejected", "quarantined"],
-      shown.books.epochs.map((one) => [one.epoch, one.committedAt, one.durationSeconds, one.freshnessSeconds, one.records, one.applied, one.late, one.duplicates, one.rejected, one.quarantined])] });
+      shown.books.epochs.map((one) => [one.epoch, one.committedAt, format.seconds(one.duration), format.seconds(one.freshness), one.records, one.applied, one.late, one.duplicates, one.rejected, one.quarantined])] });
   lines.note("each one transaction");
 
   function drawRefused({ rejections, compared }, label) {

@@ -20,7 +20,7 @@ query Report($day: String) {
     totals { ${TOTALS} } weekBefore { ${TOTALS} }
     funnel { step sessions } carts { additions bought abandoned }
     topProducts { productId category views units revenue }
-    segments { shoppers { kind users sessions views minutes revenue } customers { kind users orders revenue } }
+    segments { shoppers { kind users sessions views sessionTime revenue } customers { kind users orders revenue } }
     quality { rejected quarantined duplicates conflicts late residue verifications mismatches }
   }
 }`;
@@ -60,7 +60,7 @@ export function build(page) {
     people,
     { key: "sessions", label: "Sessions", num: true, spare: true, cell: (one) => format.number(one.sessions) },
     { key: "views", label: "Views each", num: true, spare: true, cell: (one) => (one.users ? format.about(one.views / one.users) : format.DASH) },
-    { key: "length", label: "Session", num: true, spare: true, hint: "Mean length of a session", cell: (one) => format.span(one.sessions ? (one.minutes * 60) / one.sessions : null) },
+    { key: "length", label: "Session", num: true, spare: true, hint: "Mean length of a session", cell: (one) => format.span(one.sessions ? format.seconds(one.sessionTime) / one.sessions : null) },
     money,
   ] });
   const customers = new Table({ id: "customers", label: "Customers", columns: [
@@ -83,7 +83,7 @@ export function build(page) {
   const facts = h("dl", { class: "facts" });
 
   const came = panel({ id: "shoppers", title: "Who came", size: "half", body: shoppers.element,
-    csv: () => [["group", "people", "sessions", "views", "minutes", "revenue"], shown.segments.shoppers.map((one) => [one.kind, one.users, one.sessions, one.views, one.minutes, one.revenue])] });
+    csv: () => [["group", "people", "sessions", "views", "minutes", "revenue"], shown.segments.shoppers.map((one) => [one.kind, one.users, one.sessions, one.views, format.seconds(one.sessionTime) / 60, one.revenue])] });
   const buys = panel({ id: "customers", title: "Customers", size: "half", body: customers.element,
     csv: () => [["group", "people", "orders", "spent"], shown.segments.customers.map((one) => [one.kind, one.users, one.orders, one.revenue])] });
   const viewed = panel({ id: "viewed", title: "Most viewed", size: "half", body: products.element,
