@@ -24,7 +24,8 @@ class Kept:
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
-        self.etag = b'"' + blake2b(answer.body, digest_size=12).hexdigest().encode() + b'"'
+        # Weak: two answers are the same if all but the commit that they are of is.
+        self.etag = b'W/"' + blake2b(answer.content, digest_size=12).hexdigest().encode() + b'"'
 
 
 class Answers:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
@@ -16,10 +17,11 @@ from serving.allowed import Allowed
 from serving.compiled import CompiledExecutor
 from serving.costs import arguments_of, rows_of
 from serving.documents import Documents, Operation, Unusable
-from serving.errors import TookTooLong, TryLater, describe
+from serving.errors import ServingError, TookTooLong, describe
 from serving.limits import Shape
 from serving.request import GraphQLRequest
 from serving.schema.context import OperationContext, Services
+from serving.schema.scalars import format_duration, format_time
 from serving.snapshot import EpochRow, Snapshot
 from serving.turns import Turns
 
@@ -53,6 +55,13 @@ class Answer:
     """The epoch that all of it belongs to, where it is of one and is the same as long as that one is the newest."""
     retry: bool = False
     """Whether the same request can do better later: the store is away, or was too slow."""
+    as_of: bytes = b""
+    """The JSON of the commit that it is of, the body's last member (`extensions.asOf`); empty where it has none."""
+
+    @property
+    def content(self) -> bytes:
+        """The body but for `as_of`: the same as long as nothing else has changed."""
+        return self.body[: -len(self.as_of) - len("}}")] if self.as_of else self.body
 
 
 class Executor:
@@ -141,20 +150,20 @@ class Executor:
         self, request: GraphQLRequest, operation: Operation, context: OperationContext, execution: CompiledExecutor
     ) -> Answer:
         shared = self._shared if operation.shareable else None
-        state = epoch = None
+        state = None
         snapshot = context.snapshot
         try:
             async with asyncio.timeout(self._services.settings.request_seconds):
                 if shared is not None and shared.answering and (state := await _as_of(snapshot)) is not None:
                     known = await shared.get(request.key, state)
                     if known is not None:
-                        return Answer(Outcome.DATA, known, state.epoch)
-                result, epoch = await _result(operation, execution, snapshot)
+                        return Answer(Outcome.DATA, known, state.epoch, as_of=_told(state))
+                result, as_of = await _result(operation, execution, snapshot)
                 if not await snapshot.holds():
                     snapshot = self._services.database.snapshot()
                     again = self._begun(operation, request, replace(context, snapshot=snapshot))
                     assert not isinstance(again, list), "its variables were right before"
-                    result, epoch = await _result(operation, again, snapshot)
+                    result, as_of = await _result(operation, again, snapshot)
         except TimeoutError:
             late = TookTooLong("It took too long; ask for less.")
             return Answer(Outcome.INVALID, encoded(None, [describe(GraphQLError("", original_error=late))]), retry=True)
@@ -166,11 +175,16 @@ class Executor:
         errors = [describe(error) for error in result.errors or ()]
         if result.data is None and all(error.path is None for error in errors):
             return Answer(Outcome.INVALID, encoded(None, errors))
+        epoch = as_of.epoch if as_of is not None and operation.epochal and not errors else None
+        told = _told(as_of) if as_of is not None else b""
         answer = Answer(
             Outcome.PARTIAL if errors else Outcome.DATA,
-            encoded(result.data, errors, ran=True, epoch=epoch if operation.kind is _SUBSCRIPTION else None),
+            encoded(
+                result.data, errors, ran=True, epoch=epoch if operation.kind is _SUBSCRIPTION else None, as_of=told
+            ),
             epoch,
             any("retryAfterSeconds" in (error.extensions or {}) for error in errors),
+            told,
         )
         if shared is not None and state is not None and epoch is not None:
             shared.put(request.key, state, answer.body)
@@ -180,31 +194,47 @@ class Executor:
 _SUBSCRIPTION: Final = OperationType.SUBSCRIPTION
 
 
-def encoded(data: Any, errors: Any, *, ran: bool = False, epoch: int | None = None) -> bytes:
+def encoded(data: Any, errors: Any, *, ran: bool = False, epoch: int | None = None, as_of: bytes = b"") -> bytes:
     """The JSON of an answer. What never ran has no `data`, not even null (section 7.1 of the GraphQL spec)."""
     body: dict[str, Any] = {}
     if errors:
         body["errors"] = [error.formatted for error in errors]
     if ran:
         body["data"] = data
-    if epoch is not None:
-        body["extensions"] = {"epoch": epoch}
+    extensions: dict[str, Any] = {"epoch": epoch} if epoch is not None else {}
+    if as_of:
+        extensions["asOf"] = orjson.Fragment(as_of)
+    if extensions:
+        body["extensions"] = extensions
     return orjson.dumps(body)
+
+
+def _told(as_of: EpochRow) -> bytes:
+    """What is true of a commit whenever it is told: an answer is kept with it."""
+    return orjson.dumps(
+        {
+            "epoch": as_of.epoch,
+            "committedAt": format_time(as_of.committed_at),
+            "watermark": format_time(as_of.watermark) if as_of.watermark is not None else None,
+            "freshness": format_duration(max(timedelta(0), as_of.committed_at - as_of.newest_log_time)),
+        }
+    )
 
 
 async def _result(
     operation: Operation, execution: CompiledExecutor, snapshot: Snapshot
-) -> tuple[ExecutionResult, int | None]:
-    """What comes of it, and the epoch that all of it is of, if it may be kept."""
+) -> tuple[ExecutionResult, EpochRow | None]:
+    """What comes of it, and the commit that it was read of."""
     result = await execution.result()
-    as_of = await _as_of(snapshot) if operation.epochal and not result.errors else None
-    return result, as_of.epoch if as_of is not None else None
+    reads = operation.epochal or any(not root.node.name.value.startswith("__") for root in operation.roots)
+    told = reads and operation.kind is not OperationType.MUTATION and result.data is not None
+    return result, await _as_of(snapshot) if told else None
 
 
 async def _as_of(snapshot: Snapshot) -> EpochRow | None:
     try:
         return await snapshot.as_of()
-    except TryLater:
+    except ServingError:  # also what broke it while a root was read
         return None  # the roots say what there is to say; an answer is right all the same, only not kept
 
 

@@ -221,8 +221,10 @@ class Endpoint:
         if answer.epoch is None:
             return await _send(send, status, media_type, answer.body, (_VARY, _NO_STORE, *told))
         # Anybody may keep it as long as they ask each time whether it still holds.
-        more = (_VARY, (b"cache-control", b"private, no-cache"), (b"etag", kept.etag), *told)
-        if kept.etag in headers.get(b"if-none-match", b""):
+        # Of what commit it is stands here, too, since who has the answer already is not sent its body.
+        as_of = (b"millrace-as-of", answer.as_of)
+        more = (_VARY, (b"cache-control", b"private, no-cache"), (b"etag", kept.etag), as_of, *told)
+        if kept.etag.removeprefix(b"W/") in headers.get(b"if-none-match", b""):
             return await _send(send, 304, media_type, b"", more)
         return await _send(send, status, media_type, answer.body, more)
 

@@ -42,7 +42,7 @@ def test_a_field_error_is_an_answer(server: Server) -> None:
 
 def test_a_query_may_be_a_get_but_a_mutation_may_not(server: Server) -> None:
     answer = httpx.get(f"{server.url}/graphql", params={"query": "{ asOf { epoch } }"})
-    assert answer.json() == {"data": {"asOf": {"epoch": 1}}}
+    assert answer.json()["data"] == {"asOf": {"epoch": 1}}
     refused = httpx.get(f"{server.url}/graphql", params={"query": "mutation { x }"})
     assert refused.status_code in {400, 405}
     assert "data" not in refused.json()

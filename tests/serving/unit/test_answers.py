@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from contracts.tables import CHANGED
-from serving.answers import Answers, Make
+from serving.answers import Answers, Kept, Make
 from serving.execution import Answer, Outcome
 from serving.feed import EpochFeed
 
@@ -142,3 +142,12 @@ async def test_a_failure_is_told_to_everybody_and_forgotten(feed: EpochFeed) -> 
     failed = await asyncio.gather(*(answers.answer(b"k", fail) for _ in range(3)), return_exceptions=True)
     assert [str(error) for error in failed] == ["away"] * 3
     assert await bodies(answers, make, 1) == [b"x"]
+
+
+def test_answers_that_differ_only_in_their_commit_have_the_same_tag() -> None:
+    def tag(data: bytes, as_of: bytes) -> bytes:
+        end = b',"extensions":{"asOf":' + as_of + b"}}"
+        return Kept(Answer(Outcome.DATA, b'{"data":' + data + end, 7, as_of=as_of)).etag
+
+    assert tag(b"[1]", b'{"epoch":9}') == tag(b"[1]", b'{"epoch":10}')
+    assert tag(b"[1]", b'{"epoch":9}') != tag(b"[2]", b'{"epoch":9}')
