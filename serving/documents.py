@@ -41,6 +41,7 @@ EPOCHAL: Final = frozenset(
         "alsoViewed",
         "sessions",
         "session",
+        "sessionMetrics",
         "conversions",
         "cartAbandonment",
         "funnel",

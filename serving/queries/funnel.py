@@ -23,13 +23,14 @@ Breakdown = Literal["none", "category", "device", "source", "medium"]
 Steps = Sequence[frozenset[str]]
 """Of each step, the actions of which any will do."""
 
-_SEGMENTS: Final[dict[Breakdown, ColumnElement[Any]]] = {
+SEGMENTS: Final[dict[Breakdown, ColumnElement[Any]]] = {
     "none": null().cast(Text),
     "category": func.nullif(sessions.c.category, ""),
     "device": func.nullif(sessions.c.device, ""),
     "medium": func.nullif(sessions.c.medium, ""),
     "source": SOURCE,
 }
+"""What sessions are told apart by."""
 _USUAL: Final = (sessions.c.viewed_at, sessions.c.added_at, sessions.c.checkout_at, sessions.c.purchased_at)
 
 
@@ -86,7 +87,7 @@ def _side(
         conditions, scope = [*conditions, allowed], select(counting.c.sessions).scalar_subquery()
     times, source = (_USUAL, sessions) if asked.steps is None else _in_paths(asked.steps)
     named = [time.label(f"at_{number}") for number, time in enumerate(times)]
-    segment = _SEGMENTS[asked.breakdown].label("segment")
+    segment = SEGMENTS[asked.breakdown].label("segment")
     reached = select(segment, sessions.c.ended_at, *named).select_from(source).where(*conditions)
     return _summed(asked, reached, len(times), first).subquery(f"of_{name}"), scope
 

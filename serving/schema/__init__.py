@@ -31,6 +31,7 @@ from serving.schema.requests import Request, erase_user, replay_rejected, reques
 from serving.schema.retention import Cohort, retention
 from serving.schema.revenue import RevenueWindow, SalesBucket, revenue, sales
 from serving.schema.scalars import SCALARS, Long
+from serving.schema.session_metrics import SessionMetrics, session_metrics
 from serving.schema.sessions import Session, SessionConnection, session, sessions
 from serving.schema.subscriptions import Subscription
 from serving.schema.trainings import Training, trainings
@@ -86,6 +87,11 @@ class Query:
         description="A session by its `id`; null where there is none. As of an earlier epoch it may have begun later "
         "or have been several: of those it is the first that had not ended when the one of this id begins. That reads "
         "the session ids of the whole event log.",
+    )
+    session_metrics: SessionMetrics = strawberry.field(
+        resolver=session_metrics,
+        description="How many of the sessions that started in the range bounced, how long they lasted and how many "
+        "events they had.",
     )
     conversions: list[ConversionWindow] = strawberry.field(
         resolver=conversions,

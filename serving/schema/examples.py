@@ -19,6 +19,8 @@ _QUERIES: Final = {
     "sessions": f'{{ sessions({_DAY}, device: "mobile", first: 50) '
     "{ nodes { id startedAt duration status } pageInfo { hasNextPage endCursor } } }",
     "session": '{ session(id: "cwAGS_Kx9CQAcy0x") { startedAt duration path { at action productId } } }',
+    "sessionMetrics": f"{{ sessionMetrics({_DAY}, breakdown: DEVICE) "
+    "{ segments { segment sessions bounceRate meanDuration } } }",
     "conversions": f'{{ conversions({_HOUR}, window: "PT1H") '
     "{ windowStart productId clicks convertedClicks rate } }",
     "cartAbandonment": f"{{ cartAbandonment({_DAY}) {{ additions bought abandoned open rate }} }}",

@@ -46,7 +46,7 @@ _ACTIONS = {action: frozenset({str(action.value)}) for action in FunnelAction} |
 USUAL = (FunnelAction.VIEW, FunnelAction.ADD_TO_CART, FunnelAction.CHECKOUT_START, FunnelAction.PURCHASE)
 
 
-@strawberry.enum(description="What the sessions of a funnel are told apart by.")
+@strawberry.enum(description="What sessions are told apart by.")
 class FunnelBreakdown(Enum):
     NONE = strawberry.enum_value("none", description="All sessions together.")
     CATEGORY = strawberry.enum_value("category", description="The first category that an event of the session named.")
@@ -55,7 +55,7 @@ class FunnelBreakdown(Enum):
     MEDIUM = strawberry.enum_value("medium", description="How the visitor came: direct, search, social and so on.")
 
 
-_BREAKDOWNS: dict[FunnelBreakdown, Breakdown] = {
+BREAKDOWNS: dict[FunnelBreakdown, Breakdown] = {
     FunnelBreakdown.NONE: "none",
     FunnelBreakdown.CATEGORY: "category",
     FunnelBreakdown.DEVICE: "device",
@@ -137,7 +137,7 @@ async def funnel(
     earlier = compare_with.span(span) if compare_with is not None else None
     asked = Asked(
         Visits(span, bots.bot, device, medium, source, category, product_id),
-        _BREAKDOWNS[breakdown],
+        BREAKDOWNS[breakdown],
         ended_by,
         most,
         [_ACTIONS[step] for step in steps] if steps is not None else None,

@@ -80,6 +80,14 @@ RULED: dict[str, dict[str, str]] = {
         "open": "open_additions",
         "rate": "addition_abandonment_rate",
     },
+    "SessionSegment": {
+        "sessions": "sessions",
+        "bounces": "bounces",
+        "bounceRate": "bounce_rate",
+        "events": "session_events",
+        "eventsPerSession": "session_events / sessions",
+        "meanDuration": "session_duration",
+    },
     "FunnelSegment": {"sessions": "sessions"},
     "FunnelStep": {
         "sessions": "sessions_added",

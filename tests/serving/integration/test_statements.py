@@ -46,6 +46,11 @@ ROOTS = {
         "{ segments { previous { sessions } } }",
         1,
     ),
+    "sessionMetrics": (f"sessionMetrics({RANGE}, breakdown: DEVICE) {{ isFinal segments {{ bounceRate }} }}", 1),
+    "sessionMetrics compared": (
+        f"sessionMetrics({RANGE}, compareWith: RANGE_BEFORE) {{ segments {{ sessions previous {{ sessions }} }} }}",
+        1,
+    ),
     "custom funnel": (f"funnel({RANGE}, steps: [VIEW, CLICK]) {{ segments {{ steps {{ sessions }} }} }}", 1),
     "journeys": (f"journeys({RANGE}) {{ nodes {{ label }} transitions {{ from to }} }}", 1),
     "journeys compared": (
