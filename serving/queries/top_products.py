@@ -21,9 +21,12 @@ def top_products(
     measure: str,
     first: int,
     bot: bool | None,
+    products: Sequence[str] | None,
     categories: Sequence[str] | None,
 ) -> Asked:
     """Sums per product between the two edges, which are whole minutes; the largest first, ties by product id.
+
+    Of `products` alone their places are those among them.
 
     With two `earlier` edges, the same of those is under `before_…`, null where the product was not in that order.
     """
@@ -32,16 +35,16 @@ def top_products(
     values |= {"starts": edges[0], "ends": edges[1], "first": first}
     if earlier:
         values |= {"earlier_starts": earlier[0], "earlier_ends": earlier[1]}
-    named = lists_given(categories=categories)
-    statement = _statement(measure, bot, beside_earlier=bool(earlier), of_categories=bool(named), days=days_fit(every))
+    named = lists_given(product_id=products, category=categories)
+    statement = _statement(measure, bot, beside_earlier=bool(earlier), of=frozenset(named), days=days_fit(every))
     return Asked(statement, values | named)
 
 
 @cache
-def _statement(measure: str, bot: bool | None, *, beside_earlier: bool, of_categories: bool, days: bool) -> Statement:
+def _statement(measure: str, bot: bool | None, *, beside_earlier: bool, of: frozenset[str], days: bool) -> Statement:
     rows = readable(product_minutes, GIVEN, days=days).subquery("rows")
     value = func.sum(rows.c[measure])
-    named = [is_one_of(rows.c.category, "categories")] if of_categories else []
+    named = [is_one_of(rows.c[key], key) for key in sorted(of)]
 
     def ranked(starts: str, ends: str) -> Select[*tuple[object, ...]]:
         between = (rows.c.starts_at >= given_moment(starts), rows.c.starts_at < given_moment(ends))

@@ -53,8 +53,8 @@ class RankedProduct(ProductMeasures):
     product_id: strawberry.ID = strawberry.field(description="Which product.")
     categories: list[str] = strawberry.field(description="Categories its events named.")
     previous: "RankedProduct | None" = strawberry.field(
-        description="Its sums and its rank among all products in the earlier period; null without `compareWith`, and "
-        "where it had none of the measure then."
+        description="Its sums and its rank in the earlier period; null without `compareWith`, and where it had none of "
+        "the measure then."
     )
 
 
@@ -164,6 +164,7 @@ async def top_products(
     by: Annotated[ProductMeasure, strawberry.argument(description="What is largest first.")],
     first: Annotated[int, strawberry.argument(description="Most products wanted.")] = 10,
     compare_with: CompareWith = None,
+    products: Products = None,
     categories: Categories = None,
     bots: Bots = BotFilter.EXCLUDE,
     as_of: AsOfEpoch = None,
@@ -178,7 +179,7 @@ async def top_products(
     then = compare_with.span(now) if compare_with is not None else None
     told = await told_as_of(info, as_of)
     if told.past:
-        which = logged.Of(bots.bot, categories=categories)
+        which = logged.Of(bots.bot, products, categories)
         rows = await info.context.logged(
             logged.top_products(now, then, which, epoch=told.epoch, measure=str(by.value), first=size)
         )
@@ -186,7 +187,15 @@ async def top_products(
         earlier = [then.start, then.end] if then is not None else []
         check_kept([*edges, *earlier], told.as_of)
         rows = await snapshot.rows(
-            *top_products_sql(edges, earlier, measure=str(by.value), first=size, bot=bots.bot, categories=categories)
+            *top_products_sql(
+                edges,
+                earlier,
+                measure=str(by.value),
+                first=size,
+                bot=bots.bot,
+                products=products,
+                categories=categories,
+            )
         )
     currency = info.context.services.shop.currency
     return [

@@ -272,6 +272,22 @@ def test_products_and_clicks_of_a_category(server: Server, shop: Shop) -> None:
     assert {CATALOGUE[product][0] for product in clicks if product} == {"kitchen"}
 
 
+def test_places_of_some_products_are_those_among_them(server: Server) -> None:
+    query = """query ($range: TimeRange!, $products: [ID!]) {
+      topProducts(range: $range, by: CLICKS, first: 50, products: $products, compareWith: RANGE_BEFORE) {
+        rank productId clicks revenue previous { rank clicks revenue } } }"""
+    everything, some = (
+        server.data(query, range=span(START, START + HOUR), products=products)["topProducts"]
+        for products in (None, ["p-mug", "p-tent", "none such"])
+    )
+    wanted = [row for row in everything if row["productId"] in {"p-mug", "p-tent"}]
+    assert [row["rank"] for row in some] == [1, 2]
+    assert {row["previous"]["rank"] for row in some} == {1, 2}
+    for row in [*wanted, *some]:
+        del row["rank"], row["previous"]["rank"]
+    assert some == wanted
+
+
 def _source(island: list[Event]) -> str | None:
     referral = island[0].referral
     return (referral.campaign_source or referral.referrer_source) if referral else None

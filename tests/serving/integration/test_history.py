@@ -59,6 +59,7 @@ ROOTS = {
     "top": f"""topProducts(range: $range, by: VIEWS, first: 5, bots: INCLUDE, compareWith: RANGE_BEFORE %s) {{
       {TOP} previous {{ {TOP} }} }}""",
     "best of some": f'topProducts(range: $range, by: REVENUE, categories: ["home", "books"] %s) {{ {TOP} }}',
+    "best of these": f'topProducts(range: $range, by: VIEWS, products: ["p-mug", "p-tent"] %s) {{ {TOP} }}',
     "conversions": f"conversions(range: $range, bots: INCLUDE %s) {{ {CONVERSION} }}",
     "clicks": f"""conversions(range: $range, window: "PT1H", categories: ["kitchen"], compareWith: RANGE_BEFORE %s) {{
       {CONVERSION} previous {{ {CONVERSION} }} }}""",
