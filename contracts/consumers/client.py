@@ -614,10 +614,10 @@ class Overview(Struct, frozen=True, kw_only=True, omit_defaults=True):
     WEEK_BEFORE) {     activeUsers     revenueToday     currency     previous {       revenue     }   } } ```
     """
     revenue: list[OverviewRevenue]
-    """Revenue by category in tumbling windows that start in the range. Of single products it is in `productMetrics`.
-    Minutes, which this is summed up from, know neither device nor source; `sessions`, `funnel` and `journeys` do.
-    ```graphql {   revenue(     range: { from: "2026-03-01T09:00:00Z", to: "2026-03-01T10:00:00Z" }     window:
-    "PT5M"     compareWith: WEEK_BEFORE   ) {     windowStart     category     count     total     average
+    """Revenue by category in tumbling windows that start in the range, of all products or of some. By product it is in
+    `productMetrics`. Minutes, which this is summed up from, know neither device nor source; `sessions`, `funnel` and
+    `journeys` do.  ```graphql {   revenue(     range: { from: "2026-03-01T09:00:00Z", to: "2026-03-01T10:00:00Z" }
+    window: "PT5M"     compareWith: WEEK_BEFORE   ) {     windowStart     category     count     total     average
     currency     previous {       total     }   } } ```
     """
     sales: list[OverviewSales]

@@ -53,6 +53,7 @@ def product_windows(
 def revenue_windows(
     starts: Span,
     windows: Windows,
+    products: Sequence[str] | None,
     categories: Sequence[str] | None,
     *,
     earlier: Span | None = None,
@@ -62,12 +63,14 @@ def revenue_windows(
 ) -> Asked:
     """Purchases and refunds of each category in each window, `beside` those of `earlier`; nothing without either.
 
+    With `products`, only theirs.
+
     With `json`, that of each row under this name, and nothing else.
     """
-    named, (chosen, given_too) = lists_given(category=categories), json or (None, {})
+    named, (chosen, given_too) = lists_given(product_id=products, category=categories), json or (None, {})
     statement = _revenue(windows, frozenset(named), compares=earlier is not None, bot=bot, chosen=chosen)
     values = _values(starts, windows, earlier, limit) | named | given_too
-    if _of_windows(category_minutes, windows):
+    if _of_windows(_minutes_of(named), windows):
         reach = windows.length - windows.slide
         values |= hours_of([(span.start, span.end + reach) for span in (starts, earlier) if span is not None])
     return Asked(statement, values)
@@ -97,7 +100,9 @@ def _products(
 def _revenue(
     windows: Windows, named: frozenset[str], *, compares: bool, bot: bool | None, chosen: Selection | None
 ) -> Statement:
-    part = _windowed(category_minutes, windows, ("category",), named, compares=compares, bot=bot).subquery("part")
+    minutes = _minutes_of(named)
+    narrowed = ("category",) if minutes is category_minutes else ("product_id", "category")
+    part = _windowed(minutes, windows, narrowed, named, compares=compares, bot=bot).subquery("part")
     keys = [part.c.window_start, part.c.category]
     rows = (
         select(*keys, *sums(part, _MONEY))
@@ -108,6 +113,11 @@ def _revenue(
     names = [key.name for key in keys]
     told = beside(rows, names, compares=compares)
     return told if chosen is None else written(told, names, chosen, REVENUE_WINDOW, compares=compares)
+
+
+def _minutes_of(named: Collection[str]) -> Table:
+    """The minutes of categories, unless products are named, which these do not know."""
+    return product_minutes if "product_id" in named else category_minutes
 
 
 def _values(starts: Span, windows: Windows, earlier: Span | None, limit: int) -> dict[str, Any]:

@@ -65,8 +65,8 @@ class Query:
     )
     revenue: list[RevenueWindow] = strawberry.field(
         resolver=revenue,
-        description="Revenue by category in tumbling windows that start in the range. Of single products it is in "
-        f"`productMetrics`. {NO_VISITS}",
+        description="Revenue by category in tumbling windows that start in the range, of all products or of some. By "
+        f"product it is in `productMetrics`. {NO_VISITS}",
     )
     top_products: list[RankedProduct] = strawberry.field(
         resolver=top_products,

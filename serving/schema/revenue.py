@@ -83,6 +83,7 @@ async def revenue(
     window: Length = timedelta(minutes=5),
     *,
     compare_with: CompareWith = None,
+    products: Products = None,
     categories: Categories = None,
     bots: Bots = BotFilter.EXCLUDE,
     as_of: AsOfEpoch = None,
@@ -97,13 +98,13 @@ async def revenue(
     most, told = settings.max_rows + 1, await told_as_of(info, as_of)
     currency = info.context.services.shop.currency
     if told.past:
-        which = logged.Of(bots.bot, categories=categories)
+        which = logged.Of(bots.bot, products, categories)
         rows = await info.context.logged(
             logged.revenue_windows(starts, windows, which, earlier=earlier, epoch=told.epoch, limit=most)
         )
     else:
         check_kept(windows.edges(starts) + (windows.edges(earlier) if earlier is not None else []), told.as_of)
-        ask = partial(revenue_windows, starts, windows, categories, earlier=earlier, bot=bots.bot, limit=most)
+        ask = partial(revenue_windows, starts, windows, products, categories, earlier=earlier, bot=bots.bot, limit=most)
         written = await windows_as_written(
             info, ask, REVENUE_WINDOW, RevenueWindow, length=window, watermark=told.watermark
         )

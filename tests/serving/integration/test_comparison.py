@@ -288,6 +288,31 @@ def test_places_of_some_products_are_those_among_them(server: Server) -> None:
     assert some == wanted
 
 
+@pytest.mark.parametrize("window", ["PT1M", "PT5M", "PT1H"])
+def test_revenue_of_products_is_that_of_their_windows(server: Server, window: str) -> None:
+    some = '["p-mug", "p-tent"]'
+    found = server.data(
+        f"""query ($range: TimeRange!, $window: Duration!) {{
+      revenue(range: $range, window: $window, products: {some}) {{ windowStart category count total }}
+      productMetrics(range: $range, window: $window, products: {some}) {{
+        windowStart category purchases revenue }} }}""",
+        range=span(START, START + 2 * HOUR),
+        window=window,
+    )
+    sums: dict[tuple[str, str], list[Any]] = {}
+    for row in found["productMetrics"]:
+        if row["purchases"]:
+            own = sums.setdefault((row["windowStart"], row["category"]), [0, Decimal(0)])
+            own[0] += row["purchases"]
+            own[1] += Decimal(row["revenue"])
+    told = {
+        (row["windowStart"], row["category"]): [row["count"], Decimal(row["total"])]
+        for row in found["revenue"]
+        if row["count"]
+    }
+    assert told == sums != {}
+
+
 def _source(island: list[Event]) -> str | None:
     referral = island[0].referral
     return (referral.campaign_source or referral.referrer_source) if referral else None

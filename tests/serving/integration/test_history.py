@@ -51,6 +51,7 @@ ROOTS = {
     "narrowed": f"""productMetrics(range: $range, window: "PT2H", slide: "PT1H", products: ["p-mug", "p-tent"],
       compareWith: RANGE_BEFORE, limit: 9 %s) {{ {PRODUCT} previous {{ {PRODUCT} }} }}""",
     "revenue": f"revenue(range: $range %s) {{ {REVENUE} }}",
+    "revenue of": f'revenue(range: $range, products: ["p-mug", "p-tent"] %s) {{ {REVENUE} }}',
     "bots": f"""revenue(range: $range, window: "PT2H", bots: ONLY, categories: ["home", "books"],
       compareWith: RANGE_BEFORE %s) {{ {REVENUE} previous {{ {REVENUE} }} }}""",
     "hours": f"sales(range: $range, grain: HOUR, compareWith: RANGE_BEFORE %s) {{ {SALES} previous {{ {SALES} }} }}",

@@ -43,8 +43,9 @@ def of_windows(ask: Callable[..., Asked], length: timedelta, **more: Any) -> Cal
 ASKS = [
     best,
     sold,
-    of_windows(revenue_windows, timedelta(minutes=5)),
-    of_windows(revenue_windows, HOUR),
+    of_windows(revenue_windows, timedelta(minutes=5), products=None),
+    of_windows(revenue_windows, timedelta(minutes=5), products=["a"]),
+    of_windows(revenue_windows, HOUR, products=None),
     of_windows(product_windows, HOUR, products=None, wanted_sketches=("users",)),
     of_windows(conversion_windows, timedelta(minutes=5), products=["a"]),
 ]
