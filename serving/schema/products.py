@@ -26,7 +26,13 @@ from serving.windows import Span, Windows, minute_edges
 
 _SKETCH_OF = {"uniqueUsers": "users", "uniqueBuyers": "buyers"}
 
-Length = Annotated[timedelta, strawberry.argument(description="Length of a window: any multiple of a minute.")]
+Length = Annotated[
+    timedelta,
+    strawberry.argument(
+        description="Length of a window: any multiple of a minute. Windows align to 1970-01-01T00:00Z: those of P1D "
+        "are days in UTC; the days of a time zone are in `sales`."
+    ),
+]
 Slide = Annotated[
     timedelta | None,
     strawberry.argument(

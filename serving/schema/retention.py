@@ -28,7 +28,10 @@ class CohortWeek(Bounds):
     share: float | None = strawberry.field(description="`users` by all of the cohort: 0 to 1; null where it is empty.")
 
 
-@strawberry.type(description="The users who were first seen in one ISO week (from Monday, UTC).")
+@strawberry.type(
+    description="The users who were first seen in one ISO week. Weeks begin on Monday at 00:00 UTC whatever the shop's "
+    "zone: that is how the weeks of a user are kept."
+)
 class Cohort(Bounds):
     users: Long = strawberry.field(description="How many they are.")
     weeks: list[CohortWeek] = strawberry.field(description="From their first week to the newest.")
