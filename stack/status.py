@@ -20,7 +20,7 @@ from stack.state import PartState, State, read_state
 _FIGURES = (
     "query Status($hour: TimeRange!, $next: TimeRange!) { asOf { lag } books { close residue }"
     " verifications(first: 1) { at epoch mismatches } alerts(first: 100) { severity }"
-    " anomalies(range: $hour, first: 100) { windowStart windowEnd metric scope subject }"
+    " anomalies(range: $hour, first: 100) { windowStart windowEnd measure scope subject }"
     " trainings { version trainedAt } forecast(range: $next, metric: VIEWS) { windowEnd }"
     " reportDays(first: 1) { day } }"
 )

@@ -44,10 +44,19 @@ class AlertMember:
     says: str = strawberry.field(description="A sentence with the numbers.")
 
 
+@strawberry.enum(description="What a notice of an alert says.")
+class AlertEvent(Enum):
+    OPENED = strawberry.enum_value("opened", description="It began to hold.")
+    CHANGED = strawberry.enum_value("changed", description="It got worse, or holds for more.")
+    ACKNOWLEDGED = strawberry.enum_value("acknowledged", description="Somebody sees to it.")
+    RESOLVED = strawberry.enum_value("resolved", description="It holds no more.")
+
+
 @strawberry.type(description="One notice of an alert to one destination.")
 class Delivery:
     destination: str = strawberry.field(description="Its name in the settings.")
-    notice: str = strawberry.field(description="`opened`, `changed`, `acknowledged` or `resolved`.")
+    event: AlertEvent = strawberry.field(description="What it says.")
+    notice: str = strawberry.field(description="`event` as a text.", deprecation_reason="Use `event`.")
     attempts: int = strawberry.field(description="How often it was tried.")
     delivered_at: datetime | None = strawberry.field(description="When the destination took it; null until then.")
     dropped_at: datetime | None = strawberry.field(
@@ -161,6 +170,7 @@ def _delivery(  # noqa: PLR0917 - a row
 ) -> Delivery:
     return Delivery(
         destination=destination,
+        event=AlertEvent(notice),
         notice=notice,
         attempts=attempts,
         delivered_at=None if delivered is None else datetime.fromtimestamp(delivered, UTC),

@@ -12,6 +12,7 @@ from serving.queries.anomalies import Flags
 from serving.schema.common import Bounds, Range, page_size
 from serving.schema.connections import After, Before, Connection, First, Last, Which, connection
 from serving.schema.context import Info
+from serving.schema.detectors import Detector, WatchedMeasure
 from serving.schema.scalars import Long
 
 
@@ -44,18 +45,18 @@ class Contribution:
 
 @strawberry.type(description="A window that a detector finds odd. One judged again is the same, with other numbers.")
 class Anomaly(Bounds):
-    metric: str = strawberry.field(description="A measure such as `views`; what bots did is left out.")
+    measure: WatchedMeasure = strawberry.field(description="What is odd.")
+    metric: str = strawberry.field(description="`measure` as a text.", deprecation_reason="Use `measure`.")
     scope: Scope = strawberry.field(description="What the metric is counted of.")
     subject: str = strawberry.field(description="Which category or product; empty for the site.")
-    method: str = strawberry.field(
-        description="By which detector: `robust_z`, `iqr`, `seasonal_trend`, `isolation_forest` or `one_class_svm`."
-    )
+    detector: Detector = strawberry.field(description="Which one finds it odd.")
+    method: str = strawberry.field(description="`detector` as a text.", deprecation_reason="Use `detector`.")
     expected: float = strawberry.field(
         description="What the detector expected of the window, in the metric's unit: a count, or the shop's currency."
     )
     observed: float = strawberry.field(description="What was in the window, in the same unit.")
-    score: float = strawberry.field(description="How far off, in the method's unit.")
-    threshold: float = strawberry.field(description="The score from which the method flags.")
+    score: float = strawberry.field(description="How far off, in the detector's unit.")
+    threshold: float = strawberry.field(description="The score from which the detector flags.")
     severity: Severity = strawberry.field(description="CRITICAL from twice the threshold on.")
     direction: Direction = strawberry.field(description="Whether it is more or less than expected.")
     contributions: list[Contribution] = strawberry.field(
@@ -65,13 +66,16 @@ class Anomaly(Bounds):
     epoch: Long = strawberry.field(description="The commit as of which it was last judged.")
     judged_at: datetime = strawberry.field(description="When it was last judged.")
     model_version: Long | None = strawberry.field(
-        description="Of the training whose model judged it; null of methods that learn nothing beforehand."
+        description="Of the training whose model judged it; null of detectors that learn nothing beforehand."
     )
 
 
 InScope = Annotated[Scope | None, strawberry.argument(description="Only what is counted of this.")]
 OfSubject = Annotated[str | None, strawberry.argument(description="Only this category or product.")]
-OfMetric = Annotated[str | None, strawberry.argument(description="Only this measure, such as `views`.")]
+OfMeasure = Annotated[WatchedMeasure | None, strawberry.argument(description="Only this measure.")]
+OfMetric = Annotated[
+    str | None, strawberry.argument(description="`measure` as a text.", deprecation_reason="Use `measure`.")
+]
 Standing = Annotated[
     bool, strawberry.argument(description="True for flags that hold, false for those that late events took back, too.")
 ]
@@ -83,12 +87,13 @@ async def anomalies(
     *,
     scope: InScope = None,
     subject: OfSubject = None,
+    measure: OfMeasure = None,
     metric: OfMetric = None,
     standing: Standing = True,
     first: Annotated[int, strawberry.argument(description="Most flags wanted.")] = 100,
 ) -> list[Anomaly]:
     """The newest windows first, in each the surest flag."""
-    flags = Flags(range.span(), _text(scope), subject, metric, standing)
+    flags = Flags(range.span(), _text(scope), subject, _text(measure) or metric, standing)
     rows = await info.context.snapshot.rows(flags.surest(page_size("first", first, info)))
     return [_anomaly(row) for row in rows]
 
@@ -99,6 +104,7 @@ async def anomalies_connection(
     *,
     scope: InScope = None,
     subject: OfSubject = None,
+    measure: OfMeasure = None,
     metric: OfMetric = None,
     standing: Standing = True,
     first: First = None,
@@ -107,13 +113,13 @@ async def anomalies_connection(
     before: Before = None,
 ) -> Connection[Anomaly]:
     """The newest windows first."""
-    flags = Flags(range.span(), _text(scope), subject, metric, standing)
+    flags = Flags(range.span(), _text(scope), subject, _text(measure) or metric, standing)
     which = Which(first, after, last, before)
     return await connection(info, ANOMALIES, which, flags.page, key=_key, node=_anomaly)
 
 
-def _text(scope: Scope | None) -> str | None:
-    return str(scope.value) if scope is not None else None
+def _text(one: Enum | None) -> str | None:
+    return str(one.value) if one is not None else None
 
 
 def _key(row: ResultRow) -> Key[datetime]:
@@ -125,6 +131,8 @@ def _anomaly(row: ResultRow) -> Anomaly:
     return Anomaly(
         **told
         | {
+            "measure": WatchedMeasure(told["metric"]),
+            "detector": Detector(told["method"]),
             "scope": Scope(told["scope"]),
             "severity": Severity(told["severity"]),
             "direction": Direction(told["direction"]),

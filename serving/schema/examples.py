@@ -37,10 +37,10 @@ _QUERIES: Final = {
     "books": "{ books { close residue checks { name left right } } }",
     "explain": '{ explain(eventId: "e-1") { verdict copies { topic offset reason } applied { minute } } }',
     "changes": f"{{ changes({_HOUR}, since: 0) {{ untilEpoch added {{ purchases revenue currency lateEvents }} }} }}",
-    "anomalies": f"{{ anomalies({_DAY}, scope: SITE) {{ windowStart metric observed expected severity }} }}",
-    "trainings": "{ trainings(first: 3) { version trainedAt trainedUntil methods } }",
+    "anomalies": f"{{ anomalies({_DAY}, scope: SITE) {{ windowStart measure observed expected severity }} }}",
+    "trainings": "{ trainings(first: 3) { version trainedAt trainedUntil detectors } }",
     "anomaliesConnection": f"{{ anomaliesConnection({_DAY}, first: 50) "
-    "{ nodes { windowStart metric observed expected } pageInfo { hasNextPage endCursor } } }",
+    "{ nodes { windowStart measure observed expected } pageInfo { hasNextPage endCursor } } }",
     "forecast": f"{{ forecast({_DAY}, metric: REVENUE) {{ windowStart revenue {{ expected low high currency }} }} }}",
     "alerts": "{ alerts(status: OPEN) { id title severity members { says } } }",
     "alertsConnection": "{ alertsConnection(status: ALL, first: 50) "

@@ -16,10 +16,12 @@ from serving.queries.reports import report_of
 from serving.schema.common import CURRENCY, page_size
 from serving.schema.connections import After, Before, Connection, First, Last, Which, connection
 from serving.schema.context import Info
+from serving.schema.funnel import USUAL, FunnelAction
 from serving.schema.scalars import Long
 
 Figures = Mapping[str, Any]
 
+_ACTIONS = dict(zip(("viewed", "added", "checkout", "purchased"), USUAL, strict=True))
 Day = Annotated[
     str | None,
     strawberry.argument(description="As `2026-03-01`, in the shop's time zone. Without it the newest there is."),
@@ -92,7 +94,10 @@ class ReportTotals:
 
 @strawberry.type(description="A step of the funnel of sessions.")
 class ReportStep:
-    step: str = strawberry.field(description="viewed, added, checkout or purchased.")
+    action: FunnelAction = strawberry.field(description="What reaches the step.")
+    step: str = strawberry.field(
+        description="`viewed`, `added`, `checkout` or `purchased`.", deprecation_reason="Use `action`."
+    )
     sessions: Long = strawberry.field(description="Sessions that got as far.")
 
 
@@ -195,7 +200,7 @@ def _report(figures: Figures, made_at: datetime) -> Report:
         made_at=made_at,
         totals=ReportTotals(**_with_money(figures["totals"], currency)),
         week_before=ReportTotals(**_with_money(figures["week_before"], currency)),
-        funnel=[ReportStep(**each) for each in figures["funnel"]],
+        funnel=[ReportStep(action=_ACTIONS[each["step"]], **each) for each in figures["funnel"]],
         top_products=[ReportProduct(**_with_money(each, currency)) for each in figures["top_products"]],
         segments=_segments(figures),
         carts=ReportCarts(**figures["carts"]),

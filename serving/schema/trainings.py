@@ -8,6 +8,7 @@ import strawberry
 from serving.queries.trainings import newest_trainings
 from serving.schema.common import page_size
 from serving.schema.context import Info
+from serving.schema.detectors import Detector
 from serving.schema.scalars import Long
 
 
@@ -17,9 +18,8 @@ class Training:
     trained_at: datetime = strawberry.field(description="When they were trained.")
     trained_from: datetime = strawberry.field(description="The first hour learnt from.")
     trained_until: datetime = strawberry.field(description="The end of the last one.")
-    methods: list[str] = strawberry.field(
-        description="Detectors that learnt: `isolation_forest`, `one_class_svm`, `seasonal_trend`."
-    )
+    detectors: list[Detector] = strawberry.field(description="Those that learnt.")
+    methods: list[str] = strawberry.field(description="`detectors` as texts.", deprecation_reason="Use `detectors`.")
     series: Long = strawberry.field(description="Metrics of the site, of categories and products that were learnt.")
     models: Long = strawberry.field(description="One per series and method.")
 
@@ -29,4 +29,4 @@ async def trainings(
 ) -> list[Training]:
     """The trainings that are kept, newest first."""
     rows = await info.context.snapshot.rows(newest_trainings(page_size("first", first, info)))
-    return [Training(**row._mapping) for row in rows]
+    return [Training(**row._mapping, detectors=[Detector(method) for method in row.methods]) for row in rows]

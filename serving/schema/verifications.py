@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Annotated, Any
 
 import strawberry
@@ -29,12 +30,18 @@ class DifferingColumn:
     found: str = strawberry.field(description="What was served.")
 
 
+@strawberry.enum(description="How a row is not as the log says.")
+class Difference(Enum):
+    DIFFERENT = strawberry.enum_value("different", description="Some of its columns are others.")
+    MISSING = strawberry.enum_value("missing", description="The log has it and the table has not.")
+    EXTRA = strawberry.enum_value("extra", description="The table has it and the log has not.")
+
+
 @strawberry.type(description="A row that is not as the log says.")
 class Mismatch:
     table: str = strawberry.field(description="Name of the table.")
-    kind: str = strawberry.field(
-        description="`different`; `missing` where the log has it and the table has not, `extra` the other way about."
-    )
+    difference: Difference = strawberry.field(description="What is wrong with it.")
+    kind: str = strawberry.field(description="`difference` as a text.", deprecation_reason="Use `difference`.")
     key: list[KeyColumn] = strawberry.field(description="Which row it is.")
     columns: list[DifferingColumn] = strawberry.field(description="None where the row is missing or extra.")
     events: Long = strawberry.field(description="How many events the row is made of.")
@@ -88,6 +95,7 @@ def _mismatch(told: dict[str, Any]) -> Mismatch:
     evidence = told["evidence"]
     return Mismatch(
         table=told["table"],
+        difference=Difference(told["kind"]),
         kind=told["kind"],
         key=[KeyColumn(column=name, value=_text(value)) for name, value in told["key"].items()],
         columns=[

@@ -82,7 +82,7 @@ def alert_server(empty_server: Server) -> Server:
 
 
 def test_trainings_are_told_newest_first(alert_server: Server) -> None:
-    fields = "version trainedAt trainedFrom trainedUntil methods series models"
+    fields = "version trainedAt trainedFrom trainedUntil detectors methods series models"
     assert alert_server.data(f"{{ trainings {{ {fields} }} }}")["trainings"] == []
     for version, methods in ((1, ["iqr"]), (2, ["seasonal_trend", "isolation_forest"])):
         change(
@@ -100,6 +100,7 @@ def test_trainings_are_told_newest_first(alert_server: Server) -> None:
         "trainedAt": "2026-03-01T12:34:20Z",
         "trainedFrom": "2026-03-01T03:34:20Z",
         "trainedUntil": "2026-03-01T12:34:20Z",
+        "detectors": ["ISOLATION_FOREST", "SEASONAL_TREND"],
         "methods": ["isolation_forest", "seasonal_trend"],
         "series": 2,
         "models": 4,
@@ -109,10 +110,11 @@ def test_trainings_are_told_newest_first(alert_server: Server) -> None:
 
 def test_anomalies_are_told_newest_first_with_what_moved(alert_server: Server) -> None:
     fields = (
-        "windowStart windowEnd method modelVersion expected observed severity direction epoch"
+        "windowStart windowEnd measure detector method modelVersion expected observed severity direction epoch"
         " contributions { value observed }"
     )
     first, second, third = alert_server.data(f"{{ anomalies({RANGE}) {{ {fields} }} }}")["anomalies"]
+    assert (first["measure"], first["detector"]) == ("VIEWS", "SEASONAL_TREND")
     assert [first["method"], second["method"], third["method"]] == ["seasonal_trend", "iqr", "iqr"]
     assert [first["modelVersion"], second["modelVersion"]] == [3, None]
     assert (first["windowStart"], first["windowEnd"]) == ("2026-03-01T12:24:20Z", "2026-03-01T12:25:20Z")
@@ -127,6 +129,7 @@ def test_anomalies_are_told_newest_first_with_what_moved(alert_server: Server) -
         ("scope: CATEGORY", 1),
         ('scope: CATEGORY, subject: "books"', 0),
         ('metric: "purchases"', 0),
+        ("measure: PURCHASES", 0),
         ("first: 1", 1),
     ],
 )

@@ -114,7 +114,8 @@ def test_verifications_are_told_newest_first_with_what_differed(empty_server: Se
     )
     told = empty_server.data(
         "{ verifications { at epoch from until rows mismatches duration seconds"
-        " examples { table kind key { column value } columns { column expected found } events eventIds epochs } } }"
+        " examples { table difference kind key { column value } columns { column expected found } events eventIds"
+        "  epochs } } }"
     )["verifications"]
     assert [(each["epoch"], each["rows"], each["mismatches"], each["seconds"]) for each in told] == [
         (6, 9, 1, 2.5),
@@ -125,6 +126,7 @@ def test_verifications_are_told_newest_first_with_what_differed(empty_server: Se
     assert told[0]["examples"] == [
         {
             "table": "site_minutes",
+            "difference": "DIFFERENT",
             "kind": "different",
             "key": [{"column": "bot", "value": "false"}, {"column": "minute", "value": "2026-03-01T11:00:00Z"}],
             "columns": [{"column": "views", "expected": "2", "found": "null"}],

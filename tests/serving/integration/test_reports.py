@@ -17,7 +17,7 @@ QUERY = f"""query ($day: String) {{
   reportDays(first: 5) {{ day isFinal }}
   report(day: $day) {{
     day timeZone since until epoch madeAt isFinal currency oddities
-    totals {{ {TOTALS} }} weekBefore {{ {TOTALS} }} funnel {{ step sessions }}
+    totals {{ {TOTALS} }} weekBefore {{ {TOTALS} }} funnel {{ action step sessions }}
     topProducts {{ productId category views units revenue currency }} carts {{ additions bought abandoned }}
     quality {{ rejected quarantined duplicates conflicts late residue verifications mismatches }}
     segments {{ day }} }}
@@ -46,6 +46,8 @@ def test_a_report_is_what_was_kept_of_its_day_and_follows_it(empty_server: Serve
         assert found["report"]["madeAt"] == "2026-03-02T02:00:00Z"
         apart = {"madeAt": None, "segments": None}
         same = _told(_with_currency(kept), *(kept.keys() - {"shoppers", "customers", "oddest"}))
+        actions = [step.pop("action") for step in found["report"]["funnel"]]
+        assert actions == ["VIEW", "ADD_TO_CART", "CHECKOUT_START", "PURCHASE"]
         assert found["report"] | apart == same | apart
         assert found["segments"] == {
             **_told(kept, "day", "is_final", "currency"),

@@ -16,7 +16,7 @@ DATA: dict[str, Any] = {
     "books": {"close": True, "residue": 0},
     "verifications": [],
     "alerts": [{"severity": "WARNING"}],
-    "anomalies": [{**FLAG, "metric": "views"}, {**FLAG, "metric": "views"}, {**FLAG, "metric": "adds"}],
+    "anomalies": [{**FLAG, "measure": "VIEWS"}, {**FLAG, "measure": "VIEWS"}, {**FLAG, "measure": "ADDS"}],
     "trainings": [{"version": 4, "trainedAt": "2026-03-01T09:00:00Z"}],
     "forecast": [{"windowEnd": "2026-03-02T11:00:00Z"}, {"windowEnd": "2026-03-02T12:00:00Z"}],
     "reportDays": [{"day": "2026-02-28"}],

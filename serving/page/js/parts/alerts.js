@@ -37,5 +37,5 @@ function when({ openedAt, resolvedAt }) {
 
 const deliveries = (all) => h("details", {},
   h("summary", { class: "sub" }, `${format.number(all.filter((one) => one.deliveredAt).length)} of ${format.number(all.length)} notices delivered`),
-  h("ul", {}, all.map((one) => h("li", { class: "sub" }, `${one.destination}, ${one.notice}: `,
+  h("ul", {}, all.map((one) => h("li", { class: "sub" }, `${one.destination}, ${one.event.toLowerCase()}: `,
     one.deliveredAt ? `delivered ${format.dateTime(one.deliveredAt)}` : one.droppedAt ? `not sent: ${one.error}` : `tried ${one.attempts} times${one.error ? `: ${one.error}` : ""}`))));

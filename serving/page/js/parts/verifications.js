@@ -19,6 +19,6 @@ const span = ({ from, until, at }) => (from ? `${format.dayTime(from)} – ${unt
 const examples = (one) => (one.examples ? one.examples.map(example) : one.mismatches ? h("p", { class: "sub" }, lacks("personal")) : null);
 
 const example = (one) => h("p", { class: "sub" },
-  `${one.table}, ${one.key.map(({ column, value }) => `${column} ${value}`).join(", ")}: ${one.kind}`,
+  `${one.table}, ${one.key.map(({ column, value }) => `${column} ${value}`).join(", ")}: ${one.difference.toLowerCase()}`,
   one.columns.map(({ column, expected, found }) => ` · ${column} ${found}, the log says ${expected}`),
   one.eventIds.length ? [" · events ", one.eventIds.flatMap((id, index) => [index ? ", " : null, eventLink(id)])].flat() : null);

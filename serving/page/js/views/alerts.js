@@ -16,7 +16,7 @@ export const usual = "24h";
 
 const ALERT = `
   id key kind severity title explainedBy openedAt changedAt resolvedAt acknowledgedAt acknowledgedBy
-  members { scope subject says } deliveries { destination notice attempts deliveredAt droppedAt error }`;
+  members { scope subject says } deliveries { destination event attempts deliveredAt droppedAt error }`;
 const ALERTS = `
 query Alerts($status: AlertStatus!, $range: TimeRange!, $scope: Scope) {
   ${AS_OF}

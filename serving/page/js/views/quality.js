@@ -40,7 +40,7 @@ query Quality($range: TimeRange!, ${personal ? "$conflict: Boolean, " : ""}$earl
     epochs(first: 15) { epoch committedAt duration freshness records applied duplicates quarantined rejected late }
   }
   verifications(first: 5) { at epoch from until rows mismatches
-    ${personal ? "examples { table kind key { column value } columns { column expected found } eventIds }" : ""}
+    ${personal ? "examples { table difference key { column value } columns { column expected found } eventIds }" : ""}
   }
 }`;
 

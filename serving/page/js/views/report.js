@@ -18,7 +18,7 @@ query Report($day: String) {
   report(day: $day) {
     day timeZone since until madeAt isFinal currency oddities
     totals { ${TOTALS} } weekBefore { ${TOTALS} }
-    funnel { step sessions } carts { additions bought abandoned }
+    funnel { action sessions } carts { additions bought abandoned }
     topProducts { productId category views units revenue }
     segments { shoppers { kind users sessions views sessionTime revenue } customers { kind users orders revenue } }
     quality { rejected quarantined duplicates conflicts late residue verifications mismatches }
@@ -34,7 +34,7 @@ const CUSTOMERS = {
   SLIPPING: ["Slipping away", "not for a while"],
   LOST: ["Lost", "not for long"],
 };
-const STEPS = { viewed: "Viewed something", added: "Filled a cart", checkout: "Began a checkout", purchased: "Bought" };
+const STEPS = { VIEW: "Viewed something", ADD_TO_CART: "Filled a cart", CHECKOUT_START: "Began a checkout", PURCHASE: "Bought" };
 const average = ({ revenue, orders }) => (orders ? revenue / orders : null);
 const buying = ({ buyers, users }) => (users ? Math.min(1, buyers / users) : null);
 
@@ -76,7 +76,7 @@ export function build(page) {
     money,
   ] });
   const steps = new Table({ id: "steps", label: "Funnel", columns: [
-    { key: "step", label: "Sessions that", header: true, cell: (one) => h("span", { class: "name" }, STEPS[one.step]) },
+    { key: "action", label: "Sessions that", header: true, cell: (one) => h("span", { class: "name" }, STEPS[one.action]) },
     { key: "sessions", label: "Sessions", num: true, cell: (one) => format.number(one.sessions) },
     { key: "share", label: "Of the first", num: true, cell: (one) => format.percent(shown.funnel[0].sessions ? one.sessions / shown.funnel[0].sessions : null) },
   ] });
@@ -89,7 +89,7 @@ export function build(page) {
   const viewed = panel({ id: "viewed", title: "Most viewed", size: "half", body: products.element,
     csv: () => [["product", "category", "views", "units", "revenue"], shown.topProducts.map((one) => [one.productId, one.category, one.views, one.units, one.revenue])] });
   const funnel = panel({ id: "steps", title: "From view to purchase", size: "half", body: steps.element,
-    csv: () => [["step", "sessions"], shown.funnel.map((one) => [one.step, one.sessions])] });
+    csv: () => [["step", "sessions"], shown.funnel.map((one) => [one.action, one.sessions])] });
   const trust = panel({ id: "trust", title: "Can the numbers be trusted", body: facts });
   const grid = h("div", { class: "grid" }, [came, funnel, buys, viewed, trust].map((one) => one.element));
   const none = h("p", { class: "empty", hidden: true }, "No report yet. The first is made within the hour; ", h("code", {}, "millrace report"), " makes one at once.");
