@@ -1,6 +1,5 @@
 """Users who were erased: their events are taken no further. Their ids are known by hash only."""
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.people import hash_of
 from contracts.rejections import Reason
 from processing.batch import Batch
 from processing.store import Transaction
@@ -19,11 +19,6 @@ _NAMES: Final = frozenset(("userid", "anonymousid", "previousid", "uid", "duid",
 _NAMED: Final = re.compile(
     rb'"(?:user_?id|anonymous_?id|previous_?id|uid|duid|tnuid)"\s*:\s*("(?:[^"\\]|\\.)*"|[\d.]+)', re.I
 )
-
-
-def hash_of(user_id: str) -> bytes:
-    """What is kept of the id of an erased user. Whoever has a list of ids can still find out which were erased."""
-    return hashlib.sha256(b"millrace user\0" + user_id.encode()).digest()
 
 
 class ErasedUsers:

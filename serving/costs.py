@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from graphql import FieldNode, GraphQLSchema
+from graphql import FieldNode, GraphQLObjectType
 from graphql.execution.values import VariableValues, get_argument_values
 
 from serving.settings import ServingSettings
@@ -25,11 +25,9 @@ def rows_of(name: str, arguments: Arguments, below: frozenset[str], settings: Se
     return estimate(arguments, below, settings) if estimate is not None else _listed(arguments, below, settings)
 
 
-def arguments_of(schema: GraphQLSchema, node: FieldNode, variables: VariableValues) -> Arguments:
-    """The arguments of a root field, coerced. Raises GraphQLError for such as do not fit."""
-    kind = schema.query_type
-    assert kind is not None
-    field = kind.fields.get(node.name.value)
+def arguments_of(kind: GraphQLObjectType | None, node: FieldNode, variables: VariableValues) -> Arguments:
+    """The arguments of a root field of queries or mutations, coerced. Raises GraphQLError for such as do not fit."""
+    field = kind.fields.get(node.name.value) if kind is not None else None
     return get_argument_values(field, node, variables) if field is not None else {}
 
 

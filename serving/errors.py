@@ -143,7 +143,8 @@ def describe(error: GraphQLError) -> GraphQLError:
         return _rewritten(error, error.message, {**(error.extensions or {}), "code": code})
     if isinstance(cause, ServingError):
         return _rewritten(error, str(cause), cause.extensions())
-    correlation_id = uuid.uuid4().hex
+    # A mutation's log lines have one already.
+    correlation_id = structlog.contextvars.get_contextvars().get("correlation_id") or uuid.uuid4().hex
     _log.error("resolver_failed", correlation_id=correlation_id, path=error.path, exc_info=cause)
     return _rewritten(
         error,

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import orjson
 import strawberry
-import structlog
 from graphql import ExecutionResult, GraphQLError, OperationType
 from graphql.execution.values import VariableValues
 
+from serving.access import Client, Denied
 from serving.allowed import Allowed
+from serving.audit import Audit
 from serving.compiled import CompiledExecutor
 from serving.costs import arguments_of, rows_of
 from serving.documents import Documents, Operation, Unusable
@@ -27,8 +28,6 @@ from serving.turns import Turns
 
 if TYPE_CHECKING:  # 20 MB of Redis's client, which only replicas that share are to have
     from serving.shared import SharedAnswers
-
-_log = structlog.get_logger(__name__)
 
 
 class Outcome(Enum):
@@ -75,10 +74,20 @@ class Executor:
         self._documents = Documents(self._graphql, Shape.of(settings), allowed, introspection=settings.introspection)
         self._turns = Turns(settings.running_per_client, settings.waiting_per_client)
         self._shared = shared
+        self._audit = Audit(self._graphql)
 
     def operation(self, request: GraphQLRequest) -> Operation | Unusable:
         """The operation that a request is about."""
         return self._documents.operation(request.query, request.operation_name)
+
+    def check(self, request: GraphQLRequest, operation: Operation, client: Client) -> None:
+        """Raises Denied where the client lacks a scope; if it would have changed something, that is written down."""
+        try:
+            client.check(operation.scopes)
+        except Denied as denied:
+            if operation.kind is OperationType.MUTATION:
+                self._audit.refused(request, operation, client, denied)
+            raise
 
     async def run(self, request: GraphQLRequest, operation: Operation | Unusable, client: str = "") -> Answer:
         """The answer, read now, when it is the client's turn. What goes wrong is in the answer.
@@ -89,6 +98,17 @@ class Executor:
         if isinstance(operation, Unusable):
             body = encoded(None, operation.errors)
             return Answer(Outcome.INVALID if operation.parsed else Outcome.UNPARSABLE, body)
+        if operation.kind is not OperationType.MUTATION:
+            return await self._answer(request, operation, client)
+        with self._audit.of(request, operation, client) as line:
+            answer = await self._answer(request, operation, client)
+            body = orjson.loads(answer.body)
+            line.outcome = answer.outcome.value
+            line.codes = [error["extensions"]["code"] for error in body.get("errors", ())]
+            body["extensions"] = {"correlationId": line.correlation_id}
+            return replace(answer, body=orjson.dumps(body))
+
+    async def _answer(self, request: GraphQLRequest, operation: Operation, client: str) -> Answer:
         snapshot = self._services.database.snapshot(self._known(operation))
         context = OperationContext(self._services, snapshot, client)
         execution = self._begun(operation, request, context)
@@ -98,11 +118,7 @@ class Executor:
         if over is not None:
             return Answer(Outcome.INVALID, encoded(None, [over]))
         async with self._turns.turn(client):
-            answer = await self._run(request, operation, context, execution)
-        if operation.kind is OperationType.MUTATION:
-            names = [root.node.name.value for root in operation.roots]
-            _log.info("mutation", client=client, roots=names, outcome=answer.outcome.value)
-        return answer
+            return await self._run(request, operation, context, execution)
 
     def _known(self, operation: Operation) -> EpochRow | None:
         """The newest commit, if it is known and the operation may be run as of it without a transaction.
@@ -136,7 +152,12 @@ class Executor:
         settings = self._services.settings
         try:
             cost = sum(
-                rows_of(root.node.name.value, arguments_of(self._graphql, root.node, variables), root.below, settings)
+                rows_of(
+                    root.node.name.value,
+                    arguments_of(self._graphql.query_type, root.node, variables),
+                    root.below,
+                    settings,
+                )
                 for root in operation.roots
             )
         except GraphQLError:

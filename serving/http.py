@@ -121,7 +121,7 @@ class Endpoint:
         operation = self._executor.operation(request)
         if isinstance(operation, Operation):
             try:
-                client.check(operation.scopes)
+                self._executor.check(request, operation, client)
             except Denied as denied:
                 raise Refused(403, str(denied), code="FORBIDDEN") from denied
 

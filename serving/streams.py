@@ -39,7 +39,7 @@ class Streams:
         """
         operation = self._executor.operation(request)
         client = identify()
-        denied = _denied(operation, client)
+        denied = self._denied(request, operation, client)
         if denied is not None:
             yield denied
             return
@@ -55,10 +55,18 @@ class Streams:
                 answer = await self._shared(request, operation, client)
                 if answer.retry:
                     continue
-                answer = _denied(operation, identify()) or answer
+                answer = self._denied(request, operation, identify()) or answer
                 yield answer
                 if answer.outcome is not Outcome.DATA:
                     return
+
+    def _denied(self, request: GraphQLRequest, operation: Operation | Unusable, client: Client) -> Answer | None:
+        if isinstance(operation, Operation):
+            try:
+                self._executor.check(request, operation, client)
+            except Denied as denied:
+                return _refusal(str(denied), "FORBIDDEN")
+        return None
 
     async def _shared(self, request: GraphQLRequest, operation: Operation, client: Client) -> Answer:
         async def run() -> Answer:
@@ -71,15 +79,6 @@ class Streams:
             return await self._executor.run(request, operation, client.name)
         except LineFull:
             return _refusal("Too many of your requests wait already.", "TOO_MANY_REQUESTS", retry=True)
-
-
-def _denied(operation: Operation | Unusable, client: Client) -> Answer | None:
-    if isinstance(operation, Operation):
-        try:
-            client.check(operation.scopes)
-        except Denied as denied:
-            return _refusal(str(denied), "FORBIDDEN")
-    return None
 
 
 def _refusal(message: str, code: str, *, retry: bool = False) -> Answer:

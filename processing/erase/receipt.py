@@ -7,10 +7,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from contracts.people import hash_of
 from contracts.topics import ALL, TALLIES
 from processing import ledger
 from processing.erase.scopes import Touched
-from processing.erased import hash_of
 from processing.store import Transaction
 
 _HISTORY: Final = timedelta(days=7)

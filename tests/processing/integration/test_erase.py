@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from contracts import topics
+from contracts.people import hash_of
 from contracts.projections import ALL as PROJECTED
 from processing import gate
 from processing.erase import run as erasing
 from processing.erase.scopes import SCOPES
-from processing.erased import hash_of
 from processing.event_log import EventLog
 from processing.log_files import LogFiles
 from processing.store import one_transaction

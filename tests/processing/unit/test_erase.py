@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
+from contracts.people import hash_of
 from contracts.settings import ShopSettings
 from contracts.topics import ALL, TALLIES
 from processing.erase import scopes
 from processing.erase.payloads import is_theirs
 from processing.erase.receipt import added, copies_until
-from processing.erased import hash_of, ids_in
+from processing.erased import ids_in
 from processing.projections import build_projections
 from tests.processing.builders import click, framed, sale
 

@@ -4,12 +4,14 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy import text
 
+from contracts.people import hash_of
 from contracts.tables import REQUESTS_CHANNEL
 from tests.serving.integration.conftest import Server, new_schema, serving
 from tests.serving.shop import create_tables, engine
@@ -29,8 +31,12 @@ def guarded(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A server that asks for keys, and a client with an administrator's."""
     schema, home = new_schema(), tmp_path_factory.mktemp("serving")
     asyncio.run(create_tables(postgres_url, schema))
-    digest = hashlib.sha256(b"secret").hexdigest()
-    (home / "keys.json").write_text(json.dumps([{"source": "ops", "sha256": digest, "scopes": ["admin"]}]))
+    keys = {"secret": ("ops", ["admin"]), "other": ("desk", ["analytics", "personal"])}
+    entries = [
+        {"source": source, "sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": scopes}
+        for key, (source, scopes) in keys.items()
+    ]
+    (home / "keys.json").write_text(json.dumps(entries))
     with serving(postgres_url, schema, home, serving_keys_file=str(home / "keys.json")) as running:
         running.client.headers["authorization"] = "Bearer secret"
         yield running
@@ -113,16 +119,66 @@ async def test_who_does_them_is_told(guarded: Server) -> None:
     await connection.close()
 
 
+ALERT = 'mutation { acknowledgeAlert(id: "7", by: "The boss") { id } }'
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "asked", "ended"),
+    [
+        (
+            ERASE,
+            {"user": "u-nobody-reads-this", "key": "audited"},
+            {"root": "eraseUser", "userHash": hash_of("u-nobody-reads-this").hex(), "key": "audited"},
+            ("data", []),
+        ),
+        (
+            REPLAY,
+            {"key": "audited", "ids": ["00ab12", "%"]},
+            {"root": "replayRejected", "key": "audited", "ids": "['00ab12', '%']"},
+            ("errors", ["INVALID_ARGUMENT"]),
+        ),
+        (
+            ALERT,
+            {},
+            {"root": "acknowledgeAlert", "id": "7", "by": "The boss"},
+            ("errors", ["INVALID_ARGUMENT"]),
+        ),
+        (ERASE, {"key": "no user"}, {"root": "eraseUser"}, ("invalid", ["BAD_REQUEST"])),
+    ],
+    ids=["erase", "replay", "acknowledge", "misfit"],
+)
+def test_each_mutation_is_a_line_of_the_log(
+    guarded: Server, query: str, variables: dict[str, Any], asked: dict[str, Any], ended: tuple[str, list[str]]
+) -> None:
+    answer = guarded.post(query, **variables)
+    (line,) = [each for each in logged(guarded) if each.get("correlation_id") == answer["extensions"]["correlationId"]]
+    assert (line["event"], line["client"], (line["outcome"], line["codes"])) == ("mutation", "ops", ended)
+    (root,) = line["asked"]
+    assert {name: value for name, value in root.items() if value != "None"} == asked
+    assert "nobody-reads-this" not in log_of(guarded).read_text()
+
+
+def test_what_a_key_may_not_change_is_a_line_of_the_log(guarded: Server) -> None:
+    headers = {"authorization": "Bearer other"}
+    members = {"query": ERASE, "variables": {"user": "u-17", "key": "tried"}}
+    for media_type in ("application/json", "text/event-stream"):
+        answer = guarded.client.post(f"{guarded.url}/graphql", json=members, headers=headers | {"accept": media_type})
+        assert "FORBIDDEN" in answer.text
+    lines = [each for each in logged(guarded) if each["event"] == "mutation_refused"]
+    assert [(line["client"], line["missing"]) for line in lines] == [("desk", ["admin"])] * 2
+    assert lines[0]["asked"] == [{"root": "eraseUser", "userHash": hash_of("u-17").hex(), "key": "tried"}]
+
+
+def log_of(server: Server) -> Path:
+    return server.home / f"serving-{server.port}.log"
+
+
+def logged(server: Server) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log_of(server).read_text().splitlines() if line.startswith("{")]
+
+
 def test_where_no_keys_are_asked_for_nobody_may(server: Server) -> None:
     for query, told in ((ERASE, {"user": "u-1", "key": "k"}), (REPLAY, {"reason": "invalid_enum", "key": "k"})):
         (error,) = server.post(query, **told)["errors"]
         assert error["extensions"]["code"] == "FORBIDDEN"
     assert server.data("{ requests { key } }")["requests"] == []
-
-
-def test_each_is_in_the_audit_log(guarded: Server) -> None:
-    guarded.data(ERASE, user="u-secret", key="audited")
-    (log,) = guarded.home.glob("serving-*.log")
-    lines = [json.loads(line) for line in log.read_text().splitlines() if '"mutation"' in line]
-    assert {(line["client"], *line["roots"]) for line in lines} == {("ops", "eraseUser"), ("ops", "replayRejected")}
-    assert "u-secret" not in log.read_text()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,8 +13,10 @@ import httpx
 import pytest
 from graphql import GraphQLObjectType, OperationType, get_named_type
 from pydantic import SecretStr
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
+from contracts.people import hash_of
 from contracts.settings import LogSettings, PostgresSettings, ShopSettings
 from serving.access import ADMIN_ROOTS, PERSONAL_FIELDS, PERSONAL_ROOTS, Access, Denied, scopes_of
 from serving.allowed import Allowed
@@ -152,6 +155,50 @@ def test_what_changes_something_needs_admin() -> None:
     assert scopes_of(OperationType.MUTATION, {"anything"}, frozenset()) == {"admin"}
     assert scopes_of(OperationType.QUERY, {"requests"}, frozenset()) == {"admin"}
     assert scopes_of(OperationType.QUERY, {"requests", "books"}, frozenset()) == {"admin", "analytics"}
+
+
+ERASE = 'mutation ($user: ID!) { eraseUser(userId: $user, key: "case 7") { state } }'
+
+
+@pytest.mark.parametrize(
+    ("key", "variables", "line"),
+    [
+        (
+            "ops",
+            {"user": "u-17"},
+            {"event": "mutation", "outcome": "errors", "codes": ["UNAVAILABLE"], "log_level": "info"},
+        ),
+        ("ops", {}, {"event": "mutation", "outcome": "invalid", "codes": ["BAD_REQUEST"], "log_level": "info"}),
+        ("desk", {"user": "u-17"}, {"event": "mutation_refused", "missing": ["admin"], "log_level": "warning"}),
+    ],
+    ids=["tried", "misfit", "refused"],
+)
+async def test_a_mutation_is_a_line_of_the_log_with_a_hash_for_the_user(
+    keys: Write, key: str, variables: dict[str, str], line: dict[str, Any]
+) -> None:
+    async with serving(keys_file=keys(ops=["admin"], desk=["analytics", "personal"])) as client:
+        with capture_logs(processors=[merge_contextvars]) as logs:
+            members = {"query": ERASE, "variables": variables}
+            answer = await client.post("/graphql", json=members, headers={"authorization": f"Bearer {key}"})
+    told = {"userHash": hash_of("u-17").hex(), "key": "case 7"} if variables else {}
+    expected = line | {"client": key, "asked": [{"root": "eraseUser", **told}]}
+    if line["event"] == "mutation":
+        expected["correlation_id"] = answer.json()["extensions"]["correlationId"]
+    assert logs == [expected]
+
+
+async def test_a_fault_of_ours_in_a_mutation_has_its_correlation_id(
+    keys: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["serving.schema.requests"], "ask", lambda *_: 1 / 0)
+    async with serving(keys_file=keys(ops=["admin"])) as client:
+        with capture_logs(processors=[merge_contextvars]) as logs:
+            members = {"query": ERASE, "variables": {"user": "u-17"}}
+            answer = (await client.post("/graphql", json=members, headers={"authorization": "Bearer ops"})).json()
+    assert [line["event"] for line in logs] == ["resolver_failed", "mutation"]
+    told = {line["correlation_id"] for line in logs}
+    assert told == {answer["extensions"]["correlationId"], answer["errors"][0]["extensions"]["correlationId"]}
+    assert len(told) == 1
 
 
 async def test_only_listed_documents_run(tmp_path: Path) -> None:
