@@ -109,6 +109,8 @@ class _Subscriber:
                 if not heard.done():
                     heard.set_result(now)
                 return epoch
-            if told["type"] in {"next", "error", "complete"}:
+            if told["type"] == "ping":
+                await self._socket.send('{"type":"pong"}')
+            elif told["type"] in {"next", "error", "complete"}:
                 raise BenchError(f"a subscriber was told {str(told)[:300]}")
         raise BenchError("a subscriber's connection was ended")

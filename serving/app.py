@@ -67,7 +67,7 @@ def build_app(
     event_log = EventLog(log.path, settings.log_readers)
     shared = _shared(settings, shop, metrics)
     executor = Executor(build_schema(), Services(database, feed, settings, shop, event_log), shared)
-    streams = Streams(executor, answers, feed)
+    streams = Streams(executor, answers, feed, settings.streams_per_client)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

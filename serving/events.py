@@ -37,7 +37,15 @@ class Events:
         self._streams, self._settings = streams, settings
 
     async def send(self, request: GraphQLRequest, identify: Identify, receive: Any, send: Any) -> None:
-        """Send the answers until they end, the client leaves or may read no more, or it does not read."""
+        """Send the answers until they end, the client leaves or may read no more, or it does not read.
+
+        Raises:
+            NoPlace: the client has too many streams open; nothing was sent.
+        """
+        with self._streams.places.place(identify().name):
+            await self._send(request, identify, receive, send)
+
+    async def _send(self, request: GraphQLRequest, identify: Identify, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": list(_HEAD)})
         leaving = asyncio.create_task(_left(receive))
         streaming = asyncio.create_task(self._stream(request, identify, send))

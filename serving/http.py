@@ -26,7 +26,7 @@ from serving.metrics import Metrics
 from serving.request import BadRequest, GraphQLRequest, Unreadable, from_body, from_query_string
 from serving.settings import ServingSettings, Statuses
 from serving.streams import SEEN
-from serving.turns import LineFull
+from serving.turns import LineFull, NoPlace
 from serving.web import HEADERS
 
 Scope = Any
@@ -100,7 +100,7 @@ class Endpoint:
                 self._check(request, client)
             if media_type == EVENT_STREAM:
                 self._may_run(request, self._executor.operation(request))
-                await self._events.send(_resumed(request, headers), identify, receive, send)
+                await self._stream(_resumed(request, headers), identify, receive, send)
                 return
             kept = self._answers.get(request.key) or await self._answer(request, client)
         except Refused as refused:
@@ -153,6 +153,12 @@ class Endpoint:
         except LineFull as full:
             message = "Too many of your requests wait already; come back when some are answered."
             raise Refused(429, message, (b"retry-after", b"1"), code="TOO_MANY_REQUESTS") from full
+
+    async def _stream(self, request: GraphQLRequest, identify: Identify, receive: Receive, send: Send) -> None:
+        try:
+            await self._events.send(request, identify, receive, send)
+        except NoPlace as full:
+            raise Refused(429, str(full), (b"retry-after", b"60"), code="TOO_MANY_REQUESTS") from full
 
     async def _request(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> GraphQLRequest:
         method = scope["method"]

@@ -92,9 +92,11 @@ class ServingSettings(PartSettings):
     """Largest request body and WebSocket message."""
     max_subscriptions: int = Field(default=20, ge=1)
     """Most operations under way on one WebSocket."""
+    streams_per_client: int = Field(default=1024, ge=1)
+    """Most WebSockets and event streams of one client (key, else address) at once: a quarter of `max_connections`."""
     connection_init_seconds: float = Field(default=10.0, gt=0)
     """How long a WebSocket may be open before its client says `connection_init`."""
     sign_of_life_seconds: float = Field(default=15.0, gt=0)
-    """How often an event stream without news says that it is still there."""
+    """How often an event stream without news says that it is still there, and a WebSocket's client is asked to."""
     slow_reader_seconds: float = Field(default=10.0, gt=0)
     """How long a message to a subscriber may wait to be read before the connection is closed."""

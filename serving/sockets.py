@@ -15,12 +15,13 @@ import orjson
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from serving.access import Access, Denied, Identify
+from serving.access import Access, Client, Denied, Identify
 from serving.execution import Outcome
 from serving.http import address_of
 from serving.request import BadRequest, GraphQLRequest, from_members
 from serving.settings import ServingSettings
 from serving.streams import Streams
+from serving.turns import NoPlace
 
 PROTOCOL: Final = "graphql-transport-ws"
 _log = structlog.get_logger(__name__)
@@ -77,21 +78,25 @@ class _Socket:
         self._receive, self._raw_send = receive, send
         self._identify: Identify | None = None
         """Tells who it is, once it has said so."""
+        self._place = contextlib.ExitStack()
+        self._asked_to_answer = False
+        """Whether its client was sent a ping and has said nothing since."""
         self._running: dict[str, asyncio.Task[None]] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
-        reading = asyncio.create_task(self._read())
+        reading, asking = asyncio.create_task(self._read()), asyncio.create_task(self._ask_for_life())
         close: Close | None = None
         try:
-            await asyncio.wait({reading, self._failed}, return_when=asyncio.FIRST_COMPLETED)
-            for done in (reading, self._failed):
+            await asyncio.wait({reading, asking, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+            for done in (reading, asking, self._failed):
                 if done.done():
                     done.result()
         except Close as told:
             close = told
         finally:
-            tasks = [reading, *self._running.values()]
+            self._place.close()
+            tasks = [reading, asking, *self._running.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -111,7 +116,20 @@ class _Socket:
                 raise Close(4408, "Connection initialisation timeout") from error
             if received["type"] == "websocket.disconnect":
                 return
+            self._asked_to_answer = False
             await self._on_message(self._decoded(received))
+
+    async def _ask_for_life(self) -> None:
+        """A ping now and again: who says nothing till the next is gone, and its key may be good no more."""
+        while True:
+            await asyncio.sleep(self._settings.sign_of_life_seconds)
+            if self._identify is None:
+                continue
+            if self._asked_to_answer:
+                raise Close(4408, "No answer to a ping")
+            _known(self._identify)
+            self._asked_to_answer = True
+            await self._send(b'{"type":"ping"}')
 
     def _decoded(self, received: Any) -> dict[str, Any]:
         text = received.get("text")
@@ -150,9 +168,9 @@ class _Socket:
         told = payload.get("authorization") if isinstance(payload, dict) else None
         identify = self._by_key(told if isinstance(told, str) else None)
         try:
-            identify()
-        except Denied as denied:
-            raise Close(4403, "Forbidden") from denied
+            self._place.enter_context(self._streams.places.place(_known(identify).name))
+        except NoPlace as full:
+            raise Close(4429, str(full)) from full
         return identify
 
     def _subscribe(self, message: dict[str, Any]) -> None:
@@ -205,3 +223,10 @@ class _Socket:
         elif error is not None:
             _log.error("stream_failed", exc_info=error)
             self._failed.set_exception(Close(1011, "Internal error"))
+
+
+def _known(identify: Identify) -> Client:
+    try:
+        return identify()
+    except Denied as denied:
+        raise Close(4403, "Forbidden") from denied

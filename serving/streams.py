@@ -16,7 +16,7 @@ from serving.documents import Operation, Unusable
 from serving.execution import Answer, Executor, Outcome, encoded
 from serving.feed import EpochFeed
 from serving.request import GraphQLRequest
-from serving.turns import LineFull
+from serving.turns import LineFull, Places
 
 SEEN: Final = "lastEpoch"
 """Member of a request's `extensions`: the newest epoch that its client has seen."""
@@ -25,8 +25,9 @@ SEEN: Final = "lastEpoch"
 class Streams:
     """Requests to the streams of their answers."""
 
-    def __init__(self, executor: Executor, answers: Answers, feed: EpochFeed) -> None:
+    def __init__(self, executor: Executor, answers: Answers, feed: EpochFeed, per_client: int) -> None:
         self._executor, self._answers, self._feed = executor, answers, feed
+        self.places = Places(per_client)
 
     async def answers(self, request: GraphQLRequest, identify: Identify) -> AsyncGenerator[Answer]:
         """Each answer when it is there: one of a query or of what can not be run, any number of a subscription.

@@ -1,11 +1,13 @@
 """Turns: a client whose requests are many and heavy waits for itself, and not others for it.
 
 Each client runs a few operations at once, fewer than there are connections to the database; its others wait in line.
+Its streams, which may be open for days, are so many at most.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 
 class LineFull(Exception):  # noqa: N818 - it reads as what it is
@@ -37,3 +39,28 @@ class Turns:
                 self._lines[client] = (semaphore, there)
             else:
                 del self._lines[client]
+
+
+class NoPlace(Exception):  # noqa: N818 - it reads as what it is
+    """The client has too many streams open already; the message says how many that are."""
+
+
+class Places:
+    """How many streams each client has open: WebSockets, and event streams."""
+
+    def __init__(self, each: int) -> None:
+        self._each = each
+        self._taken = Counter[str]()
+
+    @contextmanager
+    def place(self, client: str) -> Iterator[None]:
+        """Within the block one more is open. Raises NoPlace."""
+        if self._taken[client] >= self._each:
+            raise NoPlace(f"Over {self._each} streams of yours are open at once.")
+        self._taken[client] += 1
+        try:
+            yield
+        finally:
+            self._taken[client] -= 1
+            if not self._taken[client]:
+                del self._taken[client]

@@ -90,6 +90,8 @@ async def _views(socket: ClientConnection, event: dict[str, Any]) -> int:
     message: dict[str, Any] = {}
     while message.get("type") != "next":
         message = json.loads(await socket.recv())
+        if message["type"] == "ping":
+            await socket.send('{"type":"pong"}')
     realtime = message["payload"]["data"]["realtime"]
     minute = datetime.fromisoformat(event["timestamp"]).replace(second=0, microsecond=0)
     series = realtime["series"] if realtime is not None else []

@@ -108,6 +108,21 @@ async def test_a_quiet_stream_ends_with_its_key(keys: Write, monkeypatch: pytest
     assert (end, nothing) == (b"event: complete\ndata:", b"")
 
 
+async def test_a_stream_too_many_is_refused_until_another_one_ends() -> None:
+    app = application(streams_per_client=1, sign_of_life_seconds=0.01)
+    first = Reader(app, "subscription { epochs { epoch } }")
+    await first.until(b":\n\n")
+    second = Reader(app, "{ __typename }")
+    await second.end()
+    assert second.status == 429
+    assert orjson.loads(second.body)["errors"][0]["extensions"]["code"] == "TOO_MANY_REQUESTS"
+    first.leave()
+    await first.end()
+    third = Reader(app, "{ __typename }")
+    await third.end()
+    assert third.status == 200
+
+
 async def test_who_does_not_read_is_let_go() -> None:
     settings = {"sign_of_life_seconds": 0.01, "slow_reader_seconds": 0.05}
     reader = Reader(application(**settings), "subscription { epochs { epoch } }")

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.settings import LogSettings, PostgresSettings, ShopSettings
-from serving.app import build_app
+from serving.app import Application, build_app
 from serving.settings import ServingSettings
 from tests.serving.unit.test_guarded import Write, keys
 
@@ -21,9 +21,10 @@ INIT: dict[str, Any] = {"type": "connection_init"}
 class Peer:
     """The client's end of one socket."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, beside: "Peer | None" = None, **settings: Any) -> None:
         nowhere = PostgresSettings(url=SecretStr("postgresql://127.0.0.1:1/none"))
-        self._app = build_app(ServingSettings(**settings), nowhere, ShopSettings(), LogSettings())
+        new = build_app(ServingSettings(**settings), nowhere, ShopSettings(), LogSettings())
+        self._app: Application = new if beside is None else beside._app
         self.to: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.reads = asyncio.Event()
@@ -131,6 +132,37 @@ async def test_who_does_not_even_read_why_is_not_waited_for() -> None:
         peer.reads.clear()
         peer.say(subscribe("{ __typename }"))
         await asyncio.wait_for(peer.closing.wait(), 10)
+
+
+async def test_who_answers_pings_stays_and_who_does_not_is_let_go() -> None:
+    async with Peer(sign_of_life_seconds=0.2) as peer:
+        peer.say(INIT)
+        assert (await peer.heard())["type"] == "connection_ack"
+        for _ in range(3):
+            assert await peer.heard() == {"type": "ping"}
+            peer.say({"type": "pong"})
+        assert [await peer.heard() for _ in range(2)] == [{"type": "ping"}, {"close": 4408}]
+
+
+async def test_a_silent_socket_ends_with_its_key(keys: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.access._LOOK_EVERY_SECONDS", 0)
+    async with Peer(sign_of_life_seconds=0.2, keys_file=keys(numbers=["analytics"])) as peer:
+        peer.say(INIT | {"payload": {"authorization": "Bearer numbers"}})
+        assert (await peer.heard())["type"] == "connection_ack"
+        keys()
+        assert await peer.heard() == {"close": 4403}
+
+
+async def test_a_socket_too_many_is_told_so_until_another_one_ends() -> None:
+    async with Peer(streams_per_client=1) as first:
+        first.say(INIT)
+        assert (await first.heard())["type"] == "connection_ack"
+        async with Peer(first) as second:
+            second.say(INIT)
+            assert await second.heard() == {"close": 4429}
+    async with Peer(first) as third:
+        third.say(INIT)
+        assert (await third.heard())["type"] == "connection_ack"
 
 
 async def test_a_completed_subscription_ends_and_its_name_is_free() -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from serving.turns import LineFull, Turns
+from serving.turns import LineFull, NoPlace, Places, Turns
 
 pytestmark = pytest.mark.unit
 
@@ -46,3 +46,13 @@ async def test_who_leaves_the_line_makes_room() -> None:
     go.set()
     await asyncio.gather(first, third)
     assert turns._lines == {}
+
+
+def test_a_client_has_so_many_streams_open_and_others_theirs() -> None:
+    places = Places(2)
+    with places.place("a"):
+        with places.place("a"), pytest.raises(NoPlace, match="Over 2 streams"), places.place("a"):
+            pass
+        with places.place("a"), places.place("b"):
+            pass
+    assert not places._taken, "nobody is remembered who has none"
