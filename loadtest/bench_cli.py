@@ -53,6 +53,7 @@ def processing(
     seconds: Annotated[float, typer.Option(min=1, help="How long at that rate.")] = 60,
     backlog: Annotated[int, typer.Option(min=0, help="Records to drain; 0 leaves it out.")] = 1_000_000,
     backlog_rate: Annotated[float, typer.Option(min=1, help="Records per second of the backlog's own time.")] = 10_000,
+    batch: Annotated[bool, typer.Option("--batch/--no-batch", help="Measure the batch verbs after the drain.")] = True,
     seed: Annotated[int, typer.Option(min=0)] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -62,7 +63,7 @@ def processing(
     """
     try:
         with Progress(console=Console(stderr=True), transient=True) as progress:
-            plan = BenchPlan(rate, seconds, backlog, backlog_rate, seed)
+            plan = BenchPlan(rate, seconds, backlog, backlog_rate, batch, seed)
             figures = run_bench(plan, KafkaSettings(), PostgresSettings(), progress)
     except BenchError as error:
         typer.echo(f"Error: {error}", err=True)
