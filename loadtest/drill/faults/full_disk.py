@@ -33,7 +33,7 @@ class FullDisk:
         try:
             with path.open("wb", buffering=0) as file:
                 for _ in range(max(1, int(self.seconds / _REFILL_SECONDS))):
-                    _fill(file.fileno())
+                    await asyncio.to_thread(_fill, file.fileno())  # the drill's links run in this loop
                     await asyncio.sleep(_REFILL_SECONDS)
         finally:
             path.unlink(missing_ok=True)

@@ -136,6 +136,18 @@ async def test_where_there_is_nothing_to_break_the_fault_says_so(ground: Ground,
     assert not (ground.home / "filler").exists()
 
 
+async def test_links_go_on_while_a_disk_is_filled(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard, filled = threading.Event(), []
+    monkeypatch.setattr("loadtest.drill.faults.full_disk._is_small_disk", lambda _: True)
+    monkeypatch.setattr("loadtest.drill.faults.full_disk._fill", lambda _: filled.append(heard.wait(10)))
+    async with _beside(FullDisk(0.1).strike(ground)) as strike:
+        await asyncio.sleep(0.1)
+        heard.set()
+        await strike
+    assert filled == [True]
+    assert not (ground.home / "filler").exists()
+
+
 def test_poison_is_the_same_for_the_same_seed_and_of_every_kind() -> None:
     dice, again = Random(3), Random(3)
     records = [poison(number, dice) for number in range(9)]
