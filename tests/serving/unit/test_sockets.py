@@ -115,7 +115,7 @@ async def test_who_says_nothing_is_let_go() -> None:
 
 
 async def test_who_does_not_read_is_let_go() -> None:
-    async with Peer(slow_reader_seconds=0.2) as peer:
+    async with Peer(slow_reader_seconds=1) as peer:
         peer.say(INIT)
         await peer.heard()
         peer.reads.clear()
@@ -135,10 +135,10 @@ async def test_who_does_not_even_read_why_is_not_waited_for() -> None:
 
 
 async def test_who_answers_pings_stays_and_who_does_not_is_let_go() -> None:
-    async with Peer(sign_of_life_seconds=0.2) as peer:
+    async with Peer(sign_of_life_seconds=0.5) as peer:
         peer.say(INIT)
         assert (await peer.heard())["type"] == "connection_ack"
-        for _ in range(3):
+        for _ in range(2):
             assert await peer.heard() == {"type": "ping"}
             peer.say({"type": "pong"})
         assert [await peer.heard() for _ in range(2)] == [{"type": "ping"}, {"close": 4408}]
@@ -150,7 +150,9 @@ async def test_a_silent_socket_ends_with_its_key(keys: Write, monkeypatch: pytes
         peer.say(INIT | {"payload": {"authorization": "Bearer numbers"}})
         assert (await peer.heard())["type"] == "connection_ack"
         keys()
-        assert await peer.heard() == {"close": 4403}
+        while (told := await peer.heard()) == {"type": "ping"}:
+            peer.say({"type": "pong"})
+        assert told == {"close": 4403}
 
 
 async def test_a_socket_too_many_is_told_so_until_another_one_ends() -> None:
