@@ -127,7 +127,24 @@ async def watched(url: str, schema: str, now: datetime) -> None:
                 "last": now.replace(minute=0) + timedelta(hours=24),
             },
         )
+        await connection.execute(
+            text(
+                "INSERT INTO verifications (epoch, rows, mismatches, examples, seconds)"
+                " VALUES (1, 900, 1, CAST(:examples AS jsonb), 2.5)"
+            ),
+            {"examples": json.dumps([DIFFERING])},
+        )
     await writer.dispose()
+
+
+DIFFERING = {
+    "table": "users",
+    "key": {"user_id": "u-1"},
+    "kind": "different",
+    "cells": [{"column": "views", "expected": 2, "found": 3}],
+    "evidence": {"events": 2, "event_ids": ["e-1"], "epochs": [1]},
+}
+"""An example of a verification, as processing keeps it."""
 
 
 @pytest.fixture(scope="module")
@@ -583,7 +600,7 @@ async def test_who_may_not_see_requests_is_told_so_without_asking(browser: Brows
 async def test_who_may_not_see_single_people_sees_all_else_and_is_told_why(browser: Browser, guarded: Server) -> None:
     """Every view and every detail, without a refused request, which would be in the console."""
     lacking = {"overview": ["#panel-sessions"], "sessions": ["#panel-sessions"], "users": ["#panel-users"]}
-    lacking |= {"quality": ["#panel-duplicates", "#samples"]}
+    lacking |= {"quality": ["#panel-duplicates", "#samples", "#verified"]}
     async with unlocked(browser, guarded.url, key="wall") as page:
         for view in VIEWS:
             await page.goto(f"{guarded.url}/{view if view != 'overview' else ''}?reason=invalid_enum")
@@ -602,6 +619,12 @@ async def test_who_may_not_see_single_people_sees_all_else_and_is_told_why(brows
             await expect(page.locator("#dialog")).to_contain_text("millrace keys create NAME --scope analytics")
         await page.locator("#dialog-close").click()
         await expect(page.locator("#retention table")).to_have_count(1)
+
+
+async def test_who_may_sees_which_rows_are_not_as_the_log_says(browser: Browser, guarded: Server) -> None:
+    async with unlocked(browser, f"{guarded.url}/quality", key="desk") as page:
+        await expect(page.locator("#verified")).to_contain_text("users, user_id u-1: different")
+        await expect(page.locator("#verified")).to_contain_text("views 3, the log says 2 · events e-1")
 
 
 async def became(server: Server, key: str, **told: Any) -> None:
