@@ -10,6 +10,7 @@ import asyncpg
 from pydantic import SecretStr
 
 from contracts.settings import PostgresSettings, ShopSettings
+from serving.answers import Answers
 from serving.database import Database
 from serving.event_log import EventLog
 from serving.execution import Executor, Outcome
@@ -18,6 +19,7 @@ from serving.request import from_members
 from serving.schema import build_schema
 from serving.schema.context import Services
 from serving.settings import ServingSettings
+from serving.streams import Streams
 from tests.serving.integration.conftest import Server
 
 
@@ -50,6 +52,7 @@ class InProcess:
     def __init__(self, services: Services, database: Counting) -> None:
         self._executor = Executor(build_schema(), services)
         self.feed = services.feed
+        self.streams = Streams(self._executor, Answers(services.feed, 1_000_000), services.feed, 1)
         self.database = database
 
     async def data(self, document: str, **variables: Any) -> dict[str, Any]:

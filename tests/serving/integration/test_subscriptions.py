@@ -14,8 +14,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
+from contracts.keys import READ_SCOPES
+from serving.access import Client
+from serving.request import from_members
 from tests.serving.events import visits
 from tests.serving.integration.conftest import Server, eventually
+from tests.serving.integration.in_process import in_process
 from tests.serving.shop import Shop, engine, write
 
 pytestmark = pytest.mark.integration
@@ -75,6 +79,38 @@ async def test_realtime_over_the_socket_is_what_the_query_gives(empty_server: Se
         await commit(empty_server, shop)
         sent = (await following(ws))["payload"]["data"]
         assert sent == empty_server.data(f"{{ {fields} }}")
+
+
+async def test_a_commit_is_read_once_for_all_who_follow(empty_server: Server, shop: Shop) -> None:
+    """The statements are counted where they are sent, in a server's parts in this process."""
+    request = from_members({"query": "subscription { realtime { asOf { epoch } activeUsers series { views } } }"})
+    await commit(empty_server, shop)
+    async with in_process(empty_server) as running:
+
+        async def follow(name: str) -> None:
+            async for answer in running.streams.answers(request, lambda: Client(name, READ_SCOPES)):
+                told[name] = answer.epoch
+                heard.set()
+
+        told, heard = dict[str, int | None](), asyncio.Event()
+        tasks = [asyncio.create_task(running.feed.run())]
+        taken = []
+        for viewers in (1, 40):
+            tasks += [asyncio.create_task(follow(f"{viewers}-{number}")) for number in range(viewers)]
+            for _ in range(2):  # at the first, those that have come ask, too
+                running.database.asked.clear()
+                await commit(empty_server, shop)
+                async with asyncio.timeout(20):
+                    while [*told.values()] != [shop.epoch] * (len(tasks) - 1):
+                        await heard.wait()
+                        heard.clear()
+            await asyncio.sleep(0)  # what was asked is noted a moment later
+            taken.append([each for each in running.database.asked if "max(epoch)" not in each])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    alone, among_many = taken
+    assert len(among_many) == len(alone) > 0
 
 
 async def test_queries_on_one_socket_each_read_a_snapshot_of_their_own(empty_server: Server, shop: Shop) -> None:
