@@ -152,7 +152,7 @@ PROCESSING: Final = (
     Metric(
         "millrace_processing_behind_records",
         "gauge",
-        "Records in Kafka that no committed epoch has read, by topic.",
+        "Records in Kafka that no committed epoch has read, by topic; NaN while the broker does not say.",
         ("topic",),
         combine="livemax",
     ),

@@ -20,8 +20,15 @@ class Ends:
 
     @cached_property
     def _admin(self) -> AdminClient:
-        # The client would log each of its tries while the broker is away; the query says that already.
-        return AdminClient({"bootstrap.servers": self._bootstrap, "log_level": 0})
+        return AdminClient(
+            {
+                "bootstrap.servers": self._bootstrap,
+                # It would log each of its tries while the broker is away; the query says that already.
+                "log_level": 0,
+                # After an outage it would wait for up to ten seconds between tries, longer than a question may take.
+                "reconnect.backoff.max.ms": 1000,
+            }
+        )
 
     def partitions(self, topic: str) -> list[int]:
         """Numbers of the topic's partitions."""

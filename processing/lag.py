@@ -3,6 +3,8 @@
 Asked of the broker and held against the ledger's position, not told by Spark: it is right while the query hangs, too.
 """
 
+from math import nan
+
 from confluent_kafka import KafkaException
 
 from contracts.settings import KafkaSettings
@@ -14,7 +16,7 @@ from processing.source import READ_TOPICS
 
 
 class LagWatch:
-    """Looks at the broker every few seconds; one that does not answer is left for the next look."""
+    """Looks at the broker every few seconds; while it does not answer, nobody knows how far behind it all is."""
 
     def __init__(self, kafka: KafkaSettings, metrics: EpochMetrics) -> None:
         self._prefix = kafka.topic_prefix
@@ -27,8 +29,13 @@ class LagWatch:
         self._looks.take(lambda: self._tell(read))
 
     def _tell(self, read: Offsets) -> None:
-        for topic in READ_TOPICS:
-            self._metrics.observe_behind(topic, self._behind(topic, read.get(topic, {})))
+        try:
+            for topic in READ_TOPICS:
+                self._metrics.observe_behind(topic, self._behind(topic, read.get(topic, {})))
+        except KafkaException:
+            for topic in READ_TOPICS:
+                self._metrics.observe_behind(topic, nan)
+            raise
 
     def _behind(self, topic: str, read: dict[int, int]) -> int:
         """Of the partitions that the ledger knows: the first epoch makes it know all that have records."""

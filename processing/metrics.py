@@ -72,8 +72,8 @@ class EpochMetrics:
         self._input_rate.set(input_rate)
         self._read_rate.set(read_rate)
 
-    def observe_behind(self, topic: str, records: int) -> None:
-        """Record how many records of a topic no committed epoch has read."""
+    def observe_behind(self, topic: str, records: float) -> None:
+        """Record how many records of a topic no committed epoch has read; NaN where the broker does not say."""
         self._behind.labels(topic).set(records)
 
     def observe_recent(self, recent: RecentIds) -> None:

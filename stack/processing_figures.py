@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isnan
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -19,8 +20,8 @@ class ProcessingFigures:
     epoch: int
     input_records_per_second: float
     """Records that came between the last two micro-batches."""
-    behind_records: int
-    """Records in Kafka that no committed epoch has read."""
+    behind_records: int | None
+    """Records in Kafka that no committed epoch has read; null while the broker does not say."""
     epoch_seconds: dict[str, float]
     """Mean time by phase."""
     watermark_lag_seconds: float | None
@@ -48,11 +49,11 @@ def read_figures(text: str, now: float) -> ProcessingFigures:
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     total = _totals(samples)
     sums, counts = (_by_label(samples, f"phase_seconds_{what}", "phase") for what in ("sum", "count"))
-    watermark = total["watermark_timestamp_seconds"]
+    watermark, behind = total["watermark_timestamp_seconds"], total["behind_records"]
     return ProcessingFigures(
         epoch=int(total["epoch"]),
         input_records_per_second=round(total["input_records_per_second"], 1),
-        behind_records=int(total["behind_records"]),
+        behind_records=None if isnan(behind) else int(behind),
         epoch_seconds={phase: round(spent / counts[phase], 4) for phase, spent in sums.items() if counts[phase]},
         watermark_lag_seconds=round(now - watermark, 1) if watermark else None,
         recent_ids=int(total["recent_ids"]),

@@ -58,9 +58,10 @@ def processing_lines(told: ProcessingFigures) -> list[str]:
     phases = ", ".join(f"{phase} {seconds:.3f}" for phase, seconds in told.epoch_seconds.items() if seconds >= 0.001)
     memory = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in told.resident_memory_bytes.items() if size)
     mark = "none yet" if told.watermark_lag_seconds is None else f"{told.watermark_lag_seconds:,.0f} s behind the clock"
+    behind = "nobody knows how many" if told.behind_records is None else f"{told.behind_records:,}"
     return [
         f"processing: epoch {told.epoch:,}, {told.input_records_per_second:,.0f} records/s coming in,"
-        f" {told.behind_records:,} behind Kafka's end, watermark {mark}, {told.errors} errors since its start",
+        f" {behind} behind Kafka's end, watermark {mark}, {told.errors} errors since its start",
         f"  an epoch takes {sum(told.epoch_seconds.values()):.3f} s in the mean: {phases or 'none yet'}",
         f"  {told.recent_ids:,} recent ids in {told.recent_ids_bytes / 2**20:,.1f} MiB; memory: {memory}",
     ]

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from math import isnan
 from typing import Final
 
 import httpx
@@ -44,6 +45,6 @@ def _records_behind(metrics: str) -> str:
     """How many, in words; empty where there are none."""
     samples = [sample for family in text_string_to_metric_families(metrics) for sample in family.samples]
     told = [sample.value for sample in samples if sample.name == _BEHIND]
-    if not told:
+    if not told or isnan(sum(told)):
         return "an unknown number of"
     return f"{sum(told):,.0f}" if sum(told) else ""

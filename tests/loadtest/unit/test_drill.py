@@ -350,7 +350,7 @@ def test_what_a_stack_holds_is_bounded_by_what_it_held_before(ground: Ground, mo
 class _Parts(BaseHTTPRequestHandler):
     """Gateway, serving and processing in one: ready or not, and so many records behind."""
 
-    ready, behind = True, 0
+    ready, behind = True, "0"
 
     def do_GET(self) -> None:
         self.send_response(200 if self.ready or self.path == "/metrics" else 503)
@@ -369,8 +369,10 @@ async def test_a_stack_that_is_behind_or_not_ready_is_told(tmp_path: Path, monke
         (tmp_path / "state.json").write_text(json.dumps({"parts": parts}))
         ground = Ground(tmp_path, KafkaSettings(), PostgresSettings())
         assert await not_ready(ground, 5) == []
-        monkeypatch.setattr(_Parts, "behind", 20)
+        monkeypatch.setattr(_Parts, "behind", "20")
         assert await not_ready(ground, 0) == ["processing says that it is 40 records behind"]
+        monkeypatch.setattr(_Parts, "behind", "NaN")
+        assert await not_ready(ground, 0) == ["processing says that it is an unknown number of records behind"]
         monkeypatch.setattr(_Parts, "ready", False)
         assert await not_ready(ground, 0) == [
             f"{part} is not ready: waiting for the broker" for part in ("gateway", "processing", "serving")

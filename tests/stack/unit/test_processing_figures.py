@@ -6,10 +6,14 @@ import pytest
 from prometheus_client import generate_latest
 
 from contracts.metrics import PROCESSING
+from contracts.settings import KafkaSettings
+from contracts.topics import CLICKSTREAM
+from processing.lag import LagWatch
 from processing.ledger import TALLY, Entry
 from processing.metrics import EpochMetrics
 from processing.recent_ids import RecentIds
 from stack.processing_figures import ProcessingFigures, ask_processing, read_figures
+from stack.status_text import processing_lines
 from tests.processing.builders import at, batch_of, click, record
 
 pytestmark = pytest.mark.unit
@@ -40,6 +44,15 @@ def test_figures_are_those_that_the_part_tells() -> None:
     assert (told.recent_ids, told.recent_ids_bytes) == (0, 0)
     assert told.resident_memory_bytes["python"] > 10_000_000
     assert set(told.resident_memory_bytes) == {"python", "java", "background"}
+
+
+def test_how_far_behind_it_is_is_unknown_while_the_broker_does_not_answer() -> None:
+    metrics = EpochMetrics()
+    metrics.observe_behind(CLICKSTREAM.name, 30)
+    LagWatch(KafkaSettings(bootstrap="127.0.0.1:1"), metrics).look({CLICKSTREAM.name: {0: 5}})
+    told = figures(metrics)
+    assert told.behind_records is None
+    assert "nobody knows how many behind Kafka's end" in processing_lines(told)[0]
 
 
 def test_before_the_first_epoch_there_is_no_watermark() -> None:
