@@ -26,6 +26,7 @@ T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RANGE = f'range: {{from: "{T - timedelta(days=1):%FT%TZ}", to: "{T + timedelta(days=1):%FT%TZ}"}}'
 TOPICS = ("clickstream", "rejected", "transactions")
 SUBJECTS = ("", "a", "a/b", "c/é")
+MEASURES = ("adds", "checkouts", "events", "purchases", "revenue", "views")
 Row = dict[str, Any]
 
 
@@ -65,10 +66,11 @@ def _alert(time: int, number: int) -> Row:
 
 def _flag(time: int, number: int) -> Row:
     window = {"window_start": _at(time - 1 - number // 2 % 2), "window_end": _at(time)}
-    what = {"scope": ("site", "product")[number % 2], "subject": SUBJECTS[number // 4 % 4], "method": "robust_z"}
+    what = {"scope": ("site", "product")[number % 2], "metric": MEASURES[number // 16 % 6], "method": "robust_z"}
+    subject = f"{SUBJECTS[number // 4 % 4]}{number // 96 or ''}"
     found = {"expected": 1, "observed": 2, "score": number * 7 % 5, "threshold": 1, "severity": "warning"}
     judged = {"direction": "up", "contributions": [], "standing": True, "epoch": number, "judged_at": T}
-    return {**window, **what, "metric": f"m{number // 16:05}", **found, **judged}
+    return {**window, **what, "subject": subject, **found, **judged}
 
 
 def _epoch(time: int, number: int) -> Row:
