@@ -17,9 +17,33 @@ export function h(tag, attributes = {}, ...children) {
 
 /** Replace what an element shows, keeping the focus on the child with the same `data-key`. */
 export function show(parent, ...children) {
+  keepingFocus(parent, () => parent.replaceChildren(...children.flat().filter(Boolean)));
+}
+
+/**
+ * As `show`, of what was made anew from data: a child that came out the same stays, with what is selected in it and how far it is scrolled,
+ * and details stay open. So what a child does when it is clicked must follow from what it shows.
+ */
+export function redraw(parent, ...children) {
+  const open = new Set([...parent.querySelectorAll("details[open]")].map((one) => one.dataset.key));
+  const made = document.createDocumentFragment();
+  made.append(...children.flat().filter(Boolean));
+  for (const one of made.querySelectorAll("details")) one.open = open.has(one.dataset.key);
+  const next = [...made.childNodes];
+  keepingFocus(parent, () => {
+    next.forEach((child, place) => {
+      const before = parent.childNodes[place];
+      if (!before) parent.append(child);
+      else if (!before.isEqualNode(child)) before.replaceWith(child);
+    });
+    while (parent.childNodes.length > next.length) parent.lastChild.remove();
+  });
+}
+
+function keepingFocus(parent, change) {
   const key = parent.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-  parent.replaceChildren(...children.flat().filter(Boolean));
-  if (key) [...parent.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key)?.focus();
+  change();
+  if (key && document.activeElement.dataset.key !== key) [...parent.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key)?.focus();
 }
 
 /** Set text only where it changed, so that screen readers and selections are left alone. */

@@ -1,6 +1,6 @@
 // How fresh the page is, in one word and one colour, and what to do when it is not.
 
-import { $, h, setText, show } from "./dom.js";
+import { $, h, redraw, setText } from "./dom.js";
 import * as format from "./format.js";
 
 const AMBER_SECONDS = 15;
@@ -75,5 +75,5 @@ function facts(age) {
     ["Took to commit", format.span(format.seconds(asOf.freshness))],
     ["Final before", asOf.watermark ? format.dateTime(asOf.watermark) : format.DASH],
   ];
-  show($("fresh-facts"), rows.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
+  redraw($("fresh-facts"), rows.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
 }

@@ -96,6 +96,22 @@ async def test_a_commit_shows_without_a_reload(browser: Browser, empty_server: S
         await expect(opened.page.locator("#panel-books .note")).to_have_text(records, timeout=15_000)
 
 
+async def test_the_focus_stays_on_a_product_whose_numbers_change(
+    browser: Browser, empty_server: Server, live_shop: Shop
+) -> None:
+    await commit(empty_server, live_shop)
+    async with tab(browser, f"{empty_server.url}/products?by=VIEWS&sort=product&order=asc") as opened:
+        page = opened.page
+        link = page.locator('tr[data-product="p-kettle"] a.name')
+        await link.focus()
+        before = await page.locator('tr[data-product="p-kettle"]').inner_text()
+        live_shop.events += visits(13, datetime.now(UTC) - timedelta(minutes=4), datetime.now(UTC), 20)
+        await commit(empty_server, live_shop)
+        await expect(page.locator("html")).to_have_attribute("data-drawn", str(live_shop.epoch))
+        assert await page.locator('tr[data-product="p-kettle"]').inner_text() != before
+        await expect(link).to_be_focused()
+
+
 async def test_the_address_says_what_is_shown(browser: Browser, empty_server: Server, live_shop: Shop) -> None:
     await commit(empty_server, live_shop)
     async with tab(browser, f"{empty_server.url}/?range=6h&by=VIEWS&bots=all&zone=Asia/Kolkata") as opened:

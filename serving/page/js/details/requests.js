@@ -2,7 +2,7 @@
 
 import { query } from "../api.js";
 import { openDetail } from "../dialog.js";
-import { h, setText, show } from "../dom.js";
+import { h, redraw, setText } from "../dom.js";
 import * as format from "../format.js";
 import * as key from "../key.js";
 
@@ -22,7 +22,7 @@ const FORMS = { replay, erase };
 /** `id` is `all`, or what to ask for: `replay:REASON`, `erase:USER`. */
 export async function load(id) {
   const list = h("ul", { class: "alerts", id: "requests", "aria-live": "polite" });
-  const draw = (requests) => show(list, requests.length ? requests.map(item) : h("li", { class: "empty" }, "Nothing was asked for yet."));
+  const draw = (requests) => redraw(list, requests.length ? requests.map(item) : h("li", { class: "empty" }, "Nothing was asked for yet."));
   const read = async () => draw((await query(REQUESTS)).requests);
   await read();
   follow(list, read);

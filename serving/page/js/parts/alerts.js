@@ -27,7 +27,7 @@ export function alertItem(alert, explanation, acknowledge) {
     h("footer", {}, alert.acknowledgedBy
       ? h("p", { class: "seen" }, `${alert.acknowledgedBy} sees to it since ${format.dayTime(alert.acknowledgedAt)}`)
       : !alert.resolvedAt && h("button", { type: "button", class: "plain", "data-key": `ack-${alert.id}`, onclick: acknowledge }, "Acknowledge"),
-    alert.deliveries.length ? deliveries(alert.deliveries) : null));
+    alert.deliveries.length ? deliveries(alert) : null));
 }
 
 function when({ openedAt, resolvedAt }) {
@@ -35,7 +35,7 @@ function when({ openedAt, resolvedAt }) {
   return h("span", { class: "when" }, `${format.dayTime(openedAt)}, ${resolvedAt ? "lasted" : "for"} ${format.span(seconds)}`);
 }
 
-const deliveries = (all) => h("details", {},
-  h("summary", { class: "sub" }, `${format.number(all.filter((one) => one.deliveredAt).length)} of ${format.number(all.length)} notices delivered`),
+const deliveries = ({ id, deliveries: all }) => h("details", { "data-key": `deliveries-${id}` },
+  h("summary", { class: "sub", "data-key": `told-${id}` }, `${format.number(all.filter((one) => one.deliveredAt).length)} of ${format.number(all.length)} notices delivered`),
   h("ul", {}, all.map((one) => h("li", { class: "sub" }, `${one.destination}, ${one.event.toLowerCase()}: `,
     one.deliveredAt ? `delivered ${format.dateTime(one.deliveredAt)}` : one.droppedAt ? `not sent: ${one.error}` : `tried ${one.attempts} times${one.error ? `: ${one.error}` : ""}`))));

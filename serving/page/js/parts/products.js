@@ -26,7 +26,7 @@ export function share(row, rows, measure) {
 
 /** Name and categories over a bar that is as long as its share; a link to the sessions that saw it. */
 export const productName = (row, part) => [
-  h("a", { class: "name", title: `Sessions with ${row.productId}`, href: addressOf("/sessions", { product: row.productId }) }, row.productId), " ",
+  h("a", { class: "name", "data-key": `product-${row.productId}`, title: `Sessions with ${row.productId}`, href: addressOf("/sessions", { product: row.productId }) }, row.productId), " ",
   h("span", { class: "sub" }, row.categories.map(format.categoryName).join(", ") || format.categoryName("")),
   h("span", { class: "meter", "--share": `${part * 100}%`, "aria-hidden": "true" }),
 ];

@@ -2,13 +2,13 @@
 
 import { effort, status } from "../details/session.js";
 import { openDetail } from "../dialog.js";
-import { h, show } from "../dom.js";
+import { h, redraw } from "../dom.js";
 import * as format from "../format.js";
 
 /** A `rich` one says also with what device and how the visitor came. */
 export function sessionList({ id, label, rich = false }) {
   const element = h("ul", { class: rich ? "sessions rich" : "sessions", id, "aria-label": label });
-  return { element, show: (sessions) => show(element, sessions.map((one) => h("li", {}, row(one, rich)))) };
+  return { element, show: (sessions) => redraw(element, sessions.map((one) => h("li", {}, row(one, rich)))) };
 }
 
 sessionList.FIELDS = "id sessionId userId startedAt endedAt duration status events purchases revenue currency entryPage exitPage bounced";

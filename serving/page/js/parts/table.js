@@ -1,6 +1,6 @@
 // A table that says how it is sorted and lets the reader change it.
 
-import { h, show } from "../dom.js";
+import { h, redraw } from "../dom.js";
 
 /**
  * `columns` are { key, label, num, spare, sortable, hint, cell(row), header }: `header` marks the one that names the row,
@@ -26,7 +26,7 @@ export class Table {
       if (sort?.key === key) head.setAttribute("aria-sort", sort.direction === "asc" ? "ascending" : "descending");
       else head.removeAttribute("aria-sort");
     }
-    show(this.#body, rows.map((row) => h("tr", attributes(row), this.#columns.map((column) =>
+    redraw(this.#body, rows.map((row) => h("tr", attributes(row), this.#columns.map((column) =>
       h(column.header ? "th" : "td", { scope: column.header ? "row" : null, class: classes(column, sort) }, column.cell(row))))));
   }
 

@@ -2,7 +2,7 @@
 
 import { AS_OF, query } from "../api.js";
 import { display } from "../dialog.js";
-import { $, h, show } from "../dom.js";
+import { $, h, redraw } from "../dom.js";
 import * as format from "../format.js";
 import { alertItem, showOpenAlerts } from "../parts/alerts.js";
 import { choice, panel, segmented } from "../parts/panel.js";
@@ -95,7 +95,7 @@ export function build(page) {
       showOpenAlerts(data.open);
       alerts.note(status() === "RESOLVED" ? "the newest" : `${format.number(data.open.length)} open`);
       alerts.empty(data.alerts.length ? null : status() === "OPEN" ? "Nothing to see to. Alerts come up here by themselves." : "There are none.");
-      show(list, data.alerts.map((one) => alertItem(one, data.alerts.find(({ id }) => id === one.explainedBy), () => acknowledge(one))));
+      redraw(list, data.alerts.map((one) => alertItem(one, data.alerts.find(({ id }) => id === one.explainedBy), () => acknowledge(one))));
       const [training] = data.trainings;
       const models = training ? `hours by models version ${training.version}, trained ${format.dayTime(training.trainedAt)}` : "hours once there are three days to learn from";
       odd.note(`${data.label}, newest first; judged when a window is final, ${models}`);

@@ -1,7 +1,7 @@
 // How far sessions get, where they stop, and who they are.
 
 import { AS_OF, query } from "../api.js";
-import { h, show } from "../dom.js";
+import { h, redraw, show } from "../dom.js";
 import * as format from "../format.js";
 import { chosen as comparedWith, compareChoice, noted } from "../parts/compare.js";
 import { choice, panel, segmented } from "../parts/panel.js";
@@ -72,7 +72,7 @@ export function build(page) {
   }
 
   const left = new Table({ id: "carts", label: "Left in carts", columns: [
-    { key: "product", label: "Product", header: true, cell: (one) => h("a", { class: "name", href: addressOf("/products", { also: one.productId }) }, one.productId) },
+    { key: "product", label: "Product", header: true, cell: (one) => h("a", { class: "name", "data-key": one.productId, href: addressOf("/products", { also: one.productId }) }, one.productId) },
     { key: "additions", label: "Added", num: true, spare: true, cell: (one) => format.number(one.additions) },
     { key: "bought", label: "Bought", num: true, cell: (one) => format.number(one.bought) },
     { key: "abandoned", label: "Left", num: true, cell: (one) => format.number(one.abandoned) },
@@ -105,7 +105,7 @@ export function build(page) {
       whole.note(noted(`${format.number(all.sessions)} sessions, ${data.label}${data.whole.isFinal ? "" : "; some still go on"}`, data.compared, all.sessions, all.previous?.sessions));
       whole.empty(none);
       parts.empty(none);
-      show(steps, all.steps.map((one, index) => step(one, all.steps[index - 1], data.compared, all.previous?.steps[index])));
+      redraw(steps, all.steps.map((one, index) => step(one, all.steps[index - 1], data.compared, all.previous?.steps[index])));
       parts.note(`share of those of the first step: ${STEPS[data.actions[0]].toLowerCase()}`);
       table.rows(data.parts.segments);
       const { additions, abandoned, open, rate, within, products } = data.cartAbandonment;

@@ -56,7 +56,7 @@ export function build(page) {
       { key: "rate", label: "Converted", num: true, spare: true, hint: "Share of the clicks that a purchase followed within ten minutes",
         cell: (row) => beside(shown.compared, shown.rates?.get(row.productId), shown.ratesBefore?.get(row.productId), { as: format.percent, change: false }) },
       { key: "also", label: "Beside it", num: true, spare: true, hint: "What customers who viewed it also viewed",
-        cell: (row) => h("button", { type: "button", class: "link", "aria-label": `Also viewed with ${row.productId}`, onclick: () => openDetail("also", row.productId) }, "Also viewed") },
+        cell: (row) => h("button", { type: "button", class: "link", "data-key": `also-${row.productId}`, "aria-label": `Also viewed with ${row.productId}`, onclick: () => openDetail("also", row.productId) }, "Also viewed") },
     ],
   });
   const search = h("input", { type: "search", id: "products-search", placeholder: "Product or category", value: page.parameter("q"), "aria-label": "Search products",

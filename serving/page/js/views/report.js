@@ -1,7 +1,7 @@
 // What a day was like, beside the week before: totals, who came and who buys, the funnel, what was viewed most.
 
 import { AS_OF, query } from "../api.js";
-import { h, show } from "../dom.js";
+import { h, redraw } from "../dom.js";
 import * as format from "../format.js";
 import { Figures } from "../parts/figures.js";
 import { choice, panel } from "../parts/panel.js";
@@ -103,7 +103,7 @@ export function build(page) {
       shown = report;
       none.hidden = report !== null;
       for (const one of [figures.element, grid]) one.hidden = report === null;
-      show(days, reportDays.length ? [
+      redraw(days, reportDays.length ? [
         choice({ id: "day", label: "Day", value: report?.day, onchange: (day) => page.choose({ day: day === reportDays[0].day ? null : day }),
           options: reportDays.map((one) => [one.day, one.isFinal ? one.day : `${one.day}, so far`]) }),
         report && h("p", { class: "note" }, `${report.timeZone}, made ${format.dateTime(report.madeAt)}${report.isFinal ? "" : "; the day can still change"}`),
@@ -135,7 +135,7 @@ export function build(page) {
 
   function drawTrust({ quality, oddities }) {
     const fact = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
-    show(facts, [
+    redraw(facts, [
       fact("Books", quality.residue ? `${format.number(quality.residue)} records missing` : "close"),
       fact("Held against the event log", quality.verifications ? `${format.number(quality.verifications)} times, ${quality.mismatches ? `${format.number(quality.mismatches)} rows differ` : "all equal"}` : "not that day"),
       fact("Windows flagged", h("a", { href: "/alerts", class: "name" }, format.number(oddities))),

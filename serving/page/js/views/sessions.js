@@ -1,7 +1,7 @@
 // Sessions, newest first; each opens as a timeline.
 
 import { AS_OF, may, query } from "../api.js";
-import { h, show } from "../dom.js";
+import { h, redraw } from "../dom.js";
 import { pager } from "../parts/pager.js";
 import { choice, panel } from "../parts/panel.js";
 import { sessionList } from "../parts/sessionList.js";
@@ -80,8 +80,8 @@ export function build(page) {
       list.show(shown);
       pages.show(data.pageInfo);
       const product = page.parameter("product");
-      show(chips, product && h("span", { class: "chip" }, `with ${product}`,
-        h("button", { type: "button", "aria-label": `Sessions with any product, not only ${product}`, onclick: () => choose({ product: null }) }, "×")));
+      redraw(chips, product && h("span", { class: "chip" }, `with ${product}`,
+        h("button", { type: "button", "data-key": "product", "aria-label": `Sessions with any product, not only ${product}`, onclick: () => choose({ product: null }) }, "×")));
     },
   };
 }

@@ -2,7 +2,7 @@
 
 import { AS_OF, may, query } from "../api.js";
 import { openDetail } from "../dialog.js";
-import { h, show } from "../dom.js";
+import { h, redraw } from "../dom.js";
 import * as format from "../format.js";
 import { pager } from "../parts/pager.js";
 import { choice, panel } from "../parts/panel.js";
@@ -87,7 +87,7 @@ export function build(page) {
       if (users) pages.show(users.pageInfo);
       const known = seen(data);
       retention.empty(known.length ? null : "Nobody was seen in the last eight weeks.");
-      show(cohorts, grid(known));
+      redraw(cohorts, grid(known));
     },
   };
 }
