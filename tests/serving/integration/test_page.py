@@ -96,6 +96,34 @@ async def test_a_commit_shows_without_a_reload(browser: Browser, empty_server: S
         await expect(opened.page.locator("#panel-books .note")).to_have_text(records, timeout=15_000)
 
 
+async def test_a_rare_reason_has_samples_which_stay_open_while_the_shop_goes_on(
+    browser: Browser, empty_server: Server, live_shop: Shop
+) -> None:
+    now = datetime.now(UTC)
+    live_shop.refusals += [Refusal(now - timedelta(minutes=1), "invalid_enum")] * 60
+    for source, minutes in (("ios", 20), ("till", 21)):
+        live_shop.refusals.append(
+            Refusal(now - timedelta(minutes=minutes), "malformed_json", source, f"{{{source}".encode())
+        )
+    await commit(empty_server, live_shop)
+    async with tab(browser, f"{empty_server.url}/quality?reason=malformed_json") as opened:
+        page = opened.page
+        await expect(page.locator(".sample summary span:first-of-type")).to_have_text(["ios", "till"])
+        await page.get_by_role("button", name="till", exact=True).click()
+        await expect(page.locator(".sample summary span:first-of-type")).to_have_text(["till"])
+        assert "source=till" in page.url
+        await page.locator(".sample summary").press("Enter")
+        await expect(page.locator(".sample pre")).to_have_text("{till")
+        live_shop.refusals.append(Refusal(now - timedelta(minutes=22), "malformed_json", "till", b"{older"))
+        await commit(empty_server, live_shop)
+        await expect(page.locator(".sample summary")).to_have_count(2)
+        await expect(page.locator(".sample pre").first).to_be_visible()
+        await expect(page.locator(".sample summary").first).to_be_focused()
+        await page.get_by_role("button", name="Invalid enum").click()
+        await expect(page.locator(".sample")).to_have_count(5)
+        assert "source" not in page.url
+
+
 async def test_the_focus_stays_on_a_product_whose_numbers_change(
     browser: Browser, empty_server: Server, live_shop: Shop
 ) -> None:

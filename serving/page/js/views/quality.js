@@ -6,12 +6,12 @@ import { lateness } from "../charts/lateness.js";
 import { eventLink } from "../details/event.js";
 import { requestsButton } from "../details/requests.js";
 import { openDetail } from "../dialog.js";
-import { h, show } from "../dom.js";
+import { h, redraw } from "../dom.js";
 import * as format from "../format.js";
 import { books } from "../parts/books.js";
 import { chosen as comparedWith, compareChoice, noted } from "../parts/compare.js";
 import { panel, segmented } from "../parts/panel.js";
-import { samples } from "../parts/samples.js";
+import { asked, keyOf, samples } from "../parts/samples.js";
 import { verifications } from "../parts/verifications.js";
 import { Table } from "../parts/table.js";
 import * as periods from "../ranges.js";
@@ -20,15 +20,14 @@ export const title = "Data quality";
 export const bots = false; // what is refused or repeated is nobody's yet
 export { ALL as ranges } from "../ranges.js";
 
-const quality = (personal) => `
-query Quality($range: TimeRange!, ${personal ? "$conflict: Boolean, " : ""}$earlier: Earlier) {
+const quality = (personal, wanted) => `
+query Quality($range: TimeRange!, ${wanted.variables}${personal ? "$conflict: Boolean, " : ""}$earlier: Earlier) {
   ${AS_OF}
   rejections(range: $range, compareWith: $earlier) {
     rejected quarantined previous { rejected quarantined }
     byReason { reason count source meaning remedy previous { count } }
     quarantineByReason { reason count meaning remedy previous { count } }
-    ${personal ? `samples(first: 50) { ${samples.FIELDS} }
-    quarantineSamples(first: 20) { topic partition offset epoch logTime reason raw rawEncoding }` : ""}
+    ${wanted.fields}
   }
   lateness(range: $range, compareWith: $earlier) { events late lateShare previous { lateShare } buckets { upTo events late share cumulativeShare } }
   duplicates(range: $range, compareWith: $earlier) {
@@ -46,6 +45,7 @@ query Quality($range: TimeRange!, ${personal ? "$conflict: Boolean, " : ""}$earl
 
 export function build(page) {
   const reason = () => page.parameter("reason");
+  const source = () => page.parameter("source");
   const copies = () => (["yes", "no"].includes(page.parameter("conflict")) ? page.parameter("conflict") : "");
   const chart = new Chart("lateness");
   const ledger = books();
@@ -95,14 +95,14 @@ export function build(page) {
     reasons.note(noted(`${format.number(total)} ${total === 1 ? "event" : "events"}, ${label}`, compared, total, before));
     reasons.empty(groups.length ? null : "Nothing was refused in this range.");
     const top = groups[0]?.count ?? 1;
-    show(bars, groups.map((one) => h("li", {}, h("button", {
-      type: "button", "data-key": one.key, "aria-pressed": String(one.key === reason()), title: one.meaning, onclick: () => page.choose({ reason: one.key === reason() ? null : one.key }),
+    redraw(bars, groups.map((one) => h("li", {}, h("button", {
+      type: "button", "data-key": one.key, "aria-pressed": String(one.key === reason()), title: one.meaning, onclick: () => page.choose({ reason: one.key === reason() ? null : one.key, source: null }),
     },
     h("span", { class: "bar-label" }, format.words(one.reason), " ", h("span", { class: "sub" }, one.where === "log" ? "in the log, past the gateway" : one.sources.join(", "))),
     h("span", { class: "bar-value" }, compared && h("span", { class: "sub", title: compared.label }, `was ${format.number(one.before)}`), format.number(one.count)),
     h("span", { class: "meter", "--share": `${(one.count / top) * 100}%`, "aria-hidden": "true" })))));
     const chosen = groups.find((one) => one.key === reason());
-    show(refused, chosen ? samples(chosen, rejections) : groups.length ? h("p", { class: "muted hint" }, "Choose a reason to see what it means, what to do, and events that were refused for it.") : null);
+    redraw(refused, chosen ? samples(chosen, rejections, source(), (name) => page.choose({ source: name })) : groups.length ? h("p", { class: "muted hint" }, "Choose a reason to see what it means, what to do, and events that were refused for it.") : null);
   }
 
   return {
@@ -112,8 +112,9 @@ export function build(page) {
       const { range } = page;
       const compared = comparedWith(page);
       const personal = await may("personal");
+      const wanted = asked(personal ? reason() : null, source());
       const which = personal && { conflict: { yes: true, no: false }[copies()] ?? null };
-      const data = await query(quality(personal), { range: periods.iso(range), earlier: compared?.api ?? null, ...which });
+      const data = await query(quality(personal, wanted), { range: periods.iso(range), earlier: compared?.api ?? null, ...which, ...wanted.values });
       return { ...data, compared, label: range.label };
     },
 
@@ -122,7 +123,7 @@ export function build(page) {
       drawRefused(data, data.label);
       booksPanel.note(data.books ? `${format.number(data.books.totals.records)} records since the beginning` : "");
       ledger.show(data.books);
-      show(verified, verifications(data.verifications));
+      redraw(verified, verifications(data.verifications));
       const { events, late: tooLate, lateShare, previous } = data.lateness;
       const share = data.compared ? `; ${format.percent(previous?.lateShare)} ${data.compared.label}` : "";
       late.note(events ? `${format.number(tooLate)} of ${format.number(events)} late (${format.percent(lateShare)}), counted all the same${share}` : "");
@@ -145,7 +146,7 @@ export function build(page) {
 function grouped({ byReason, quarantineByReason }) {
   const groups = new Map();
   const add = (one, where) => {
-    const key = where === "log" ? `log-${one.reason}` : one.reason;
+    const key = keyOf(where, one.reason);
     const known = groups.get(key) ?? { ...one, key, where, count: 0, before: 0, sources: [] };
     known.count += one.count;
     known.before += one.previous?.count ?? 0;
