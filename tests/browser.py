@@ -1,5 +1,7 @@
 """A page in a real browser. Any Chromium on the PATH will do; CI has one."""
 
+import csv
+import io
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -11,6 +13,9 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+VIEWS = sorted(path.stem for path in (Path(__file__).resolve().parents[1] / "serving/page/js/views").glob("*.js"))
+"""Names of the page's views."""
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium on the PATH; CI has one")
 
@@ -79,3 +84,11 @@ async def tab(
     await opened.photograph()
     await context.close()
     assert not opened.complaints, opened.complaints
+
+
+async def saved(page: Page, panel: str) -> list[dict[str, str]]:
+    """The rows of a panel's CSV."""
+    async with page.expect_download() as download:
+        await page.locator(f"#panel-{panel} [data-export=csv]").click()
+    path = await (await download.value).path()
+    return list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"))))

@@ -52,12 +52,18 @@ function verdict(age) {
   if (state.connection === "down" && LOCKED.has(state.error?.code)) return ["unknown", "Locked", null];
   if (state.connection === "down") return ["red", "Disconnected", disconnected()];
   if (age === null) return ["unknown", state.connection === "connecting" ? "Connecting" : "No data yet", null];
-  if (age > RED_SECONDS)
-    return ["red", "Stale", `No event was committed for over a minute: the numbers are as of ${format.timeSeconds(state.asOf.committedAt)}. `
-      + "If the shop should be busy, see whether all parts are ready with “millrace status” and look at “millrace logs processing”."];
-  if (age > AMBER_SECONDS) return ["amber", "Quiet", null];
-  return ["green", state.connection === "polling" ? "Polling" : "Live", null];
+  if (age <= AMBER_SECONDS) return ["green", state.connection === "polling" ? "Polling" : "Live", null];
+  const level = age > RED_SECONDS ? "red" : "amber";
+  const took = format.seconds(state.asOf.freshness);
+  if (took > AMBER_SECONDS && age - took <= RED_SECONDS)
+    return [level, "Behind", `Processing is behind: the newest event took ${format.span(took)} to be committed. It catches up by itself; “millrace logs processing” tells how.`];
+  return level === "amber" ? [level, "Quiet", null] : [level, "Stale", silent()];
 }
+
+// The tables look the same whichever of the two stands still, and when nobody sends anything.
+const silent = () => `No event was committed for over a minute: the numbers are as of ${format.timeSeconds(state.asOf.committedAt)}. `
+  + "If the shop should be busy, see with “millrace status” which part is not ready: events come in by the gateway (“millrace logs gateway”) "
+  + "and are committed by processing (“millrace logs processing”).";
 
 function disconnected() {
   const kept = state.asOf ? ` The numbers shown are as of ${format.timeSeconds(state.asOf.committedAt)}.` : "";
