@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.forked import Fork
+from tests.serving.busy import busy_shop, watched
 from tests.serving.event_log import write_log
 from tests.serving.events import Refusal, Repeat, visits
 from tests.serving.reports import figures, keep
@@ -160,4 +161,21 @@ def empty_server(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) ->
     schema = new_schema()
     asyncio.run(create_tables(postgres_url, schema))
     with serving(postgres_url, schema, tmp_path_factory.mktemp("serving")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def busy(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server over a shop that is open now, with something for every view to show."""
+    now = datetime.now(UTC)
+    shop = busy_shop(now)
+    schema = new_schema()
+    asyncio.run(create_tables(postgres_url, schema))
+    asyncio.run(write(postgres_url, schema, shop))
+    asyncio.run(watched(postgres_url, schema, now.replace(second=0, microsecond=0)))
+    asyncio.run(keep(postgres_url, schema, figures("2026-03-01"), figures("2026-03-02", is_final=False)))
+    home = tmp_path_factory.mktemp("serving")
+    write_log(home, shop.events, shop.epoch)
+    with serving(postgres_url, schema, home) as running:
+        assert eventually(lambda: running.ready().status_code == 200)
         yield running

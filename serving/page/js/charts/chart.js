@@ -96,3 +96,9 @@ export const rings = (coords) => ({
   itemStyle: { color: "transparent", borderColor: color("--bad"), borderWidth: 2 },
   data: coords.map((coord) => ({ coord })),
 });
+
+/** A shade behind stretches of the axis, each from its first place to its last. */
+export const shades = (stretches) => ({
+  silent: true, itemStyle: { color: color("--bad"), opacity: 0.12 },
+  data: stretches.map(([first, last]) => [{ xAxis: first }, { xAxis: last }]),
+});

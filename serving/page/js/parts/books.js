@@ -1,6 +1,6 @@
 // The books: whether every record is accounted for.
 
-import { h, show } from "../dom.js";
+import { h, redraw } from "../dom.js";
 import * as format from "../format.js";
 
 const NAMES = {
@@ -10,7 +10,15 @@ const NAMES = {
 
 export function books() {
   const element = h("div", { id: "books" });
-  return { element, show: (ledger, rejections = null) => show(element, content(ledger, rejections)) };
+  let shown = null;
+  return {
+    element,
+    show(ledger, rejections = null) {
+      shown = ledger;
+      redraw(element, content(ledger, rejections));
+    },
+    csv: () => [["check", "meaning", "left", "right", "residue"], (shown?.checks ?? []).map((one) => [one.name, one.meaning, one.left, one.right, one.residue])],
+  };
 }
 
 function content(ledger, rejections) {

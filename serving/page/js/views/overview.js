@@ -11,7 +11,7 @@ import * as format from "../format.js";
 import { books } from "../parts/books.js";
 import { Figures } from "../parts/figures.js";
 import { choice, panel } from "../parts/panel.js";
-import { sessionList } from "../parts/sessionList.js";
+import { sessionList, sessionRows } from "../parts/sessionList.js";
 import { MEASURES, productName, share } from "../parts/products.js";
 import { Table } from "../parts/table.js";
 import * as ranges from "../ranges.js";
@@ -27,7 +27,7 @@ query Overview(${personal ? "$status: SessionStatus, " : ""}$range: TimeRange!, 
   sales(range: $day, grain: HOUR, timeZone: $zone, bots: $bots) { windowStart windowEnd revenue purchases currency isFinal }
   ${personal ? `sessions(first: 10, status: $status, bots: $bots) { nodes { ${sessionList.FIELDS} } }` : ""}
   rejections(range: $range) { rejected quarantined }
-  anomalies(range: $hour, scope: SITE) { windowStart metric expected }
+  anomalies(range: $hour, scope: SITE) { windowStart windowEnd metric observed expected }
   books { close residue checks { name meaning left right residue } totals { records late duplicates conflicts } }
 }`;
 
@@ -71,10 +71,9 @@ export function build(page) {
       csv: () => [["hour", "revenue", "purchases", "currency", "final"], shown.sales.map((one) => [one.windowStart, one.revenue, one.purchases, one.currency, one.isFinal])] }),
     sessions: panel({ id: "sessions", title: "Latest sessions", size: "wide", body: sessions.element,
       controls: [choice({ id: "sessions-status", label: "show", value: status(), onchange: (value) => page.choose({ status: value }),
-        options: [["", "all"], ["ACTIVE", "active"], ["COMPLETED", "completed"]] })] }),
-    books: panel({ id: "books", title: "The books", size: "narrow", body: ledger.element }),
+        options: [["", "all"], ["ACTIVE", "active"], ["COMPLETED", "completed"]] })], csv: () => sessionRows(shown.sessions.nodes) }),
+    books: panel({ id: "books", title: "The books", size: "narrow", body: ledger.element, csv: ledger.csv }),
   };
-  panels.minutes.note("last hour; odd minutes are ringed");
   panels.sales.note("last 24 hours");
 
   return {
@@ -99,6 +98,7 @@ export function build(page) {
       panels.revenue.note(`${data.windowMs / 60_000}-minute windows, ${label}; lighter bars are still open`);
       panels.revenue.empty(data.revenue.length ? null : "No purchases in this range. Choose a longer one, or count bots, too.");
       if (data.revenue.length) revenue(charts.revenue, data.revenue, data.range, data.windowMs, page.zone);
+      panels.minutes.note(data.anomalies.length ? "last hour; what is odd is marked" : "last hour");
       if (page.realtime) minutes(charts.minutes, page.realtime.series, data.anomalies);
       sales(charts.sales, { buckets: data.sales, zone: page.zone });
       panels.products.note(label);

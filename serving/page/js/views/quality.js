@@ -62,7 +62,7 @@ export function build(page) {
     csv: () => [["where", "reason", "source", "count", "count_before", "meaning", "remedy"],
       [...shown.rejections.byReason.map((one) => ["gateway", one.reason, one.source, one.count, one.previous?.count, one.meaning, one.remedy]),
         ...shown.rejections.quarantineByReason.map((one) => ["log", one.reason, "", one.count, one.previous?.count, one.meaning, one.remedy])]] });
-  const booksPanel = panel({ id: "books", title: "The books", size: "narrow", body: [ledger.element, verified] });
+  const booksPanel = panel({ id: "books", title: "The books", size: "narrow", body: [ledger.element, verified], csv: ledger.csv });
   const late = panel({ id: "lateness", title: "Age at arrival", size: "half", body: chart.element, chart,
     csv: () => [["up_to", "events", "late", "share", "cumulative_share"], shown.lateness.buckets.map((one) => [one.upTo, one.events, one.late, one.share, one.cumulativeShare])] });
   const repeated = new Table({ id: "duplicates", label: "Duplicates", columns: [

@@ -90,7 +90,8 @@ export function build(page) {
     csv: () => [["product", "category", "views", "units", "revenue"], shown.topProducts.map((one) => [one.productId, one.category, one.views, one.units, one.revenue])] });
   const funnel = panel({ id: "steps", title: "From view to purchase", size: "half", body: steps.element,
     csv: () => [["step", "sessions"], shown.funnel.map((one) => [one.action, one.sessions])] });
-  const trust = panel({ id: "trust", title: "Can the numbers be trusted", body: facts });
+  const trust = panel({ id: "trust", title: "Can the numbers be trusted", body: facts,
+    csv: () => [["fact", "count"], Object.entries({ ...shown.quality, oddities: shown.oddities })] });
   const grid = h("div", { class: "grid" }, [came, funnel, buys, viewed, trust].map((one) => one.element));
   const none = h("p", { class: "empty", hidden: true }, "No report yet. The first is made within the hour; ", h("code", {}, "millrace report"), " makes one at once.");
 
@@ -106,7 +107,7 @@ export function build(page) {
       redraw(days, reportDays.length ? [
         choice({ id: "day", label: "Day", value: report?.day, onchange: (day) => page.choose({ day: day === reportDays[0].day ? null : day }),
           options: reportDays.map((one) => [one.day, one.isFinal ? one.day : `${one.day}, so far`]) }),
-        report && h("p", { class: "note" }, `${report.timeZone}, made ${format.dateTime(report.madeAt)}${report.isFinal ? "" : "; the day can still change"}`),
+        report && h("p", { class: "muted" }, `${report.timeZone}, made ${format.dateTime(report.madeAt)}${report.isFinal ? "" : "; the day can still change"}`),
       ] : []);
       if (report === null) return;
       drawTotals(report);
@@ -138,7 +139,7 @@ export function build(page) {
     redraw(facts, [
       fact("Books", quality.residue ? `${format.number(quality.residue)} records missing` : "close"),
       fact("Held against the event log", quality.verifications ? `${format.number(quality.verifications)} times, ${quality.mismatches ? `${format.number(quality.mismatches)} rows differ` : "all equal"}` : "not that day"),
-      fact("Windows flagged", h("a", { href: "/alerts", class: "name" }, format.number(oddities))),
+      fact("Windows flagged", h("a", { href: "/alerts", class: "name", "data-key": "oddities" }, format.number(oddities))),
       fact("Refused", format.number(quality.rejected + quality.quarantined)),
       fact("Duplicates", `${format.number(quality.duplicates)}, ${format.number(quality.conflicts)} with another content`),
       fact("Late", format.number(quality.late)),

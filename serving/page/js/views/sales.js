@@ -5,6 +5,7 @@ import { Chart } from "../charts/chart.js";
 import { flagText, sales } from "../charts/sales.js";
 import { h } from "../dom.js";
 import * as format from "../format.js";
+import { moved } from "../parts/compare.js";
 import { Figures } from "../parts/figures.js";
 import { Forecast } from "../parts/forecast.js";
 import { panel, segmented } from "../parts/panel.js";
@@ -40,28 +41,29 @@ export function build(page) {
   const forecast = new Forecast(page);
   let shown = null;
 
+  const csv = () => [["start", "end", "final", "revenue", "revenue_before", "orders", "orders_before", "purchases", "units", "customers", "average", "refunded", "currency", "odd"],
+    shown.rows.map(({ one, before, odd }) => [one.windowStart, one.windowEnd, one.isFinal, one.revenue, before?.revenue, one.orders, before?.orders,
+      one.purchases, one.units, one.uniqueCustomers, one.averagePurchase, one.refunded, one.currency, odd.map(flagText).join("; ")])];
+
   const main = panel({ id: "sales", title: "Sales", body: chart.element, chart,
     controls: [
       segmented({ id: "measure", label: "Measure", options: MEASURES, value: measure(), onchange: (value) => page.choose({ measure: value === "revenue" ? null : value }) }),
       segmented({ id: "grain", label: "Length of a bar", options: GRAINS, value: grain(), onchange: (value) => page.choose({ grain: value.toLowerCase() }) }),
     ],
-    csv: () => [["start", "end", "final", "revenue", "revenue_before", "orders", "orders_before", "purchases", "units", "customers", "refunded", "currency", "odd"],
-      shown.rows.map(({ one, before, odd }) => [one.windowStart, one.windowEnd, one.isFinal, one.revenue, before?.revenue, one.orders, before?.orders,
-        one.purchases, one.units, one.uniqueCustomers, one.refunded, one.currency, odd.map(flagText).join("; ")])],
-  });
+    csv });
   const table = new Table({ id: "sales-table", label: "Sales by time", columns: [
     { key: "at", label: "From", header: true, cell: ({ one, odd }) => [h("span", {}, shown.grain === "DAY" ? format.day(one.windowStart) : format.dayTime(one.windowStart)),
       one.isFinal ? null : h("span", { class: "sub" }, " still open"),
-      odd.length ? h("a", { class: "pill warn", href: addressOf("/alerts"), title: odd.map(flagText).join("; ") }, "odd") : null] },
+      odd.length ? h("a", { class: "pill warn", "data-key": one.windowStart, href: addressOf("/alerts"), title: odd.map(flagText).join("; ") }, "odd") : null] },
     { key: "revenue", label: "Revenue", num: true, cell: ({ one }) => format.money(one.revenue, one.currency) },
     { key: "before", label: "Before", num: true, cell: ({ before }) => format.money(before?.revenue, before?.currency ?? "USD") },
-    { key: "change", label: "Change", num: true, spare: true, cell: ({ one, before }) => (one.isFinal ? format.change(Number(one.revenue), Number(before?.revenue ?? 0)) : format.DASH) },
+    { key: "change", label: "Change", num: true, spare: true, cell: ({ one, before }) => (one.isFinal ? moved(one.revenue, before?.revenue) ?? format.DASH : format.DASH) },
     { key: "orders", label: "Orders", num: true, spare: true, cell: ({ one }) => format.number(one.orders) },
     { key: "customers", label: "Customers", num: true, spare: true, hint: "Distinct users who bought", cell: ({ one }) => format.number(one.uniqueCustomers) },
     { key: "average", label: "Average", num: true, spare: true, hint: "Revenue by purchases", cell: ({ one }) => format.money(one.averagePurchase, one.currency) },
     { key: "refunded", label: "Refunded", num: true, spare: true, cell: ({ one }) => (one.refunds ? format.money(one.refunded, one.currency) : format.DASH) },
   ] });
-  const list = panel({ id: "sales-by-time", title: "In numbers", body: table.element });
+  const list = panel({ id: "sales-by-time", title: "In numbers", body: table.element, csv });
   list.note("newest first");
 
   return {
@@ -91,7 +93,7 @@ export function build(page) {
       const compared = (id, text, value) => {
         const [now, then] = [wholeOf("one", id), wholeOf("before", id)];
         const tone = then > 0 && now !== then ? (now > then ? "up" : "down") : null;
-        figures.update(id, text, { value, note: then > 0 ? `${format.change(now, then)} on before` : "nothing before", tone: id === "refunded" ? null : tone });
+        figures.update(id, text, { value, note: then > 0 ? `${moved(now, then)} on before` : "nothing before", tone: id === "refunded" ? null : tone });
       };
       compared("revenue", money(sum("revenue")), sum("revenue"));
       for (const name of ["orders", "purchases", "units"]) compared(name, format.number(sum(name)), sum(name));

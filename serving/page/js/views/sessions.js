@@ -4,26 +4,25 @@ import { AS_OF, may, query } from "../api.js";
 import { h, redraw } from "../dom.js";
 import { pager } from "../parts/pager.js";
 import { choice, panel } from "../parts/panel.js";
-import { sessionList } from "../parts/sessionList.js";
+import { sessionList, sessionRows } from "../parts/sessionList.js";
 import * as periods from "../ranges.js";
 
 export const title = "Sessions";
 export { ALL as ranges } from "../ranges.js";
 
-const FIELDS = `${sessionList.FIELDS} device medium`;
 const SESSIONS = `
 query Sessions($range: TimeRange, $status: SessionStatus, $device: String, $medium: String, $converted: Boolean, $product: ID, $bots: BotFilter!, ${pager.VARIABLES}) {
   ${AS_OF}
   sessions(range: $range, status: $status, device: $device, medium: $medium, converted: $converted, productId: $product, bots: $bots, ${pager.ARGUMENTS}) {
-    nodes { ${FIELDS} } ${pager.FIELDS}
+    nodes { ${sessionList.FIELDS} } ${pager.FIELDS}
   }
 }`;
 // An id is looked for in all of time, whoever it is: a user's, or the client's session id.
 const BY_ID = `
 query SessionsById($id: String!) {
   ${AS_OF}
-  byUser: sessions(userId: $id, first: 50, bots: INCLUDE) { nodes { ${FIELDS} } }
-  bySession: sessions(sessionId: $id, first: 50, bots: INCLUDE) { nodes { ${FIELDS} } }
+  byUser: sessions(userId: $id, first: 50, bots: INCLUDE) { nodes { ${sessionList.FIELDS} } }
+  bySession: sessions(sessionId: $id, first: 50, bots: INCLUDE) { nodes { ${sessionList.FIELDS} } }
 }`;
 
 const NO_MORE = { hasNextPage: false, hasPreviousPage: false };
@@ -46,8 +45,7 @@ export function build(page) {
   const filters = h("div", { class: "filters" }, search,
     Object.entries(FILTERS).map(([name, { label, options }]) => choice({ id: `filter-${name}`, label, options, value: value(name), onchange: (chosen) => choose({ [name]: chosen }) })), chips);
   const sessions = panel({ id: "sessions", title: "Sessions", body: [list.element, pages.element],
-    csv: () => [["session", "user", "started", "ended", "status", "events", "purchases", "revenue", "currency", "device", "medium", "entry_page", "exit_page"],
-      shown.map((one) => [one.sessionId, one.userId, one.startedAt, one.endedAt, one.status, one.events, one.purchases, one.revenue, one.currency, one.device, one.medium, one.entryPage, one.exitPage])] });
+    csv: () => sessionRows(shown) });
   let shown = [];
 
   return {
