@@ -40,7 +40,7 @@ def busy_shop(now: datetime) -> Shop:
 
 
 async def watched(url: str, schema: str, now: datetime) -> None:
-    """An open alert, flags of a minute, five minutes and an hour, forecasts, and a verification, as the watch writes them."""
+    """An open alert, flags of a minute, five minutes and an hour, forecasts, a verification, as they are kept."""
     hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
     writer = engine(url, schema)
     async with writer.begin() as connection:

@@ -39,6 +39,22 @@ CLIPPED = """[...document.querySelectorAll("main *, header *")]
   .map((one) => one.outerHTML.slice(0, 200))"""
 
 
+STOPS = """() => {
+  const usable = "a[href], button:not([disabled]), input, select, summary, [tabindex='0']";
+  window.stops = [...document.querySelectorAll(usable)].filter(
+    (one) => one.checkVisibility() && (one.type !== "radio" || one.checked));
+  window.stops[0].focus();
+  return window.stops.map((one) => one.outerHTML.slice(0, 120));
+}"""
+"""What can be used, each once: of a group of radios the chosen one."""
+
+AT = """() => {
+  const at = document.activeElement, seen = at.type === "radio" ? at.nextElementSibling : at;
+  return [window.stops.indexOf(at), getComputedStyle(seen).outlineStyle !== "none"];
+}"""
+"""Which of them has the focus, and whether one sees that it has."""
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     """One for all tests of the file."""
@@ -82,6 +98,19 @@ async def show(page: Page, view: str) -> None:
     """Go to another view by its link."""
     await page.locator(f'#views a[data-view="{view}"]').click()
     await expect(page.locator("html")).to_have_attribute("data-loaded", view)
+
+
+async def test_everything_is_reached_with_tab_in_its_order_and_is_seen_to_have_the_focus(
+    browser: Browser, busy: Server
+) -> None:
+    async with tab(browser, busy.url) as opened:
+        for view in VIEWS:
+            await show(opened.page, view)
+            stops: list[str] = await opened.page.evaluate(STOPS)
+            assert len(stops) > 20, view
+            for place, stop in enumerate(stops[1:], 1):
+                await opened.page.keyboard.press("Tab")
+                assert await opened.page.evaluate(AT) == [place, True], (view, stop)
 
 
 async def test_views_without_events_in_the_range_say_so(browser: Browser, busy: Server) -> None:
