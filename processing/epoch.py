@@ -127,9 +127,6 @@ class EpochRunner:
             self.position = ledger.read_position(transaction)
             self._recent = load_ids(transaction)
             self._erased.learn(transaction)
-        if self._undelivered is not None:
-            with self._store.transaction() as transaction:
-                self._undelivered.publish(transaction, self._projections)
         return self.position
 
     def judge(self, records: pa.Table, read_seconds: float = 0.0) -> Judged:
@@ -204,8 +201,11 @@ class EpochRunner:
             deltas = [(projection, delta) for projection, delta in found if delta.num_rows]
         return _Work(told, events, deltas)
 
-    def repair_log(self, read: Callable[[Ranges], pa.Table]) -> None:
-        """Append to the event log every epoch that the ledger has and the log has not, read again from Kafka."""
+    def repair(self, read: Callable[[Ranges], pa.Table]) -> None:
+        """Append to the event log every epoch that the ledger has and the log has not, read again from Kafka.
+
+        And publish what the results topic may lack. Call while the broker answers, before the first epoch.
+        """
         reader = EpochReader(self._decoder, self._judge, self._enricher, read)
         with self._store.transaction() as transaction:
             gate.enter(transaction)
@@ -218,6 +218,9 @@ class EpochRunner:
                 log.info("epoch_repaired", epoch=epoch, events=events.num_rows)
             self._event_log.flush()
             ledger.set_log(transaction, self._event_log.last_epoch(), self._event_log.count_rows())
+        if self._undelivered is not None:
+            with self._store.transaction() as transaction:
+                self._undelivered.publish(transaction, self._projections)
 
     def roll_up(self) -> None:
         """Make roll-ups for a short while, of what is committed."""

@@ -95,7 +95,7 @@ class Stream:
     def _run_query(self) -> None:
         position = self._runner.resume()
         starting = starting_offsets(self._kafka, position.next_offsets)
-        self._runner.repair_log(partial(read_ranges, self._kafka))
+        self._runner.repair(partial(read_ranges, self._kafka))
         self._handover = Handover()
         query = (
             read_stream(self._spark, self._kafka, starting, self._settings.max_events_per_epoch)

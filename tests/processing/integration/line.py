@@ -136,7 +136,7 @@ class Place:
             roll_ups=roll_ups,
         )
         runner.resume()
-        runner.repair_log(partial(read_ranges, self.kafka))
+        runner.repair(partial(read_ranges, self.kafka))
         return runner
 
     def unread(self, known: Offsets, at_most: int = 10**9) -> Ranges:
