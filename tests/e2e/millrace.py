@@ -154,7 +154,7 @@ class Millrace:
             "MILLRACE_STACK_BASE_PORT": str(self.base_port),
             **{
                 f"MILLRACE_PROCESSING_{work}_INTERVAL_SECONDS": str(self.upkeep_seconds)
-                for work in ("COMPACT", "GOLD", "REPORT")
+                for work in ("COMPACT", "GOLD", "REPORT", "VERIFY")
             },
             "MILLRACE_PROCESSING_WARM_UP_SECONDS": "1",  # it is started five times, and nobody takes its time
         }

@@ -1,6 +1,8 @@
 """What a stack does by itself beside the stream: it compacts its Delta tables, writes gold ones, and reports."""
 
 import json
+from datetime import datetime
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -29,3 +31,14 @@ def test_delta_tables_are_compacted_gold_is_written_and_the_day_reported_beside_
     assert report["totals"]["events"] > 0
     told = json.loads(millrace.command("report", "--day", report["day"], "--format", "json").stdout)
     assert told["totals"]["events"] >= report["totals"]["events"]
+
+
+def test_a_random_hour_is_verified_beside_the_stream_and_told(run: Run, millrace: Millrace) -> None:
+    def verified() -> dict[str, Any] | None:
+        told = millrace.ask("{ verifications(first: 1) { epoch from until rows mismatches } }")["verifications"]
+        return told[0] if told else None
+
+    told = until(verified, 120, "a verification in the background to have ended")
+    assert told["rows"] > 0
+    assert told["mismatches"] == 0
+    assert datetime.fromisoformat(told["from"]) < datetime.fromisoformat(told["until"])
