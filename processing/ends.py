@@ -1,7 +1,6 @@
 """Where topics end, asked of the broker. Not through a consumer: on its connection every question waits until the
 fetch under way has waited for records, half a second each time."""
 
-from collections.abc import Iterable
 from functools import cached_property
 from typing import Final
 
@@ -30,12 +29,11 @@ class Ends:
             }
         )
 
-    def partitions(self, topic: str) -> list[int]:
-        """Numbers of the topic's partitions."""
-        return list(self._admin.list_topics(topic, timeout=_BROKER_SECONDS).topics[topic].partitions)
-
-    def of(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
-        """The offset after the last record of each partition."""
+    def of(self, topic: str) -> dict[int, int]:
+        """The offset after the last record, by partition."""
+        # Asked for each time: what the client remembers of partitions is minutes old, and a broker that was started
+        # again since refuses whoever names the leader of before, for as long as it is remembered.
+        partitions = self._admin.list_topics(topic, timeout=_BROKER_SECONDS).topics[topic].partitions
         wanted = {TopicPartition(topic, number): _LATEST for number in partitions}
         if not wanted:
             return {}

@@ -39,9 +39,5 @@ class LagWatch:
 
     def _behind(self, topic: str, read: dict[int, int]) -> int:
         """Of the partitions that the ledger knows: the first epoch makes it know all that have records."""
-        if not read:
-            return 0
-        name = self._prefix + topic
-        # Asked for first: of a partition that was added the client hears minutes later, and has no end of it till then.
-        ends = self._ends.of(name, read.keys() & set(self._ends.partitions(name)))
-        return sum(max(0, end - read[number]) for number, end in ends.items())
+        ends = self._ends.of(self._prefix + topic) if read else {}
+        return sum(max(0, ends[number] - offset) for number, offset in read.items() if number in ends)

@@ -56,7 +56,7 @@ class TallyWatch:
     def _write_down(self) -> None:
         self._read()
         acknowledged = sum((Counter(told) for told in self._workers.values()), Counter[str]())
-        stored = {topic: self._stored(topic) for topic in READ_TOPICS}
+        stored = {topic: sum(self._ends.of(self._kafka.topic_prefix + topic).values()) for topic in READ_TOPICS}
         with self._store.transaction() as transaction:
             for topic, records in stored.items():
                 transaction.execute(_KEEP, (topic, acknowledged[topic], records))
@@ -78,7 +78,7 @@ class TallyWatch:
     def _read(self) -> None:
         """All that was told since the last look; of a worker its last word."""
         name = self._kafka.topic_prefix + TALLIES.name
-        end = self._ends.of(name, [0])[0]
+        end = self._ends.of(name).get(0, 0)
         deadline, fault = monotonic() + _BROKER_SECONDS, None
         while self._next < end and monotonic() < deadline:
             for message in self._consumer.consume(_READ_TOGETHER, timeout=0.1):
@@ -96,7 +96,3 @@ class TallyWatch:
                     self._workers[message.key() or b""] = told
         if self._next < end and fault is not None:
             raise KafkaException(fault)
-
-    def _stored(self, topic: str) -> int:
-        name = self._kafka.topic_prefix + topic
-        return sum(self._ends.of(name, self._ends.partitions(name)).values())

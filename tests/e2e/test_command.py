@@ -106,6 +106,11 @@ def test_data_survive_down_and_up(millrace: Millrace) -> None:
     _visible(millrace, "after-a-restart")
 
 
+def _behind(millrace: Millrace) -> int | None:
+    told: dict[str, Any] = millrace.status()["processing"] or {}
+    return told.get("behind_records")
+
+
 @pytest.mark.parametrize("part", ["kafka", "postgres", "serving"])
 def test_a_killed_part_comes_back_and_nothing_is_lost(millrace: Millrace, part: str) -> None:
     sessions = [f"{part}-{number}" for number in range(5)]
@@ -117,3 +122,4 @@ def test_a_killed_part_comes_back_and_nothing_is_lost(millrace: Millrace, part: 
         assert _visible(millrace, session_id, timeout=120)["events"] == 1
     books = millrace.settled(timeout=180)["books"]
     assert books["close"] is True, books
+    until(lambda: _behind(millrace) == 0, 60, "processing to say that it is not behind")
