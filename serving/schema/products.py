@@ -197,6 +197,7 @@ async def top_products(
                 edges,
                 earlier,
                 measure=str(by.value),
+                wanted=frozenset(selected_below(info, (*_MEASURES, "categories"))),
                 first=size,
                 bot=bots.bot,
                 products=products,
@@ -211,12 +212,14 @@ async def top_products(
 
 
 def _ranked(row: ResultRow, prefix: str, currency: str, previous: RankedProduct | None = None) -> RankedProduct:
+    """What was not asked for is not there."""
     told = row._mapping
+    sums: dict[str, Any] = {name: told.get(f"{prefix}{name}") for name in _MEASURES}
     return RankedProduct(
         rank=told[f"{prefix}rank"],
         product_id=strawberry.ID(row.product_id),
-        categories=sorted(told[f"{prefix}categories"]),
-        **measures(told, prefix),
+        categories=sorted(told.get(f"{prefix}categories") or ()),
+        **sums,
         currency=currency,
         previous=previous,
     )
@@ -237,6 +240,6 @@ _MEASURES = (
 )
 
 
-def measures(told: Columns, prefix: str = "") -> dict[str, Any]:
+def measures(told: Columns) -> dict[str, Any]:
     """The fields of `ProductMeasures` that a row has, by name."""
-    return {name: told[f"{prefix}{name}"] for name in _MEASURES}
+    return {name: told[name] for name in _MEASURES}

@@ -4,6 +4,7 @@ Where there is one root and the newest commit is known, they are all that Postgr
 """
 
 import asyncio
+import re
 
 import pytest
 
@@ -182,3 +183,12 @@ def test_what_is_not_asked_for_is_not_counted(server: Server) -> None:
     )
     assert "FROM sessions" in sessions_counted
     assert "FROM orders" not in sessions_counted
+
+
+@pytest.mark.parametrize(
+    ("fields", "read"), [("rank purchases", {"purchases"}), ("revenue categories", {"revenue", "category"})]
+)
+def test_products_are_summed_up_by_what_is_asked_for(server: Server, fields: str, read: set[str]) -> None:
+    _, statements = asyncio.run(run(server, f"{{ topProducts({RANGE}, by: VIEWS) {{ {fields} }} }}"))
+    (told,) = (one for one in statements if "row_number" in one)
+    assert set(re.findall(r"(?:sum|distinct)\(rows\.(\w+)", told)) == {"views", *read}  # by which they are ranked

@@ -23,7 +23,8 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def best(at: datetime, *, before: timedelta | None = None, categories: list[str] | None = None) -> Asked:
     earlier = [at - before, at - before + HOUR] if before else []
     narrowed = {"products": None, "categories": categories}
-    return top_products([at, at + HOUR], earlier, measure="revenue", first=10, bot=False, **narrowed)
+    wanted = frozenset({"views", "categories"})
+    return top_products([at, at + HOUR], earlier, measure="revenue", wanted=wanted, first=10, bot=False, **narrowed)
 
 
 def sold(at: datetime, *, before: timedelta | None = None, categories: list[str] | None = None) -> Asked:
