@@ -235,7 +235,10 @@ def test_a_part_that_does_not_listen_to_reason_is_killed_with_its_children(tmp_p
     bench.finish()
     assert process is not None
     assert not process.is_alive()
-    assert ProcessId.of(int((tmp_path / "child").read_text())) is None
+    child, deadline = int((tmp_path / "child").read_text()), time.monotonic() + 10
+    while ProcessId.of(child) is not None:  # a busy machine takes a moment to end whom it has killed
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_stop_during_the_start_leaves_nothing_running(tmp_path: Path) -> None:
