@@ -111,15 +111,11 @@ def _logged(event_id: str, log: Path, epoch: int) -> pa.Table:
         if epoch == 0:
             return EVENT_LOG.empty_table()
         raise
-    with tempfile.TemporaryDirectory() as folder:
-        duck = open_duck(Path(folder), threads=2, memory="1GB")
-        try:
-            files.open_in(duck, "log")
-            found = duck.sql(
-                "SELECT * FROM log WHERE event_id = $id AND epoch <= $epoch", params={"id": event_id, "epoch": epoch}
-            ).to_arrow_table()
-        finally:
-            duck.close()
+    with tempfile.TemporaryDirectory() as folder, open_duck(Path(folder, "duck"), threads=2, memory="1GB") as duck:
+        files.open_in(duck, "log")
+        found = duck.sql(
+            "SELECT * FROM log WHERE event_id = $id AND epoch <= $epoch", params={"id": event_id, "epoch": epoch}
+        ).to_arrow_table()
     return found.select(EVENT_LOG.names).cast(EVENT_LOG)
 
 

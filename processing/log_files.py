@@ -1,6 +1,7 @@
 """The event log as the batch side reads it: one version of the Delta table, its Parquet files straight into DuckDB."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from deltalake.exceptions import TableNotFoundError
 from processing.batch import EVENT_LOG
 from processing.errors import ProcessingError
 from processing.event_log import APPLICATION
+from processing.scratch import scratch
 
 _UNREADABLE: Final = {"deletionVectors", "columnMapping"}
 """Features of Delta under which a file's rows are not all rows of the table, or not under their names."""
@@ -81,11 +83,16 @@ class LogFiles:
         duck.execute(sql)
 
 
-def open_duck(folder: Path, *, threads: int, memory: str) -> duckdb.DuckDBPyConnection:
-    """DuckDB in UTC, on a database of its own in an empty folder, where it also puts what does not fit in memory."""
-    duck = duckdb.connect(str(folder / "work.duckdb"), config={"threads": str(threads), "memory_limit": memory})
-    duck.execute("SET TimeZone = 'UTC'")
-    return duck
+@contextmanager
+def open_duck(folder: Path, *, threads: int, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB in UTC, on a database in a scratch folder of its own, where it also puts what does not fit in memory."""
+    with scratch(folder):
+        duck = duckdb.connect(str(folder / "work.duckdb"), config={"threads": str(threads), "memory_limit": memory})
+        try:
+            duck.execute("SET TimeZone = 'UTC'")
+            yield duck
+        finally:
+            duck.close()
 
 
 def batches(

@@ -167,18 +167,12 @@ class Remaking:
 
     @contextmanager
     def _reading(self, log: LogFiles) -> Iterator[duckdb.DuckDBPyConnection]:
-        folder = self._folder / "reading"
-        folder.mkdir()
-        duck = open_duck(folder, threads=2, memory=_MEMORY)
-        try:
+        with open_duck(self._folder / "reading", threads=2, memory=_MEMORY) as duck:
             log.open_in(duck, "log")
             for scope in scopes.SCOPES:
                 duck.register(scope.cells, pa.table({"cell": scopes.cells(scope, self._touched)}))
             duck.register("person", pa.table({"id": [self._user_id]}))
             yield duck
-        finally:
-            duck.close()
-            shutil.rmtree(folder)
 
 
 def _dropped(transaction: Transaction) -> dict[str, set[int]]:

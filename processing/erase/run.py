@@ -1,13 +1,11 @@
 """An erasure from beginning to end. Every step can be repeated, and `erased_users` knows of one that is not done."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
@@ -23,6 +21,7 @@ from processing.log_files import LogFiles, open_duck
 from processing.projection import Projection
 from processing.reread import EpochReader
 from processing.results import ResultsPublisher
+from processing.scratch import scratch
 from processing.store import Transaction, connect, one_transaction
 
 BLOCKED: Final = "erase:blocked"
@@ -80,7 +79,7 @@ class Erasure:
 
     def outline(self, user_id: str) -> Outline:
         """What would go. Changes nothing."""
-        with self._scratch(), one_transaction(self._postgres, self._postgres.db_schema) as transaction:
+        with scratch(self._folder), one_transaction(self._postgres, self._postgres.db_schema) as transaction:
             events, touched = self._find(LogFiles.of(self._log_path), user_id)
             rows = {}
             for scope in scopes.SCOPES:
@@ -97,7 +96,7 @@ class Erasure:
 
         Raises EraseError, LogUnreadableError, RetryableError, LogGapError or an error of Postgres; run it again then.
         """
-        with self._alone(), self._scratch():
+        with self._alone(), scratch(self._folder):
             done = self._done_before(user_id)
             if done is not None:
                 return done
@@ -201,22 +200,11 @@ class Erasure:
 
     def _find(self, files: LogFiles, user_id: str) -> tuple[pa.Table, Touched]:
         """The person's events (topic, event_id) in these files of the log, and the cells that they are in."""
-        with self._duck() as duck:
+        with open_duck(self._folder / "finding", threads=2, memory=_MEMORY) as duck:
             files.open_in(duck, "log")
             sql = "SELECT topic, event_id FROM log WHERE user_id = $user"
             events = duck.sql(sql, params={"user": user_id}).to_arrow_table()
             return events, scopes.touched_in(duck, "log", user_id)
-
-    @contextmanager
-    def _duck(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        folder = self._folder / "finding"
-        folder.mkdir()
-        duck = open_duck(folder, threads=2, memory=_MEMORY)
-        try:
-            yield duck
-        finally:
-            duck.close()
-            shutil.rmtree(folder)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -233,12 +221,3 @@ class Erasure:
             yield
         finally:
             connection.close()
-
-    @contextmanager
-    def _scratch(self) -> Iterator[None]:
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
-        try:
-            yield
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)

@@ -5,7 +5,6 @@ combined once, and what comes of it is final and copied into tables without keys
 """
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -112,15 +111,9 @@ class Folding:
 
     def _events(self, log: LogFiles, where: str) -> Iterator[pa.Table]:
         """Events of the plan in the log's files, so many at a time."""
-        folder = self._folder / "reading"
-        folder.mkdir()
-        duck = open_duck(folder, threads=2, memory=_MEMORY)
-        try:
+        with open_duck(self._folder / "reading", threads=2, memory=_MEMORY) as duck:
             log.open_in(duck, "log")
             yield from batches(duck, "log", self._columns, f"({where}) AND ({self._plan.events})", _TOGETHER)
-        finally:
-            duck.close()
-            shutil.rmtree(folder)
 
     def _fold(self, transaction: Transaction, events: pa.Table) -> None:
         """Fold events as the stream folds an epoch. Once per transaction."""

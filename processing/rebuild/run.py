@@ -1,6 +1,5 @@
 """A rebuild from beginning to end."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +22,7 @@ from processing.rebuild.roll_ups import RollUpsBeside
 from processing.rebuild.shadow import Shadow
 from processing.rebuild.swap import BusyError, await_older_snapshots, change_places, is_lock_timeout, replace_rows
 from processing.reread import EpochReader
+from processing.scratch import scratch
 from processing.store import Store, Transaction, one_transaction, table_names
 
 LOADED: Final = "rebuild:loaded"
@@ -89,7 +89,7 @@ class Rebuild:
         comparable = self._prepare()
         try:
             self._shadow.make()
-            with self._scratch() as folder:
+            with scratch(self._folder) as folder:
                 folding = Folding(self._log_path, folder, self._plan, self._shadow, self._reader)
                 with self._step("fold"):
                     folding.fold_log(self._tell)
@@ -198,15 +198,6 @@ class Rebuild:
             yield
         finally:
             self._result.seconds[name] = perf_counter() - begun
-
-    @contextmanager
-    def _scratch(self) -> Iterator[Path]:
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
-        try:
-            yield self._folder
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _leave(self) -> None:
         """Remove what is left of the shadow tables. What cannot be removed now is removed by the next rebuild."""

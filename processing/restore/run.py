@@ -2,8 +2,7 @@
 
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -83,13 +82,10 @@ class Restore:
         if not log.rows:
             raise RestoreError(f"the event log at {self._log_path} has no events to restore; begin with a new folder")
         try:
-            with self._store.transaction() as transaction, self._scratch() as folder:
+            with self._store.transaction() as transaction:
                 self._check_lost(transaction)
-                duck = open_duck(folder, threads=2, memory=_MEMORY)
-                try:
+                with open_duck(self._folder, threads=2, memory=_MEMORY) as duck:
                     restored = self._restore(transaction, log, Logged(duck, log))
-                finally:
-                    duck.close()
         finally:
             self._store.close()
         # They count makings of the lost store, and are written again from this one.
@@ -150,15 +146,6 @@ class Restore:
         if not found:
             return pa.table({"epoch": pa.array([], pa.int64()), "topic": pa.array([], pa.string())})
         return pa.concat_tables(found).rename_columns({"quarantine": "reason"})
-
-    @contextmanager
-    def _scratch(self) -> Iterator[Path]:
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
-        try:
-            yield self._folder
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _by_topic(places: dict[Partition, int]) -> Offsets:

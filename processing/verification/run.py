@@ -1,9 +1,7 @@
 """A verification from beginning to end."""
 
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
@@ -76,7 +74,7 @@ class Verification:
         """Compare. Raises VerificationError, LogUnreadableError or an error of Postgres where that cannot be done."""
         for _ in range(_TRIES):
             begun = monotonic()
-            with self._duck() as duck:
+            with open_duck(self.folder, threads=self.threads, memory=_MEMORY) as duck:
                 served = read(duck, self.postgres, _ALL, asked, self.shop)
                 try:
                     verdicts = self._compare(duck, served)
@@ -122,14 +120,3 @@ class Verification:
             self.tell("await log", log.epoch, epoch)
             time.sleep(0.2)
         return log
-
-    @contextmanager
-    def _duck(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        duck = open_duck(self.folder, threads=self.threads, memory=_MEMORY)
-        try:
-            yield duck
-        finally:
-            duck.close()
-            shutil.rmtree(self.folder, ignore_errors=True)

@@ -52,10 +52,8 @@ def logged(told: tuple[list[Record], dict[int, Deduplicated]], tmp_path: Path) -
     for epoch, of_epoch in told[1].items():
         log.add(epoch, event_rows(of_epoch.first, epoch, None, ENRICHER))
         log.flush()
-    (tmp_path / "duck").mkdir()
-    duck = open_duck(tmp_path / "duck", threads=1, memory="500MB")
-    yield Logged(duck, LogFiles.of(tmp_path / "delta"))
-    duck.close()
+    with open_duck(tmp_path / "duck", threads=1, memory="500MB") as duck:
+        yield Logged(duck, LogFiles.of(tmp_path / "delta"))
 
 
 def octets(ids: Ids) -> bytes:
