@@ -109,31 +109,30 @@ def test_a_difference_found_is_no_failure(code: int, failed: bool) -> None:
     assert is_failure(code) is failed
 
 
-def test_a_turn_yields_to_everything_else_from_its_start() -> None:
+def first_turn(program: str) -> tuple[str, int, Told]:
     turns = Turns()
+    background = Background([Turn((program,), 0.01, turns.of("a"))], PYTHON)
+    background.start()
+    turns.wait(1)
+    background.stop()
+    return turns.seen[0]
+
+
+def test_a_turn_yields_to_everything_else_from_its_start() -> None:
     program = (
         "import os, time; ends = time.monotonic() + 10\n"
         "while os.getpriority(os.PRIO_PROCESS, 0) != 19 and time.monotonic() < ends: time.sleep(0.01)\n"
         "print(f'{{\"niceness\": {os.getpriority(os.PRIO_PROCESS, 0)}}}')"
     )
-    background = Background([Turn((program,), 0.01, turns.of("a"))], PYTHON)
-    background.start()
-    turns.wait(1)
-    background.stop()
-    assert turns.seen[0] == ("a", 0, {"niceness": 19})
+    assert first_turn(program) == ("a", 0, {"niceness": 19})
 
 
 @pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="there are no autogroups to lower the share of")
 def test_the_session_of_a_turn_yields_too() -> None:
-    turns = Turns()
     program = (
         "import pathlib, time; ends = time.monotonic() + 10; group = pathlib.Path('/proc/self/autogroup')\n"
         "while not group.read_text().endswith('nice 19\\n') and time.monotonic() < ends: time.sleep(0.01)\n"
         "print(f'{{\"niceness\": {group.read_text().split()[-1]}}}')"
     )
-    background = Background([Turn((program,), 0.01, turns.of("a"))], PYTHON)
-    background.start()
-    turns.wait(1)
-    background.stop()
-    assert turns.seen[0] == ("a", 0, {"niceness": 19})
+    assert first_turn(program) == ("a", 0, {"niceness": 19})
     assert not Path("/proc/self/autogroup").read_text("ascii").endswith("nice 19\n")
